@@ -1,0 +1,60 @@
+"""What can go wrong in training, as one tree under the runtime's root.
+
+    BrainsegError                    brainseg_runtime.errors: what, expected, got, remedy
+    └── TrainError
+        ├── ConfigError              a configuration value or key that is not allowed
+        ├── CacheError               the cache folder cannot be written or read
+        ├── SplitError               a split cannot be made, or its file is not one
+        │   └── LeakageError         two parts of a split share a patient, a slice or pixels
+        ├── PhantomError             a phantom that cannot be made as asked
+        ├── CheckpointError          a checkpoint is missing, damaged or of another network
+        ├── RecordError              a run's or study's record is missing, damaged or contradicts itself
+        ├── DeviceError              the device or precision asked for cannot be had
+        └── StudyError               a study cannot go on: nothing completed, or its settings changed
+
+Faults in the data itself are the runtime's (`DatasetError`, `ImageError`), which training raises unchanged.
+"""
+
+from __future__ import annotations
+
+from brainseg_runtime.errors import BrainsegError
+
+
+class TrainError(BrainsegError):
+    """Any fault that the training stage finds."""
+
+
+class ConfigError(TrainError):
+    """A configuration value or key that is not allowed."""
+
+
+class CacheError(TrainError):
+    """The cache folder cannot be written or read."""
+
+
+class SplitError(TrainError):
+    """A split cannot be made from these patients, or its file is not a split."""
+
+
+class LeakageError(SplitError):
+    """Two parts of a split share a patient, a slice or identical pixels."""
+
+
+class PhantomError(TrainError):
+    """A phantom that cannot be made as asked."""
+
+
+class CheckpointError(TrainError):
+    """A checkpoint is missing, damaged or of another network."""
+
+
+class RecordError(TrainError):
+    """A run's or study's record is missing, damaged or contradicts itself."""
+
+
+class DeviceError(TrainError):
+    """The device or precision asked for cannot be had."""
+
+
+class StudyError(TrainError):
+    """A study cannot go on: nothing completed, or its settings changed."""
