@@ -1,0 +1,92 @@
+# One command each, on a fresh machine with Python 3.11 or newer and make:
+#   make demo    environment, install, then the whole way on generated patients; ends with a table and pictures
+#   make test    environment, install, all tests
+# The rest is for those who change the code; CONTRIBUTING.md says when to use which.
+
+PYTHON ?= python3
+VENV ?= .venv
+DEMO ?= demo
+# Test processes; each runs single-threaded. COV=1 measures coverage and holds its floors.
+JOBS ?= auto
+COV ?=
+PYTEST_ARGS ?=
+
+ifeq ($(OS),Windows_NT)
+BIN := $(VENV)/Scripts
+else
+BIN := $(VENV)/bin
+endif
+PY := $(BIN)/python
+
+ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
+PYTEST := $(PY) -W error -m pytest
+SPREAD := -n $(JOBS) --maxprocesses 8 --dist loadfile
+ifneq ($(COV),)
+COVER := --cov --cov-branch --cov-report=
+endif
+
+.PHONY: help install test demo check format cov floors bench soak attack clean
+.NOTPARALLEL:
+
+help:
+	@sed -n '1,/^$$/s/^# \{0,1\}//p' Makefile
+
+install: $(VENV)/.installed
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "brainseg needs Python 3.11 or newer, this is %d.%d; name another with PYTHON=..." % sys.version_info[:2])'
+	$(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+test: install
+	$(ONE_THREAD) $(PYTEST) $(SPREAD) $(COVER) $(PYTEST_ARGS)
+ifneq ($(COV),)
+	@$(MAKE) --no-print-directory floors
+endif
+
+cov:
+	@$(MAKE) --no-print-directory test COV=1
+
+# Branch coverage, each package by itself: what the runtime does not test, a hospital does.
+floors:
+	$(PY) -m coverage report --include='*/brainseg_runtime/*' --fail-under=95
+	$(PY) -m coverage report --include='*/brainseg_train/*' --fail-under=90
+	$(PY) -m coverage report --include='*/brainseg_export/*' --fail-under=90
+
+# The phantom stands in for patients: training sees one set, prediction another that it never saw.
+demo: install
+	rm -rf $(DEMO)
+	mkdir -p $(DEMO)
+	$(BIN)/brainseg-train all --data phantom --preset quick --runs $(DEMO)/runs
+	$(BIN)/brainseg-export --best --runs $(DEMO)/runs --out $(DEMO)/bundles > $(DEMO)/export.log
+	@cat $(DEMO)/export.log
+	$(BIN)/brainseg-train phantom $(DEMO)/patients --patients 4 --seed 2718
+	$(BIN)/brainseg predict "$$(tail -n 1 $(DEMO)/export.log)" $(DEMO)/patients -o $(DEMO)/predictions --overlay
+	$(BIN)/brainseg evaluate "$$(tail -n 1 $(DEMO)/export.log)" $(DEMO)/patients --report $(DEMO)/evaluation.html
+	@echo; cat $(DEMO)/runs/leaderboard.md; echo
+	@echo "The networks compared, with curves and pictures:   $(DEMO)/runs/report.html"
+	@echo "The exported model on four patients it never saw:  $(DEMO)/evaluation.html"
+	@echo "Their masks and overlays:                          $(DEMO)/predictions"
+	@echo "The bundle that a workstation receives:            $$(tail -n 1 $(DEMO)/export.log)"
+
+check: install
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+format: install
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: install
+	$(PY) -m benchmarks
+
+soak: install
+	$(ONE_THREAD) $(PYTEST) -m slow tests/reliability $(PYTEST_ARGS)
+
+attack: install
+	$(ONE_THREAD) $(PYTEST) -m 'slow or not slow' tests/attacks $(PYTEST_ARGS)
+
+clean:
+	rm -rf $(VENV) $(DEMO) .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis .benchmarks
