@@ -1,0 +1,1 @@
+"""Brain-tumour segmentation of MRI slices on a workstation: numpy and onnxruntime, nothing else."""

@@ -1,0 +1,166 @@
+"""Every fault that the runtime reports, in one tree.
+
+BrainsegError
+├── InputError                  what the caller handed in is at fault
+│   ├── ImageError              an array or an image file is not what the contract asks for
+│   └── DataError               patients, slices or masks do not fit together
+│       └── DatasetError        a data set's folder is faulty; holds every problem found, not only the first
+├── BundleError                 the model's folder is at fault
+│   ├── BundleMissingError      the folder or one of its files is not there
+│   ├── BundleTamperedError     a file is not the one that the manifest names
+│   ├── BundleSchemaError       the manifest cannot be read as one of a known schema
+│   ├── BundleTooLargeError     a file exceeds its cap
+│   ├── DigestMismatchError     the bundle is not the one that the caller pinned
+│   └── SignatureError          the signature is missing, broken, or cannot be checked
+├── ProviderError               the execution provider that was asked for cannot be had
+├── ContractError               a model's inputs or outputs are not those of the contract
+├── InferenceError              the model could not be run
+│   ├── WorkerError             the isolated process crashed, hung or ran out of memory
+│   └── CancelledError          the caller cancelled
+├── FileWriteError              a result could not be written
+└── MissingExtraError           an optional dependency is not installed
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class BrainsegError(Exception):
+    """Root of the tree: what went wrong, what was expected, what came, and what to do about it.
+
+    Args:
+        what: One clause that names the thing at fault.
+        expected: What would have been right.
+        got: What was found.
+        remedy: What the reader can do now.
+    """
+
+    def __init__(self, what: str, *, expected: object = None, got: object = None, remedy: str | None = None) -> None:
+        super().__init__(what)
+        self.what = what
+        self.expected = None if expected is None else str(expected)
+        self.got = None if got is None else str(got)
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        """All parts that are known, in one line."""
+        parts = [self.what]
+        if self.expected is not None:
+            parts.append(f"expected {self.expected}")
+        if self.got is not None:
+            parts.append(f"got {self.got}")
+        if self.remedy is not None:
+            parts.append(f"remedy: {self.remedy}")
+        return "; ".join(parts)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Survive copying and process boundaries with every part (keyword arguments do not by themselves)."""
+        return _rebuild, (type(self), self.what), self.__dict__.copy()
+
+    def to_json(self) -> dict[str, object]:
+        """Kind and parts, as ``predictions.json`` and the worker's replies carry them."""
+        return {
+            "kind": type(self).__name__,
+            "what": self.what,
+            "expected": self.expected,
+            "got": self.got,
+            "remedy": self.remedy,
+        }
+
+
+class InputError(BrainsegError):
+    """What the caller handed in is at fault."""
+
+
+class ImageError(InputError):
+    """An array or an image file is not what the contract asks for."""
+
+
+class DataError(InputError):
+    """Patients, slices or masks do not fit together."""
+
+
+class DatasetError(DataError):
+    """A data set's folder is faulty.
+
+    Args:
+        what: One clause that names the data set.
+        problems: Every problem found, one line each, naming its file.
+        remedy: What the reader can do now.
+    """
+
+    def __init__(self, what: str, *, problems: Sequence[str] = (), remedy: str | None = None) -> None:
+        super().__init__(what, remedy=remedy)
+        self.problems = tuple(problems)
+
+    def __str__(self) -> str:
+        """The headline and every problem, one a line."""
+        return "\n".join([super().__str__(), *(f"  - {problem}" for problem in self.problems)])
+
+    def to_json(self) -> dict[str, object]:
+        """Kind, parts and every problem."""
+        return {**super().to_json(), "problems": list(self.problems)}
+
+
+class BundleError(BrainsegError):
+    """The model's folder is at fault."""
+
+
+class BundleMissingError(BundleError):
+    """The bundle's folder or one of its files is not there."""
+
+
+class BundleTamperedError(BundleError):
+    """A file of the bundle is not the one that the manifest names."""
+
+
+class BundleSchemaError(BundleError):
+    """The manifest cannot be read as one of a known schema."""
+
+
+class BundleTooLargeError(BundleError):
+    """A file of the bundle exceeds its cap."""
+
+
+class DigestMismatchError(BundleError):
+    """The bundle is not the one that the caller pinned."""
+
+
+class SignatureError(BundleError):
+    """The bundle's signature is missing, broken, or cannot be checked."""
+
+
+class ProviderError(BrainsegError):
+    """The execution provider that was asked for cannot be had, or would not run the model."""
+
+
+class ContractError(BrainsegError):
+    """A model's inputs or outputs are not those of the contract."""
+
+
+class InferenceError(BrainsegError):
+    """The model could not be run."""
+
+
+class WorkerError(InferenceError):
+    """The isolated process crashed, hung or ran out of memory; the next call gets a new one."""
+
+
+class CancelledError(InferenceError):
+    """The caller cancelled; nothing that was computed is returned."""
+
+
+class FileWriteError(BrainsegError):
+    """A result could not be written; what stood at the path before is untouched."""
+
+
+class MissingExtraError(BrainsegError):
+    """An optional dependency is not installed; the remedy names the extra that brings it."""
+
+
+def _rebuild(kind: type[BrainsegError], what: str) -> BrainsegError:
+    """Make an instance without running a subclass's own constructor; its state follows."""
+    error = kind.__new__(kind)
+    Exception.__init__(error, what)
+    return error
