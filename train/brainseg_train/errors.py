@@ -3,6 +3,8 @@
     BrainsegError                    brainseg_runtime.errors: what, expected, got, remedy
     └── TrainError
         ├── ConfigError              a configuration value or key that is not allowed
+        │   └── ModelError           no network has that name or can have that width
+        ├── ShapeError               two tensors that must agree in shape do not
         ├── CacheError               the cache folder cannot be written or read
         ├── SplitError               a split cannot be made, or its file is not one
         │   └── LeakageError         two parts of a split share a patient, a slice or pixels
@@ -26,6 +28,14 @@ class TrainError(BrainsegError):
 
 class ConfigError(TrainError):
     """A configuration value or key that is not allowed."""
+
+
+class ModelError(ConfigError):
+    """No network has that name, or none can have that width."""
+
+
+class ShapeError(TrainError):
+    """Two tensors that must agree in shape do not."""
 
 
 class CacheError(TrainError):

@@ -1,0 +1,183 @@
+"""Augmentation of whole batches on the device: geometry, intensity, and sequences that go missing.
+
+Every draw comes from the generator that is handed in; the same generator state gives the same batch. Geometry moves
+images and masks together in one sampling step; masks are binary again afterwards.
+
+Legend: N batch, C channels (pre-contrast, FLAIR, post-contrast), H rows, W columns.
+Sources: Simard et al., 2003 (elastic); Buda et al., 2019 (rotation, scale and flip ranges for this set); Isensee et al.,
+nnU-Net, 2021 (gamma, brightness, contrast and noise).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as functional
+from torch import Generator, Tensor
+
+FLAIR = 1
+"""Channel that stands in for a missing sequence, as in the data set itself."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AugmentConfig:
+    """Ranges of each transform; 0 switches one off. `scaled` makes all of them weaker or stronger."""
+
+    flip: float = 0.5
+    """Chance to mirror left and right."""
+    rotation: float = 20.0
+    """Largest rotation either way, degrees."""
+    scale: float = 0.2
+    """Largest change of size, as a natural logarithm: 0.2 is from 0.82 to 1.22."""
+    shear: float = 0.1
+    """Largest shear either way, as a tangent."""
+    translation: float = 0.08
+    """Largest shift either way, as a share of the image's side."""
+    elastic: float = 0.02
+    """Standard deviation of a coarse displacement field's nodes, as a share of the image's side."""
+    gamma: float = 0.35
+    """Largest change of gamma, as a natural logarithm, drawn for each channel."""
+    contrast: float = 0.3
+    """Largest change of contrast about the channel's mean, as a natural logarithm, drawn for each channel."""
+    brightness: float = 0.08
+    """Largest shift of intensity, in [0, 1] units, drawn for each channel."""
+    bias_field: float = 0.2
+    """Standard deviation of the coarse logarithmic field that multiplies all channels."""
+    noise: float = 0.04
+    """Largest standard deviation of Gaussian noise, in [0, 1] units, drawn for each slice."""
+    missing_sequence: float = 0.2
+    """Chance, for pre-contrast and for post-contrast each, to be overwritten by FLAIR."""
+
+    def scaled(self, strength: float) -> AugmentConfig:
+        """The same transforms with every range but the two chances multiplied by `strength`, at least 0."""
+        return AugmentConfig(
+            flip=self.flip,
+            rotation=self.rotation * strength,
+            scale=self.scale * strength,
+            shear=self.shear * strength,
+            translation=self.translation * strength,
+            elastic=self.elastic * strength,
+            gamma=self.gamma * strength,
+            contrast=self.contrast * strength,
+            brightness=self.brightness * strength,
+            bias_field=self.bias_field * strength,
+            noise=self.noise * strength,
+            missing_sequence=self.missing_sequence,
+        )
+
+
+def augment(
+    images_nchw: Tensor, masks_n1hw: Tensor, config: AugmentConfig, generator: Generator
+) -> tuple[Tensor, Tensor]:
+    """Augment a batch; the inputs are left as they are.
+
+    Args:
+        images_nchw: (N, 3, H, W) float32 in [0, 1].
+        masks_n1hw: (N, 1, H, W) float32, 0 or 1.
+        config: Ranges.
+        generator: Source of every draw, on the tensors' device.
+
+    Returns:
+        Images and masks of the same shapes, dtypes and ranges.
+    """
+    images, masks = move(images_nchw, masks_n1hw, config, generator)
+    images = change_intensity(images, config, generator)
+    return drop_sequences(images, config, generator), masks
+
+
+def move(images: Tensor, masks: Tensor, config: AugmentConfig, generator: Generator) -> tuple[Tensor, Tensor]:
+    """Flip, affine and elastic motion of images and masks in one bilinear sampling; outside is black and no tumour.
+
+    Args:
+        images: (N, C, H, W) float32.
+        masks: (N, 1, H, W) float32, 0 or 1.
+        config: Ranges.
+        generator: Source of every draw.
+
+    Returns:
+        Moved images, and masks cut at one half so that they stay 0 or 1.
+    """
+    batch, channels, height, width = images.shape
+    grid = functional.affine_grid(affine_matrices(batch, config, generator), [batch, 1, height, width], align_corners=False)
+    if config.elastic:
+        grid = grid + _coarse_field(batch, 2, height, width, 2 * config.elastic, generator).permute(0, 2, 3, 1)
+    moved = functional.grid_sample(torch.cat([images, masks], dim=1), grid, mode="bilinear", align_corners=False)
+    return moved[:, :channels], (moved[:, channels:] >= 0.5).to(masks.dtype)
+
+
+def affine_matrices(batch: int, config: AugmentConfig, generator: Generator) -> Tensor:
+    """(N, 2, 3) float32 maps from the result's coordinates to the source's, both in [-1, 1], x before y."""
+    angle = _symmetric(batch, math.radians(config.rotation), generator)
+    size = torch.exp(_symmetric(batch, config.scale, generator))
+    shear = _symmetric(batch, config.shear, generator)
+    mirror = torch.where(_uniform((batch,), generator) < config.flip, -1.0, 1.0)
+    cosine, sine = torch.cos(angle), torch.sin(angle)
+    shift = [_symmetric(batch, 2 * config.translation, generator) for _ in range(2)]
+    rows = [mirror * cosine / size, (shear * cosine - sine) / size, shift[0]]
+    columns = [mirror * sine / size, (shear * sine + cosine) / size, shift[1]]
+    return torch.stack([torch.stack(rows, dim=1), torch.stack(columns, dim=1)], dim=1)
+
+
+def change_intensity(images: Tensor, config: AugmentConfig, generator: Generator) -> Tensor:
+    """Gamma, contrast, brightness, bias field and noise; the result is cut to [0, 1].
+
+    Args:
+        images: (N, C, H, W) float32 in [0, 1].
+        config: Ranges.
+        generator: Source of every draw.
+
+    Returns:
+        (N, C, H, W) float32 in [0, 1].
+    """
+    batch, channels, height, width = images.shape
+    each = (batch, channels, 1, 1)
+    if config.gamma:
+        images = images.clamp(min=1e-6) ** torch.exp(_symmetric(each, config.gamma, generator))
+    if config.contrast or config.brightness:
+        mean = images.mean(dim=(2, 3), keepdim=True)
+        gain = torch.exp(_symmetric(each, config.contrast, generator))
+        images = (images - mean) * gain + mean + _symmetric(each, config.brightness, generator)
+    if config.bias_field:
+        images = images * torch.exp(_coarse_field(batch, 1, height, width, config.bias_field, generator))
+    if config.noise:
+        deviation = config.noise * _uniform((batch, 1, 1, 1), generator)
+        images = images + deviation * _normal((batch, channels, height, width), generator)
+    return images.clamp(0.0, 1.0)
+
+
+def drop_sequences(images: Tensor, config: AugmentConfig, generator: Generator) -> Tensor:
+    """Overwrite pre-contrast, post-contrast, both or neither by FLAIR, slice by slice.
+
+    Args:
+        images: (N, 3, H, W) float32.
+        config: `missing_sequence` is the chance for each of the two.
+        generator: Source of every draw.
+
+    Returns:
+        (N, 3, H, W) float32; FLAIR is never changed.
+    """
+    missing = _uniform((images.shape[0], images.shape[1], 1, 1), generator) < config.missing_sequence
+    return torch.where(missing, images[:, FLAIR : FLAIR + 1], images)
+
+
+def _coarse_field(
+    batch: int, channels: int, height: int, width: int, deviation: float, generator: Generator, nodes: int = 6
+) -> Tensor:
+    """(N, C, H, W) smooth random field through nodes × nodes normal draws of the given standard deviation."""
+    coarse = deviation * _normal((batch, channels, nodes, nodes), generator)
+    return functional.interpolate(coarse, size=(height, width), mode="bicubic", align_corners=False)
+
+
+def _symmetric(shape: int | tuple[int, ...], limit: float, generator: Generator) -> Tensor:
+    """Uniform draws in [-limit, limit]."""
+    return (2 * _uniform((shape,) if isinstance(shape, int) else shape, generator) - 1) * limit
+
+
+def _uniform(shape: tuple[int, ...], generator: Generator) -> Tensor:
+    return torch.rand(shape, generator=generator, device=generator.device)
+
+
+def _normal(shape: tuple[int, ...], generator: Generator) -> Tensor:
+    return torch.randn(shape, generator=generator, device=generator.device)
