@@ -1,0 +1,142 @@
+"""What a training run is asked to do: frozen settings that go to JSON and back.
+
+A configuration says everything that changes the weights. What does not (where the run is written, how often its state
+is saved, who watches) is an argument of `brainseg_train.engine.fit`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass, field
+from typing import Any, Literal, Self, get_args
+
+from brainseg_train.augment import AugmentConfig
+from brainseg_train.decoding import decode
+from brainseg_train.errors import ConfigError
+from brainseg_train.losses import LossConfig
+from brainseg_train.models import NAMES, SHIPPED_WIDTH
+
+Schedule = Literal["constant", "cosine"]
+Precision = Literal["auto", "fp32", "bf16"]
+Preset = Literal["paper", "quick"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrainConfig:
+    """Everything about one run that changes its weights."""
+
+    model: str = "unet"
+    """Which network: one of `brainseg_train.models.NAMES`."""
+    width: int = SHIPPED_WIDTH
+    """The network's channels at half the input's resolution."""
+    initial: str | None = None
+    """A run's folder, or a weights file, to start from in place of fresh weights; its digest goes into the record."""
+    schedule: Schedule = "constant"
+    """How the rate moves: it stays, or falls along half a cosine to `final_rate` over all steps."""
+    rate: float = 3e-4
+    """Adam's learning rate at its highest."""
+    final_rate: float = 1e-6
+    """Where the cosine ends."""
+    warmup_epochs: float = 0.0
+    """Epochs over which the rate climbs linearly to `rate` before its schedule starts."""
+    batch: int = 16
+    """Slices a step, over all processes together."""
+    epochs: int = 40
+    """Most passes over the training slices."""
+    patience: int | None = None
+    """Stop after this many epochs without a better validation Dice; None never stops early."""
+    loss: LossConfig = field(default_factory=LossConfig)
+    """The loss's terms."""
+    gradient_clip: float = 10.0
+    """Largest norm of a step's whole gradient: a guard against a single bad batch, well above what training shows."""
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    """How training slices are varied."""
+    ema_decay: float = 0.0
+    """Decay a step of the weights' running mean, which is then what is validated and kept; 0 is off."""
+    empty_fraction: float = 1.0
+    """Share of the slices without tumour that an epoch draws, anew each epoch; 1 takes all."""
+    seed: int = 0
+    """Fixes initial weights, order, augmentation."""
+    precision: Precision = "auto"
+    """Arithmetic of the network's layers: auto takes bf16 where the processor computes in it."""
+    device: str = "auto"
+    """cpu, cuda, cuda:1, mps, or auto: the GPU where there is one."""
+    channels_last: bool = True
+    """Keep a pixel's channels side by side in memory, which convolutions prefer."""
+
+    def __post_init__(self) -> None:
+        """Refuse values that cannot train."""
+        _check_member("model", self.model, NAMES)
+        _check_member("schedule", self.schedule, get_args(Schedule))
+        _check_member("precision", self.precision, get_args(Precision))
+        for name in ("width", "batch", "epochs"):
+            _check_at_least(name, getattr(self, name), 1)
+        if self.patience is not None:
+            _check_at_least("patience", self.patience, 1)
+        for name in ("warmup_epochs", "seed", "final_rate"):
+            _check_at_least(name, getattr(self, name), 0)
+        _check_above("rate", self.rate, 0.0)
+        _check_above("gradient_clip", self.gradient_clip, 0.0)
+        _check_range("empty_fraction", self.empty_fraction, 0.0, 1.0)
+        _check_range("ema_decay", self.ema_decay, 0.0, 0.99999)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256, in hexadecimal, of the configuration as JSON with sorted keys."""
+        return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()
+
+    def to_json(self) -> dict[str, Any]:
+        """Every field, nested settings as objects."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, value: object) -> Self:
+        """The configuration that `to_json` wrote; a missing key takes its default.
+
+        Raises:
+            ConfigError: A key is unknown, or a value is of the wrong type or not allowed.
+        """
+        return decode(cls, value, "config", error=ConfigError)
+
+
+def preset(name: Preset, model: str) -> TrainConfig:
+    """The settings that a preset starts from, for one network.
+
+    Args:
+        name: "paper" is the recipe asked for: Adam at 3e-4, 40 epochs, early stopping, the shipped width, all slices.
+            "quick" is small enough for two cores and minutes: half the width, fewer epochs, half of the empty slices.
+        model: The network's name.
+
+    Raises:
+        ConfigError: No preset or no network has that name.
+    """
+    _check_member("preset", name, get_args(Preset))
+    if name == "paper":
+        return TrainConfig(model=model, epochs=40, patience=10)
+    return TrainConfig(model=model, width=16, epochs=12, patience=6, ema_decay=0.98, empty_fraction=0.5)
+
+
+def _check_member(name: str, value: object, allowed: tuple[object, ...]) -> None:
+    """Refuse a value that is not one of those allowed."""
+    if value not in allowed:
+        raise ConfigError(f"{name} is unknown", expected=f"one of {', '.join(map(str, allowed))}", got=repr(value))
+
+
+def _check_at_least(name: str, value: float, low: float) -> None:
+    """Refuse a number below a bound, or NaN."""
+    if not value >= low:
+        raise ConfigError(f"{name} is too small", expected=f"at least {low}", got=str(value))
+
+
+def _check_above(name: str, value: float, low: float) -> None:
+    """Refuse a number that is not above a bound, or NaN."""
+    if not value > low:
+        raise ConfigError(f"{name} is too small", expected=f"above {low}", got=str(value))
+
+
+def _check_range(name: str, value: float, low: float, high: float) -> None:
+    """Refuse a number outside a closed range, or NaN."""
+    if not low <= value <= high:
+        raise ConfigError(f"{name} is out of range", expected=f"{low} to {high}", got=str(value))
