@@ -1,0 +1,90 @@
+"""The three packages' sources, parsed: what the architecture tests read."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).resolve().parents[2]
+FOLDERS = {"brainseg_runtime": "runtime", "brainseg_train": "train", "brainseg_export": "export"}
+
+
+@dataclass(frozen=True)
+class Source:
+    """One file of a package."""
+
+    package: str
+    path: Path
+    text: str
+    tree: ast.Module
+
+    def __str__(self) -> str:
+        return self.path.relative_to(ROOT).as_posix()
+
+
+@dataclass(frozen=True)
+class Import:
+    """One imported module: its full name, its line, and when the import runs."""
+
+    module: str
+    line: int
+    on_import: bool
+    for_types_only: bool
+
+    @property
+    def top(self) -> str:
+        return self.module.partition(".")[0]
+
+
+@cache
+def sources() -> tuple[Source, ...]:
+    """Every Python file of the three packages."""
+    return tuple(
+        Source(package, path, text, ast.parse(text, filename=str(path)))
+        for package, folder in FOLDERS.items()
+        for path in sorted((ROOT / folder / package).rglob("*.py"))
+        for text in [path.read_text(encoding="utf-8")]
+    )
+
+
+def of_package(package: str) -> tuple[Source, ...]:
+    return tuple(source for source in sources() if source.package == package)
+
+
+def imports(source: Source) -> Iterator[Import]:
+    """Every import of a file, those inside functions included."""
+    yield from _imports(source.tree, source, on_import=True, for_types_only=False)
+
+
+def _imports(node: ast.AST, source: Source, *, on_import: bool, for_types_only: bool) -> Iterator[Import]:
+    for child in ast.iter_child_nodes(node):
+        inside = isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
+        types = for_types_only or (isinstance(child, ast.If) and "TYPE_CHECKING" in ast.dump(child.test))
+        for module in _modules(child, source):
+            yield Import(module, getattr(child, "lineno", 0), on_import, types)
+        yield from _imports(child, source, on_import=on_import and not inside, for_types_only=types)
+
+
+def _modules(node: ast.AST, source: Source) -> list[str]:
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    if isinstance(node, ast.ImportFrom):
+        if not node.level:
+            return [node.module or ""]
+        parts = (source.package, *source.path.relative_to(ROOT / FOLDERS[source.package] / source.package).parts[:-1])
+        base = ".".join(parts[: len(parts) - node.level + 1])
+        return [f"{base}.{node.module}" if node.module else base]
+    if isinstance(node, ast.Call) and ast.unparse(node.func) in {
+        "import_module",
+        "importlib.import_module",
+        "__import__",
+    }:
+        name = node.args[0] if node.args else None
+        return [name.value] if isinstance(name, ast.Constant) and isinstance(name.value, str) else []
+    return []
