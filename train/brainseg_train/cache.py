@@ -1,0 +1,296 @@
+"""The cache: a data set resized once to the network's size, memory-mapped, and never trusted without a check.
+
+One folder an entry, named by the SHA-256 of the set's files and of the preprocessing:
+
+    images.npy         (N, 128, 128, 3) uint8   resized, rounded
+    masks.npy          (N, 128, 128) uint8      resized, 1 where at least half
+    native_masks.npy   (N, ceil(H W / 8)) uint8 eight pixels a byte, row by row
+    facts.npy          (N,) structured          digests, tumour pixels, blank
+    cache.json         form, key, native size, digest of the set, SHA-256 of each file; written last
+
+An entry is filled under a name of its own and takes its final name in one rename, so a reader sees all of it or none,
+and of several processes that fill the same entry one wins and the others use its result. Every opening hashes all files
+(0.1 s for 100 MB); whatever does not agree is set aside and made again. That is why nothing here is flushed to the
+disk: a file torn by a power cut is found by its hash.
+
+Legend: N slices, H rows, W columns.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+import shutil
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.lib.format import open_memmap
+from numpy.typing import NDArray
+
+from brainseg_runtime.contract import MODEL_SIDE
+from brainseg_runtime.errors import BrainsegError
+from brainseg_runtime.files import read_capped, write_json
+from brainseg_runtime.images import Patient
+from brainseg_train.content import (
+    SliceFacts,
+    SlicePixels,
+    SliceRef,
+    content_digest,
+    digest_of_slices,
+    read_slices,
+)
+from brainseg_train.errors import CacheError
+from brainseg_train.pipeline import preprocess, resize
+
+_FORM = 1
+"""Raised when the files or their meaning change, so that older entries are not found."""
+
+_FACTS = np.dtype([("image", "u1", 32), ("mask", "u1", 32), ("tumour_pixels", "<i8"), ("blank", "?")])
+_ARRAYS = ("images", "masks", "native_masks", "facts")
+_MANIFEST = "cache.json"
+_MANIFEST_LIMIT = 64 * 1024
+"""Bytes; a manifest has about one kilobyte."""
+_BATCH = 32
+"""Slices resized at once: the products then work in 25 MiB, within the processor's cache."""
+_ABANDONED_S = 24 * 3600.0
+"""Seconds after which an unfinished entry is surely of a process that died."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Cached:
+    """An open entry; its arrays are memory-mapped and read-only."""
+
+    folder: Path
+    digest: str
+    """SHA-256 of the data set's content, as `content_digest` makes it."""
+    native_size: tuple[int, int]
+    images: NDArray[np.uint8]
+    masks: NDArray[np.uint8]
+    native_masks: NDArray[np.uint8]
+    image_digests: NDArray[np.uint8]
+    tumour_pixels: NDArray[np.int64]
+    blank: NDArray[np.bool_]
+
+
+class _DamagedError(CacheError):
+    """An entry that does not agree with its manifest; it is rebuilt, so no caller ever sees this."""
+
+
+def open_or_build(folder: Path, root: Path, patients: Sequence[Patient], slices: Sequence[SliceRef]) -> Cached:
+    """The entry of a data set, made first if it is missing or damaged.
+
+    Args:
+        folder: Folder of all entries; made if missing.
+        root: The data set's folder.
+        patients: Its patients.
+        slices: Its slices.
+
+    Raises:
+        DatasetError: The set is faulty; it names every fault.
+        CacheError: The folder cannot be written.
+    """
+    key = entry_key(root, slices)
+    entry = folder / key
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _sweep(folder)
+        while True:
+            if entry.exists():
+                try:
+                    return _open(entry, key, patients, slices)
+                except _DamagedError:
+                    _set_aside(entry)
+            _build(entry, key, root, patients, slices)
+    except (OSError, BrainsegError) as error:
+        if isinstance(error, BrainsegError) and not isinstance(error, _DamagedError):
+            raise
+        raise CacheError(
+            f"the cache folder {folder} cannot be used",
+            expected="a writable folder with space for 75 KiB a slice",
+            got=error,
+            remedy="name another one with --cache",
+        ) from error
+
+
+def entry_key(root: Path, slices: Sequence[SliceRef]) -> str:
+    """SHA-256 of every file's name and bytes, and of what the preprocessing makes of a probe.
+
+    The probe makes a changed preprocessing find no old entry, without anybody's remembering to raise a number.
+
+    Raises:
+        DataError: A file cannot be read.
+    """
+    key = hashlib.sha256(f"brainseg cache {_FORM}\n".encode())
+    probe = np.random.default_rng(0).integers(0, 256, (1, 200, 256, 3), dtype=np.uint8)
+    key.update(_shrink_images(probe).tobytes() + _shrink_masks(probe[..., 0] & 1).tobytes())
+    files = [path for ref in slices for path in (ref.image, ref.mask)]
+    with ThreadPoolExecutor(4) as pool:  # hashing lets go of the interpreter's lock
+        for path, digest in zip(files, pool.map(_file_digest, files), strict=True):
+            key.update(f"{path.relative_to(root).as_posix()} {digest}\n".encode())
+    return key.hexdigest()
+
+
+def _open(entry: Path, key: str, patients: Sequence[Patient], slices: Sequence[SliceRef]) -> Cached:
+    """Verify an entry and map its arrays.
+
+    Raises:
+        _DamagedError: Something does not agree with the manifest.
+    """
+    try:
+        manifest = json.loads(read_capped(entry / _MANIFEST, _MANIFEST_LIMIT))
+        height, width = (int(value) for value in manifest["native_size"])
+        files = {f"{name}.npy": _file_digest(entry / f"{name}.npy") for name in _ARRAYS}
+        arrays = {name: np.load(entry / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in _ARRAYS}
+    except (OSError, ValueError, KeyError, TypeError, BrainsegError) as error:
+        raise _DamagedError(f"{entry} is damaged", got=error) from error
+    count = len(slices)
+    shapes = {
+        "images": ((count, MODEL_SIDE, MODEL_SIDE, 3), np.dtype(np.uint8)),
+        "masks": ((count, MODEL_SIDE, MODEL_SIDE), np.dtype(np.uint8)),
+        "native_masks": ((count, -(-height * width // 8)), np.dtype(np.uint8)),
+        "facts": ((count,), _FACTS),
+    }
+    facts = arrays["facts"]
+    if {name: (array.shape, array.dtype) for name, array in arrays.items()} != shapes:
+        raise _DamagedError(f"{entry} holds arrays of other shapes", expected=shapes)
+    digests = ((row["image"].tobytes(), row["mask"].tobytes()) for row in facts)
+    digest = digest_of_slices(patients, slices, digests)
+    if manifest != _manifest(key, (height, width), digest, files):
+        raise _DamagedError(f"{entry} does not agree with its manifest")
+    return Cached(
+        folder=entry,
+        digest=digest,
+        native_size=(height, width),
+        images=arrays["images"],
+        masks=arrays["masks"],
+        native_masks=arrays["native_masks"],
+        image_digests=np.ascontiguousarray(facts["image"]),
+        tumour_pixels=np.ascontiguousarray(facts["tumour_pixels"]),
+        blank=np.ascontiguousarray(facts["blank"]),
+    )
+
+
+def _build(entry: Path, key: str, root: Path, patients: Sequence[Patient], slices: Sequence[SliceRef]) -> None:
+    """Fill an entry under a name of its own, then give it its final name, unless another process was first."""
+    temporary = entry.with_name(f".{entry.name}.{secrets.token_hex(6)}.tmp")
+    try:
+        temporary.mkdir()
+        facts = _fill(temporary, root, slices)
+        _save_facts(temporary / "facts.npy", facts)
+        files = {f"{name}.npy": _file_digest(temporary / f"{name}.npy") for name in _ARRAYS}
+        digest = content_digest(patients, slices, facts)
+        write_json(temporary / _MANIFEST, _manifest(key, facts[0].size, digest, files))
+        try:
+            temporary.rename(entry)
+        except OSError:
+            if not entry.exists():  # it exists where another process filled it meanwhile; then its result serves
+                raise
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _fill(temporary: Path, root: Path, slices: Sequence[SliceRef]) -> tuple[SliceFacts, ...]:
+    """Read every slice and write the three arrays of pixels."""
+    count = len(slices)
+    images = _create(temporary / "images.npy", (count, MODEL_SIDE, MODEL_SIDE, 3))
+    masks = _create(temporary / "masks.npy", (count, MODEL_SIDE, MODEL_SIDE))
+    packed: NDArray[np.uint8] | None = None
+    batch: list[SlicePixels] = []
+
+    def visit(index: int, pixels: SlicePixels) -> None:
+        nonlocal packed
+        bits = np.packbits(pixels.mask)
+        if packed is None:
+            packed = _create(temporary / "native_masks.npy", (count, bits.size))
+        if packed.shape[1] != bits.size or (batch and batch[0].mask.shape != pixels.mask.shape):
+            return  # of another size than the set's, which read_slices reports in the end
+        packed[index] = bits
+        batch.append(pixels)
+        if len(batch) == _BATCH or index == count - 1:
+            rows = slice(index + 1 - len(batch), index + 1)
+            images[rows] = _shrink_images(np.stack([one.image for one in batch]))
+            masks[rows] = _shrink_masks(np.stack([one.mask for one in batch]))
+            batch.clear()
+
+    facts = read_slices(root, slices, visit)
+    for array in (images, masks, packed):
+        if isinstance(array, np.memmap):
+            array.flush()
+    return facts
+
+
+def _create(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    """A new .npy file of uint8, mapped for writing."""
+    return open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
+
+
+def _save_facts(path: Path, facts: Sequence[SliceFacts]) -> None:
+    """Digests, tumour pixels and blankness of every slice as a structured array."""
+    array = np.zeros(len(facts), dtype=_FACTS)
+    for row, fact in zip(array, facts, strict=True):
+        row["image"] = np.frombuffer(fact.image_digest, dtype=np.uint8)
+        row["mask"] = np.frombuffer(fact.mask_digest, dtype=np.uint8)
+        row["tumour_pixels"] = fact.tumour_pixels
+        row["blank"] = fact.blank
+    np.save(path, array, allow_pickle=False)
+
+
+def _shrink_images(image_nhwc: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(N, H, W, 3) to (N, 128, 128, 3) uint8; the only place where resized intensities are rounded."""
+    with torch.inference_mode():
+        scaled = preprocess(torch.from_numpy(image_nhwc), size=MODEL_SIDE)
+        rounded: NDArray[np.uint8] = (scaled * 255.0).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).numpy()
+    return rounded
+
+
+def _shrink_masks(mask_nhw: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(N, H, W) of 0 and 1 to (N, 128, 128): 1 where the resized mask is at least a half."""
+    with torch.inference_mode():
+        soft = resize(torch.from_numpy(mask_nhw)[:, None].float(), MODEL_SIDE, MODEL_SIDE)[:, 0]
+        # Sums of weights miss an exact half by a few units in the last place, to either side by platform.
+        binary: NDArray[np.uint8] = (soft >= 0.5 - 1e-6).to(torch.uint8).numpy()
+    return binary
+
+
+def _manifest(key: str, native_size: tuple[int, int], digest: str, files: dict[str, str]) -> dict[str, object]:
+    """What `cache.json` must hold."""
+    return {
+        "form": _FORM,
+        "key": key,
+        "native_size": list(native_size),
+        "data_digest": digest,
+        "sha256": files,
+    }
+
+
+def _file_digest(path: Path) -> str:
+    """SHA-256 of a file, 64 hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _set_aside(entry: Path) -> None:
+    """Take a damaged entry out of the way; the rename makes sure that two processes do not delete each other's work."""
+    aside = entry.with_name(f".{entry.name}.{secrets.token_hex(6)}.tmp")
+    try:
+        entry.rename(aside)
+    except FileNotFoundError:
+        return  # another process was faster
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def _sweep(folder: Path) -> None:
+    """Delete what processes that died left behind."""
+    for path in folder.glob(".*.tmp"):
+        try:
+            abandoned = time.time() - path.stat().st_mtime > _ABANDONED_S
+        except FileNotFoundError:
+            continue
+        if abandoned:
+            shutil.rmtree(path, ignore_errors=True)

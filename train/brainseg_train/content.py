@@ -1,0 +1,297 @@
+"""What the slices of a data set hold: every pixel read once, checked, counted and hashed.
+
+The cache and the check both read a set through here, so both see the same faults, and both see all of them.
+
+Legend: H rows, W columns; channel 0 pre-contrast, 1 FLAIR, 2 post-contrast.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from brainseg_runtime.errors import BrainsegError, DatasetError
+from brainseg_runtime.images import Patient, read_image, read_mask, scan_dataset
+
+_Number = TypeVar("_Number", int, float)
+
+NATIVE_SIZE = (256, 256)
+"""Rows and columns of a `kaggle_3m` slice, pixels."""
+
+_BATCH = 32
+"""Slices read ahead: 8 MiB of pixels, enough to keep the threads busy."""
+
+_THREADS = 4
+"""Reading is half decoding under the interpreter's lock, half waiting for the disk: more threads gain nothing."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SliceRef:
+    """One slice of a data set: whose it is and where its two files lie."""
+
+    patient: int
+    """Index into the data set's patients."""
+    number: int
+    """The slice's number, as in the file name."""
+    image: Path
+    mask: Path
+
+    @property
+    def key(self) -> str:
+        """The name that no other slice of the set has: patient and number, as in the file name."""
+        return self.image.stem
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SlicePixels:
+    """One slice as read from its files."""
+
+    image: NDArray[np.uint8]
+    """(H, W, 3)."""
+    mask: NDArray[np.uint8]
+    """(H, W), 0 or 1."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SliceFacts:
+    """What a slice's pixels say, without the pixels."""
+
+    image_digest: bytes
+    """SHA-256 of size and pixels, 32 bytes."""
+    mask_digest: bytes
+    """SHA-256 of size and pixels (0 or 1), 32 bytes."""
+    size: tuple[int, int]
+    """Rows and columns, pixels."""
+    tumour_pixels: int
+    low: tuple[int, int, int]
+    """Least intensity of each channel, 0 to 255."""
+    high: tuple[int, int, int]
+    """Greatest intensity of each channel, 0 to 255."""
+    mean: tuple[float, float, float]
+    """Mean intensity of each channel."""
+    blank: bool
+    """Every channel holds a single value: the slice says nothing about whose it is."""
+    pre_repeats_flair: bool
+    """The pre-contrast channel equals FLAIR pixel by pixel, in a slice that is not blank: the sequence is missing."""
+    post_repeats_flair: bool
+    """The same for the post-contrast channel."""
+
+
+def find_slices(root: Path) -> tuple[tuple[Patient, ...], tuple[SliceRef, ...]]:
+    """Patients and slices of a folder in the `kaggle_3m` layout, in order of patient name and slice number.
+
+    Args:
+        root: The folder of patient folders.
+
+    Raises:
+        DatasetError: The folder's structure is faulty. It names every fault in structure and in pixels, so that one
+            run of the check shows all that must be mended.
+    """
+    try:
+        patients = tuple(sorted(scan_dataset(root), key=lambda patient: patient.id))
+    except DatasetError as error:
+        raise DatasetError(
+            error.what, problems=(*error.problems, *_pixel_problems(root)), remedy=error.remedy
+        ) from error
+    slices = []
+    for index, patient in enumerate(patients):
+        for paths in sorted(patient.slices, key=lambda paths: paths.number):
+            if paths.mask is None:
+                raise DatasetError(f"{root} cannot be used", problems=[f"{paths.image} has no mask"])
+            slices.append(SliceRef(patient=index, number=paths.number, image=paths.image, mask=paths.mask))
+    if not slices:
+        raise DatasetError(f"{root} holds no slice", remedy="name a folder of patient folders")
+    return patients, tuple(slices)
+
+
+def read_slices(
+    root: Path, slices: Sequence[SliceRef], visit: Callable[[int, SlicePixels], None] | None = None
+) -> tuple[SliceFacts, ...]:
+    """Read every slice, in order, a few ahead of the one that is visited.
+
+    Every slice of a set has one size: `NATIVE_SIZE` where any slice has it, else the size that most slices have.
+
+    Args:
+        root: The data set's folder, for messages.
+        slices: What to read.
+        visit: Called in this thread with each slice's index and pixels, as long as no slice was at fault.
+
+    Returns:
+        The facts of each slice.
+
+    Raises:
+        DatasetError: Files that are unreadable, truncated, of the wrong type or size, or masks that are not binary;
+            it names every one.
+    """
+    facts: list[SliceFacts] = []
+    problems: list[str] = []
+    sizes: list[tuple[Path, tuple[int, int]]] = []
+    for index, pair in enumerate(_read_ahead((s.image, s.mask) for s in slices)):
+        problems += pair.problems
+        sizes += pair.sizes
+        if pair.pixels is not None and pair.facts is not None:
+            facts.append(pair.facts)
+            if visit is not None and not problems:
+                visit(index, pair.pixels)
+    problems += _size_problems(sizes)
+    if problems:
+        raise DatasetError(f"{root} holds files that cannot be used", problems=problems, remedy="mend or remove them")
+    return tuple(facts)
+
+
+def content_digest(patients: Sequence[Patient], slices: Sequence[SliceRef], facts: Sequence[SliceFacts]) -> str:
+    """SHA-256 of the whole set: names, numbers and pixels, not files, so compression and location do not count.
+
+    Args:
+        patients: The set's patients.
+        slices: Its slices, in order.
+        facts: Their facts, in the same order.
+
+    Returns:
+        64 hexadecimal digits.
+    """
+    digests = ((fact.image_digest, fact.mask_digest) for fact in facts)
+    return digest_of_slices(patients, slices, digests)
+
+
+def digest_of_slices(
+    patients: Sequence[Patient], slices: Sequence[SliceRef], digests: Iterable[tuple[bytes, bytes]]
+) -> str:
+    """`content_digest` from each slice's image and mask digest alone."""
+    total = hashlib.sha256(b"brainseg data set 1\n")
+    for ref, (image, mask) in zip(slices, digests, strict=True):
+        total.update(f"{patients[ref.patient].id} {ref.number} {image.hex()} {mask.hex()}\n".encode())
+    return total.hexdigest()
+
+
+def pixel_digest(pixels: NDArray[np.uint8]) -> bytes:
+    """SHA-256 of an array's shape and bytes, 32 bytes."""
+    header = "x".join(map(str, pixels.shape)).encode()
+    return hashlib.sha256(header + b"\n" + np.ascontiguousarray(pixels).tobytes()).digest()
+
+
+def slice_facts(pixels: SlicePixels) -> SliceFacts:
+    """Count and hash one slice's pixels."""
+    channels = np.ascontiguousarray(np.moveaxis(pixels.image, 2, 0)).reshape(3, -1)
+    low, high = channels.min(axis=1), channels.max(axis=1)
+    blank = bool((low == high).all())
+    pre, flair, post = channels
+    return SliceFacts(
+        image_digest=pixel_digest(pixels.image),
+        mask_digest=pixel_digest(pixels.mask),
+        size=(pixels.image.shape[0], pixels.image.shape[1]),
+        tumour_pixels=int(np.count_nonzero(pixels.mask)),
+        low=_triple(low.tolist()),
+        high=_triple(high.tolist()),
+        mean=_triple((channels.sum(axis=1, dtype=np.int64) / channels.shape[1]).tolist()),
+        blank=blank,
+        pre_repeats_flair=not blank and bool(np.array_equal(pre, flair)),
+        post_repeats_flair=not blank and bool(np.array_equal(post, flair)),
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Pair:
+    """What came of reading one slice's files."""
+
+    pixels: SlicePixels | None
+    facts: SliceFacts | None
+    sizes: tuple[tuple[Path, tuple[int, int]], ...]
+    problems: tuple[str, ...]
+
+
+def _read_ahead(pairs: Iterable[tuple[Path | None, Path | None]]) -> Iterable[_Pair]:
+    """Read pairs of files with a few threads, in order, one batch ahead of the caller."""
+    with ThreadPoolExecutor(_THREADS) as pool:
+        waiting: list[Future[_Pair]] = []
+        rest = iter(pairs)
+        while batch := list(islice(rest, _BATCH)):
+            submitted = [pool.submit(_read_pair, *pair) for pair in batch]
+            yield from (future.result() for future in waiting)
+            waiting = submitted
+        yield from (future.result() for future in waiting)
+
+
+def _read_pair(image_path: Path | None, mask_path: Path | None) -> _Pair:
+    """Read an image and its mask, or the one of them that is there."""
+    problems: list[str] = []
+    image = _attempt(read_image, image_path, problems)
+    mask = _attempt(read_mask, mask_path, problems)
+    pixels = None
+    if image is not None and mask is not None:
+        if image.shape[:2] == mask.shape:
+            pixels = SlicePixels(image=image, mask=mask)
+        else:
+            expected, got = _shown(image.shape[:2]), _shown(mask.shape)
+            problems.append(f"{mask_path} is not of its image's size; expected {expected} pixels; got {got}")
+    size = () if image is None or image_path is None else ((image_path, (image.shape[0], image.shape[1])),)
+    return _Pair(
+        pixels=pixels,
+        facts=None if pixels is None else slice_facts(pixels),
+        sizes=size,
+        problems=tuple(problems),
+    )
+
+
+def _attempt(
+    read: Callable[[Path], NDArray[np.uint8]], path: Path | None, problems: list[str]
+) -> NDArray[np.uint8] | None:
+    """The pixels of a file, or None and a problem that names it."""
+    if path is None:
+        return None
+    try:
+        return read(path)
+    except BrainsegError as error:
+        message = str(error)
+        problems.append(message if str(path) in message else f"{path}: {message}")
+        return None
+
+
+def _size_problems(sizes: Sequence[tuple[Path, tuple[int, int]]]) -> list[str]:
+    """Images whose size is not the set's."""
+    counts = Counter(size for _, size in sizes)
+    if len(counts) < 2:
+        return []
+    # Ties go to the larger size, so that the answer does not depend on the order of files.
+    expected = NATIVE_SIZE if NATIVE_SIZE in counts else max(counts, key=lambda size: (counts[size], size))
+    return [
+        f"{path} is not of the set's size; expected {_shown(expected)} pixels; got {_shown(size)}"
+        for path, size in sizes
+        if size != expected
+    ]
+
+
+def _pixel_problems(root: Path) -> list[str]:
+    """Faults in the pixels of every TIFF that a faulty structure still shows."""
+    files = sorted(path for path in Path(root).glob("*/*.tif") if path.is_file())
+    masks = {path for path in files if path.stem.endswith("_mask")}
+    pairs: list[tuple[Path | None, Path | None]] = []
+    for path in files:
+        if path not in masks:
+            mask = path.with_name(f"{path.stem}_mask.tif")
+            pairs.append((path, mask if mask in masks else None))
+    paired = {mask for _, mask in pairs}
+    pairs += [(None, mask) for mask in sorted(masks - paired)]
+    read = list(_read_ahead(pairs))
+    problems = [problem for pair in read for problem in pair.problems]
+    return problems + _size_problems([size for pair in read for size in pair.sizes])
+
+
+def _triple(values: Sequence[_Number]) -> tuple[_Number, _Number, _Number]:
+    """One value for each channel."""
+    first, second, third = values
+    return first, second, third
+
+
+def _shown(size: Sequence[int]) -> str:
+    """A size as rows × columns."""
+    return "×".join(map(str, size))

@@ -1,0 +1,354 @@
+"""Which patients train, which choose the model, which are looked at once.
+
+Patients are put in order of site and, within a site, of tumour burden; the order is cut into as many runs of neighbours
+as the test part has patients, and each run gives one patient to the test part and one to validation (or, for folds, one
+to each fold). Every part thus has its share of every site and of small and large tumours to within two patients,
+which random drawing within site-by-burden classes cannot promise for classes of three or four patients. Who of a run
+goes where is decided by SHA-256 of seed and name: the same seed gives the same split on every platform and with every
+version of every library.
+
+Patients who share a slice, pixel for pixel, go to the same part together. Slices that are blank (every channel a single
+value) say nothing about whose they are and do not count as shared.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, fields
+from itertools import combinations
+from pathlib import Path
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from brainseg_runtime.files import read_capped, write_json
+from brainseg_runtime.images import Patient
+from brainseg_train.content import SliceRef
+from brainseg_train.errors import LeakageError, SplitError
+
+SplitBy = Literal["patient", "slice"]
+Part = Literal["train", "validation", "test"]
+PARTS: tuple[Part, Part, Part] = ("train", "validation", "test")
+
+SHARE = 0.15
+"""Of the patients, to the test part and as many to validation."""
+
+RARE_SITE = 7
+"""A site with fewer patients is pooled with the other rare ones: 15 % of it would be less than one patient."""
+
+_LIMIT = 16 * 1024 * 1024
+"""Bytes of a split's file; 100,000 slices' names need 4 MiB."""
+
+
+class SplitSource(Protocol):
+    """What of a data set a split is made from; `DataSet` has it all."""
+
+    @property
+    def patients(self) -> Sequence[Patient]:
+        """Patients, in order of name."""
+
+    @property
+    def slices(self) -> Sequence[SliceRef]:
+        """Slices, in order of patient and number."""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the set's content."""
+
+    @property
+    def burden(self) -> NDArray[np.float64]:
+        """(patients,) share of tumour pixels."""
+
+    @property
+    def image_digests(self) -> NDArray[np.uint8]:
+        """(N, 32) SHA-256 of each slice's pixels."""
+
+    @property
+    def blank(self) -> NDArray[np.bool_]:
+        """(N,) whether a slice is blank."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Split:
+    """Three parts of a data set that share nothing.
+
+    The parts hold patients' names or, where `split_by` is "slice", slices' keys.
+    """
+
+    train: tuple[str, ...]
+    validation: tuple[str, ...]
+    test: tuple[str, ...]
+    seed: int
+    split_by: SplitBy = "patient"
+    data_digest: str
+    """Of the data set that was split."""
+    fold: int | None = None
+    """Which fold is the test part, from 0, where this is one of several."""
+    folds: int | None = None
+    """Of how many."""
+
+    def __post_init__(self) -> None:
+        """Refuse what could not have come from a data set."""
+        if self.split_by not in ("patient", "slice"):
+            raise SplitError("split_by is not known", expected="patient or slice", got=repr(self.split_by))
+        for first, second in combinations(PARTS, 2):
+            shared = sorted(set(self.part(first)) & set(self.part(second)))
+            if shared:
+                raise LeakageError(f"{first} and {second} share {self.split_by} {', '.join(shared)}")
+
+    @property
+    def leaky(self) -> bool:
+        """Whether slices of one patient may lie in two parts, so that scores mean nothing for new patients."""
+        return self.split_by == "slice"
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of everything this split holds, 64 hexadecimal digits."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+
+    def part(self, name: Part) -> tuple[str, ...]:
+        """The names in one part."""
+        return {"train": self.train, "validation": self.validation, "test": self.test}[name]
+
+    def indices(self, dataset: SplitSource, part: Part) -> NDArray[np.intp]:
+        """Rows of the data set's arrays that belong to a part, ascending, whichever way the set was split.
+
+        Raises:
+            SplitError: The split was made for another data set.
+        """
+        if dataset.digest != self.data_digest:
+            raise SplitError(
+                "the split is of another data set",
+                expected=self.data_digest,
+                got=dataset.digest,
+                remedy="make a new split, or name the data set that this one was made for",
+            )
+        wanted = set(self.part(part))
+        names = _names(dataset, self.split_by)
+        return np.array([row for row, name in enumerate(names) if name in wanted], dtype=np.intp)
+
+    def to_json(self) -> dict[str, object]:
+        """Everything, and the digest."""
+        return {**asdict(self), "leaky": self.leaky, "digest": self.digest}
+
+    @classmethod
+    def from_json(cls, value: object) -> Split:
+        """The split that `to_json` gave.
+
+        Raises:
+            SplitError: Keys or types are wrong, or the digest is not that of the rest.
+            LeakageError: Two parts share a name.
+        """
+        names = {field.name for field in fields(cls)}
+        if not isinstance(value, dict) or set(value) != names | {"leaky", "digest"}:
+            got = sorted(value) if isinstance(value, dict) else type(value).__name__
+            raise SplitError("this is not a split", expected=sorted(names | {"leaky", "digest"}), got=got)
+        for part in PARTS:
+            if not isinstance(value[part], (list, tuple)) or not all(isinstance(name, str) for name in value[part]):
+                raise SplitError(f"the split's {part} is not a list of names", got=type(value[part]).__name__)
+        split = cls(**{name: tuple(value[name]) if name in PARTS else value[name] for name in names})
+        if (split.digest, split.leaky) != (value["digest"], value["leaky"]):
+            raise SplitError("the split was changed", expected=f"digest {value['digest']}", got=split.digest)
+        return split
+
+    def save(self, path: Path) -> None:
+        """Write the split as JSON.
+
+        Raises:
+            FileWriteError: The system refused.
+        """
+        write_json(path, self.to_json())
+
+    @classmethod
+    def load(cls, path: Path) -> Split:
+        """Read a split that `save` wrote.
+
+        Raises:
+            SplitError: The file is missing or no split, or was changed.
+            LeakageError: Two parts share a name.
+        """
+        try:
+            return cls.from_json(json.loads(read_capped(Path(path), _LIMIT, error=SplitError)))
+        except ValueError as error:
+            raise SplitError(f"{path} is not JSON", got=error) from error
+
+
+def make_split(dataset: SplitSource, seed: int, *, split_by: SplitBy = "patient") -> Split:
+    """Split 70/15/15.
+
+    Args:
+        dataset: What to split.
+        seed: Any integer; the same gives the same split.
+        split_by: "slice" reproduces the leaky split of much published code, and is marked so.
+
+    Raises:
+        SplitError: Fewer than three patients (or slices), counting those who share pixels as one.
+    """
+    names = _ordered_groups(dataset) if split_by == "patient" else [[ref.key] for ref in dataset.slices]
+    if split_by == "slice":
+        names = [names[position] for position in _shuffled(range(len(names)), names, seed)]
+    if len(names) < len(PARTS):
+        raise SplitError(
+            f"the data set cannot be split by {split_by}",
+            expected=f"at least {len(PARTS)} that share no pixels",
+            got=len(names),
+        )
+    held_out = max(1, round(SHARE * len(names)))
+    parts: dict[Part, list[str]] = {part: [] for part in PARTS}
+    for run in np.array_split(np.arange(len(names)), held_out):
+        for rank, position in enumerate(_shuffled(run.tolist(), names, seed)):
+            parts["test" if rank == 0 else "validation" if rank == 1 else "train"] += names[position]
+    split = _split(parts, seed=seed, split_by=split_by, data_digest=dataset.digest)
+    check_leakage(split, dataset)
+    return split
+
+
+def make_folds(dataset: SplitSource, k: int, seed: int) -> tuple[Split, ...]:
+    """Patient-wise cross-validation: fold i is the test part, the next one validation, the rest train.
+
+    Args:
+        dataset: What to split.
+        k: How many folds, at least 3.
+        seed: Any integer; the same gives the same folds.
+
+    Returns:
+        One split a fold; every patient is in exactly one test part.
+
+    Raises:
+        SplitError: Fewer than 3 folds, or fewer patients than folds.
+    """
+    groups = _ordered_groups(dataset)
+    if not len(PARTS) <= k <= len(groups):
+        raise SplitError(
+            f"the data set cannot be split into {k} folds",
+            expected=f"{len(PARTS)} to {len(groups)}, the patients who share no pixels",
+            got=k,
+        )
+    folds: list[list[str]] = [[] for _ in range(k)]
+    for start in range(0, len(groups), k):
+        run = list(range(start, min(start + k, len(groups))))
+        for rank, position in enumerate(_shuffled(run, groups, seed)):
+            folds[rank] += groups[position]
+    splits = []
+    for fold in range(k):
+        validation = (fold + 1) % k
+        parts: dict[Part, list[str]] = {
+            "train": [name for i, names in enumerate(folds) if i not in (fold, validation) for name in names],
+            "validation": folds[validation],
+            "test": folds[fold],
+        }
+        split = _split(parts, seed=seed, split_by="patient", data_digest=dataset.digest, fold=fold, folds=k)
+        check_leakage(split, dataset)
+        splits.append(split)
+    return tuple(splits)
+
+
+def check_leakage(split: Split, dataset: SplitSource) -> None:
+    """Prove that no patient and no pixels lie in two parts.
+
+    A split by slice is leaky by nature and says so; of it only the slices themselves are checked, when it is made.
+
+    Args:
+        split: What to check.
+        dataset: The set that it splits.
+
+    Raises:
+        LeakageError: Two parts share pixels; every shared slice is named.
+        SplitError: The split is of another data set, or leaves out or invents a patient.
+    """
+    rows = {part: split.indices(dataset, part) for part in PARTS}
+    known, listed = set(_names(dataset, split.split_by)), {name for part in PARTS for name in split.part(part)}
+    if known != listed:
+        raise SplitError(
+            "the split does not cover the data set",
+            expected="every name once",
+            got=f"missing {sorted(known - listed)}, unknown {sorted(listed - known)}",
+        )
+    if split.leaky:
+        return
+    part_of_row = {int(row): part for part in PARTS for row in rows[part]}
+    shared = [group for group in shared_pixels(dataset) if len({part_of_row[row] for row in group}) > 1]
+    if shared:
+        shown = "; ".join(
+            " = ".join(f"{dataset.slices[row].key} ({part_of_row[row]})" for row in group) for group in shared
+        )
+        raise LeakageError(f"identical pixels in two parts: {shown}")
+
+
+def shared_pixels(dataset: SplitSource) -> tuple[tuple[int, ...], ...]:
+    """Rows of slices that are identical, pixel for pixel, and of more than one patient; blank slices aside."""
+    rows_of: defaultdict[bytes, list[int]] = defaultdict(list)
+    for row in np.flatnonzero(~dataset.blank).tolist():
+        rows_of[dataset.image_digests[row].tobytes()].append(row)
+    return tuple(tuple(rows) for rows in rows_of.values() if len({dataset.slices[row].patient for row in rows}) > 1)
+
+
+def _names(dataset: SplitSource, split_by: SplitBy) -> list[str]:
+    """The name under which each slice is listed in a split."""
+    if split_by == "slice":
+        return [ref.key for ref in dataset.slices]
+    return [dataset.patients[ref.patient].id for ref in dataset.slices]
+
+
+def _ordered_groups(dataset: SplitSource) -> list[list[str]]:
+    """Patients in order of site and burden, those who share pixels as one."""
+    group_of = _group_of_patient(dataset)
+    members: defaultdict[int, list[int]] = defaultdict(list)
+    for patient, group in enumerate(group_of):
+        members[group].append(patient)
+    sites = _pooled_sites([patient.site for patient in dataset.patients])
+    ordered: list[list[str]] = []
+    for order, site in enumerate(sorted(set(sites))):
+        here = [group for group, patients in members.items() if sites[patients[0]] == site]
+        # Every second site from large to small, so that neighbours across two sites' border are alike too.
+        here.sort(key=lambda group: (float(dataset.burden[group]), dataset.patients[group].id), reverse=order % 2 == 1)
+        ordered += [[dataset.patients[patient].id for patient in members[group]] for group in here]
+    return ordered
+
+
+def _group_of_patient(dataset: SplitSource) -> list[int]:
+    """For each patient the first patient, by index, to whom shared pixels lead."""
+    group = list(range(len(dataset.patients)))
+    for rows in shared_pixels(dataset):
+        linked = {group[dataset.slices[row].patient] for row in rows}
+        first = min(linked)
+        group = [first if member in linked else member for member in group]
+    return group
+
+
+def _pooled_sites(sites: Sequence[str]) -> list[str]:
+    """Sites' names, the rare ones replaced by one name that sorts after all."""
+    counts = Counter(sites)
+    return [site if counts[site] >= RARE_SITE else "~rare" for site in sites]
+
+
+def _shuffled(positions: Iterable[int], names: Sequence[Sequence[str]], seed: int) -> list[int]:
+    """Positions in the order of SHA-256 of seed and name."""
+    return sorted(positions, key=lambda position: hashlib.sha256(f"{seed} {names[position][0]}".encode()).digest())
+
+
+def _split(
+    parts: dict[Part, list[str]],
+    *,
+    seed: int,
+    split_by: SplitBy,
+    data_digest: str,
+    fold: int | None = None,
+    folds: int | None = None,
+) -> Split:
+    """A split with its parts in order of name."""
+    train, validation, test = (tuple(sorted(parts[part])) for part in PARTS)
+    return Split(
+        train=train,
+        validation=validation,
+        test=test,
+        seed=seed,
+        split_by=split_by,
+        data_digest=data_digest,
+        fold=fold,
+        folds=folds,
+    )
