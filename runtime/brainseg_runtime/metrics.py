@@ -1,0 +1,172 @@
+"""From masks to integer counts to scores.
+
+Counts are exact integers, so that slices, patients and processes merge to the same numbers in any order and grouping.
+Scores are computed from counts alone; the curves and areas under them come from `brainseg_runtime.histogram`, intervals
+and the test between two models from `brainseg_runtime.intervals`, and both are offered here too.
+
+Empty masks, with T the true and P the predicted tumour pixels:
+
+==============  =========  =====================  =====================
+score           T and P    only T is empty        only P is empty
+                are empty
+==============  =========  =====================  =====================
+Dice, IoU, F1   1          0                      0
+precision       undefined  0                      undefined
+recall          undefined  undefined              0
+==============  =========  =====================  =====================
+
+Undefined is NaN here and null in JSON.
+
+Source: Taha and Hanbury, Metrics for evaluating 3D medical image segmentation, 2015. That two empty masks agree
+perfectly is the rule that slice-wise results of this data set are usually published with.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from brainseg_runtime.errors import ImageError
+from brainseg_runtime.histogram import Histogram
+from brainseg_runtime.intervals import (
+    Interval,
+    bootstrap_interval,
+    bootstrap_pooled,
+    bootstrap_ratio,
+    paired_permutation_test,
+)
+
+__all__ = [
+    "Counts",
+    "Histogram",
+    "Interval",
+    "bootstrap_interval",
+    "bootstrap_pooled",
+    "bootstrap_ratio",
+    "count",
+    "dice",
+    "f1",
+    "iou",
+    "paired_permutation_test",
+    "precision",
+    "recall",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many pixels were decided rightly and wrongly; tumour is the positive class.
+
+    Attributes:
+        tp: Tumour predicted, tumour there.
+        fp: Tumour predicted, none there.
+        fn: None predicted, tumour there.
+        tn: None predicted, none there.
+    """
+
+    tp: int = 0
+    fp: int = 0
+    fn: int = 0
+    tn: int = 0
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(self.tp + other.tp, self.fp + other.fp, self.fn + other.fn, self.tn + other.tn)
+
+    @classmethod
+    def total(cls, parts: Iterable[Counts]) -> Counts:
+        """All parts merged; of none, the empty counts."""
+        return sum(parts, cls())
+
+    @property
+    def pixels(self) -> int:
+        """Pixels in all."""
+        return self.tp + self.fp + self.fn + self.tn
+
+    @property
+    def truth(self) -> int:
+        """Tumour pixels in the truth."""
+        return self.tp + self.fn
+
+    @property
+    def predicted(self) -> int:
+        """Tumour pixels in the prediction."""
+        return self.tp + self.fp
+
+    def to_vector(self) -> NDArray[np.int64]:
+        """(4,) int64: tp, fp, fn, tn."""
+        return np.array([self.tp, self.fp, self.fn, self.tn], dtype=np.int64)
+
+    def from_vector(self, vector: NDArray[np.int64]) -> Self:
+        """Counts of the same kind from what `to_vector` made, or from sums of it."""
+        return type(self)(*(int(value) for value in vector))
+
+
+def count(prediction: NDArray[Any], truth: NDArray[Any]) -> Counts:
+    """Compare two masks pixel by pixel.
+
+    Args:
+        prediction: Any shape, uint8 with 0 and 1, or bool.
+        truth: The same shape, uint8 with 0 and 1, or bool.
+
+    Returns:
+        Exact counts over all pixels.
+
+    Raises:
+        ImageError: The shapes differ, or one is not a binary mask.
+    """
+    if prediction.shape != truth.shape:
+        raise ImageError("prediction and truth do not cover each other", expected=truth.shape, got=prediction.shape)
+    predicted, true = _flags(prediction, "prediction"), _flags(truth, "truth")
+    n_predicted, n_true = int(np.count_nonzero(predicted)), int(np.count_nonzero(true))
+    tp = int(np.count_nonzero(predicted & true)) if n_predicted and n_true else 0
+    return Counts(tp, n_predicted - tp, n_true - tp, truth.size - n_predicted - n_true + tp)
+
+
+def dice(counts: Counts) -> float:
+    """2 TP / (2 TP + FP + FN) in [0, 1]; 1 where both masks are empty."""
+    return _ratio(2 * counts.tp, 2 * counts.tp + counts.fp + counts.fn, undefined=1.0)
+
+
+def iou(counts: Counts) -> float:
+    """TP / (TP + FP + FN) in [0, 1], the Jaccard index; 1 where both masks are empty."""
+    return _ratio(counts.tp, counts.tp + counts.fp + counts.fn, undefined=1.0)
+
+
+def precision(counts: Counts) -> float:
+    """TP / (TP + FP) in [0, 1]; NaN where nothing was predicted."""
+    return _ratio(counts.tp, counts.predicted, undefined=math.nan)
+
+
+def recall(counts: Counts) -> float:
+    """TP / (TP + FN) in [0, 1]; NaN where there is no tumour."""
+    return _ratio(counts.tp, counts.truth, undefined=math.nan)
+
+
+def f1(counts: Counts) -> float:
+    """Harmonic mean of precision and recall; over pixels of two classes this is Dice, with the same empty rule."""
+    return dice(counts)
+
+
+def _ratio(part: int, whole: int, *, undefined: float) -> float:
+    """Part over whole, or what 0 / 0 stands for."""
+    return part / whole if whole else undefined
+
+
+def _flags(mask: NDArray[Any], name: str) -> NDArray[np.bool_]:
+    """A mask as bool without copying its pixels.
+
+    Raises:
+        ImageError: It is neither bool nor uint8 with 0 and 1.
+    """
+    if mask.dtype == np.bool_:
+        return mask
+    if mask.dtype != np.uint8:
+        raise ImageError(f"the {name} is no mask", expected="bool or uint8", got=mask.dtype)
+    if mask.size and (highest := int(mask.max())) > 1:
+        raise ImageError(f"the {name} is not binary", expected="values 0 and 1", got=f"a value of {highest}")
+    return mask.view(np.bool_)
