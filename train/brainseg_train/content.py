@@ -8,7 +8,7 @@ Legend: H rows, W columns; channel 0 pre-contrast, 1 FLAIR, 2 post-contrast.
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -171,6 +171,25 @@ def digest_of_slices(
     for ref, (image, mask) in zip(slices, digests, strict=True):
         total.update(f"{patients[ref.patient].id} {ref.number} {image.hex()} {mask.hex()}\n".encode())
     return total.hexdigest()
+
+
+def duplicates_across_patients(
+    slices: Sequence[SliceRef], digests: Sequence[bytes], blank: Sequence[bool]
+) -> tuple[tuple[int, ...], ...]:
+    """Groups of slices, by position, that are identical pixel for pixel and belong to more than one patient.
+
+    A blank slice says nothing about whose it is, so equal blank slices are no group.
+
+    Args:
+        slices: The set's slices.
+        digests: The SHA-256 of each one's image.
+        blank: Whether each one is blank.
+    """
+    groups: defaultdict[bytes, list[int]] = defaultdict(list)
+    for position, (digest, is_blank) in enumerate(zip(digests, blank, strict=True)):
+        if not is_blank:
+            groups[digest].append(position)
+    return tuple(tuple(group) for group in groups.values() if len({slices[one].patient for one in group}) > 1)
 
 
 def pixel_digest(pixels: NDArray[np.uint8]) -> bytes:

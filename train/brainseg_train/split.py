@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from brainseg_runtime.files import read_capped, write_json
 from brainseg_runtime.images import Patient
-from brainseg_train.content import SliceRef
+from brainseg_train.content import SliceRef, duplicates_across_patients
 from brainseg_train.errors import LeakageError, SplitError
 
 SplitBy = Literal["patient", "slice"]
@@ -281,10 +281,8 @@ def check_leakage(split: Split, dataset: SplitSource) -> None:
 
 def shared_pixels(dataset: SplitSource) -> tuple[tuple[int, ...], ...]:
     """Rows of slices that are identical, pixel for pixel, and of more than one patient; blank slices aside."""
-    rows_of: defaultdict[bytes, list[int]] = defaultdict(list)
-    for row in np.flatnonzero(~dataset.blank).tolist():
-        rows_of[dataset.image_digests[row].tobytes()].append(row)
-    return tuple(tuple(rows) for rows in rows_of.values() if len({dataset.slices[row].patient for row in rows}) > 1)
+    digests = [digest.tobytes() for digest in dataset.image_digests]
+    return duplicates_across_patients(dataset.slices, digests, dataset.blank.tolist())
 
 
 def _names(dataset: SplitSource, split_by: SplitBy) -> list[str]:
