@@ -1,0 +1,195 @@
+"""How a command speaks: results on stdout, progress and faults on stderr, JSON where `--json` says.
+
+On a terminal rich draws tables and progress bars. Elsewhere, in a log or a pipe, lines are plain, progress is a line
+now and then, and no name is cut short or wrapped.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, TextIO
+
+from brainseg_runtime.errors import BrainsegError, FileWriteError
+from brainseg_runtime.files import encode_json, write_text
+
+if TYPE_CHECKING:
+    from rich.console import Console as RichConsole
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # all but tab and line end: a file name may hold any
+_QUIET_SECONDS = 10.0  # between two progress lines where there is no terminal
+
+
+class Advance(Protocol):
+    """Tells a progress display that more is done."""
+
+    def __call__(self, done: int = 1) -> None:
+        """Adds `done` to what was done before."""
+
+
+class Console:
+    """The two streams of one command.
+
+    Args:
+        json_target: What `--json` was given, if it was: a path, or "-" for stdout, where then nothing else goes.
+    """
+
+    def __init__(self, json_target: str | None = None) -> None:
+        self._json = json_target
+        for stream in (sys.stdout, sys.stderr):
+            # A file name that the terminal's encoding lacks must not end a run.
+            if hasattr(stream, "reconfigure"):
+                stream.reconfigure(errors="backslashreplace")
+
+    def say(self, text: str) -> None:
+        """A line of the result, on stdout; left out where stdout is for JSON."""
+        if self._json != "-":
+            _write(sys.stdout, f"{text}\n")
+
+    def note(self, text: str) -> None:
+        """A line about the run, on stderr."""
+        _write(sys.stderr, f"{text}\n")
+
+    def fault(self, error: BrainsegError, *, about: str = "") -> None:
+        """What went wrong, on stderr, one part a line."""
+        _write(sys.stderr, f"error: {about}{fault_text(error)}\n")
+
+    def table(self, headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """A table of the result, on stdout; left out where stdout is for JSON."""
+        if self._json == "-":
+            return
+        if sys.stdout.isatty():
+            _rich_table(headers, rows)
+        else:
+            _write(sys.stdout, plain_table(headers, rows))
+
+    def emit(self, value: object) -> None:
+        """Writes a command's JSON where `--json` said; nowhere if it was not given.
+
+        Raises:
+            FileWriteError: The file cannot be written.
+        """
+        if self._json == "-":
+            _write(sys.stdout, encode_json(value))
+        elif self._json is not None:
+            write_page(Path(self._json), encode_json(value))
+
+    @contextmanager
+    def progress(self, what: str, total: int | None) -> Iterator[Advance]:
+        """A progress display on stderr.
+
+        Args:
+            what: What is being done, such as "slices".
+            total: How many there are; None where that is not known beforehand.
+
+        Yields:
+            A function to call with how many more are done.
+        """
+        if sys.stderr.isatty():
+            with _bar(what, total) as advance:
+                yield advance
+        else:
+            yield _quiet(what, total)
+
+
+def write_page(path: Path, text: str) -> None:
+    """Writes text to a file in a folder that is made if need be.
+
+    Raises:
+        FileWriteError: The file cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FileWriteError(f"{path.parent} cannot be made", expected="a folder", got=error.strerror) from error
+    write_text(path, text)
+
+
+def fault_text(error: BrainsegError) -> str:
+    """An error for readers: what, then expected, got and remedy on lines of their own."""
+    named = (("expected", error.expected), ("got", error.got), ("remedy", error.remedy))
+    parts = [f"  {name}: {value}" for name, value in named if value is not None]
+    problems = [f"  - {problem}" for problem in getattr(error, "problems", ())]
+    return "\n".join([error.what, *problems, *parts])
+
+
+def plain_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table as aligned lines, as wide as it needs to be, nothing cut.
+
+    Args:
+        headers: One for each column.
+        rows: As many cells each.
+    """
+    lines = [tuple(headers), *map(tuple, rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(headers))]
+    text = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines)
+    return "".join(f"{line}\n" for line in text)
+
+
+def _write(stream: TextIO, text: str) -> None:
+    """Writes and flushes, so that a log shows lines when they are said; control characters are shown, not obeyed."""
+    stream.write(_CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text))
+    stream.flush()
+
+
+def _rich_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table on a terminal; long cells fold onto more lines."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    drawn = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for header in headers:
+        drawn.add_column(header, overflow="fold")
+    for row in rows:
+        drawn.add_row(*(Text(cell) for cell in row))  # as text: a file name may hold rich's markup
+    _rich(sys.stdout).print(drawn)
+
+
+def _rich(stream: TextIO) -> RichConsole:
+    """Rich's console on a stream."""
+    from rich.console import Console as RichConsole
+
+    return RichConsole(file=stream, markup=False, highlight=False)
+
+
+@contextmanager
+def _bar(what: str, total: int | None) -> Iterator[Advance]:
+    """Rich's progress bar."""
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, TimeRemainingColumn(), console=_rich(sys.stderr)) as progress:
+        task = progress.add_task(what, total=total)
+
+        def advance(done: int = 1) -> None:
+            progress.advance(task, done)
+
+        yield advance
+
+
+def _quiet(what: str, total: int | None) -> Advance:
+    """Progress as a line now and then, and one when all is done."""
+    begun = said = time.monotonic()
+    count = 0
+
+    def advance(done: int = 1) -> None:
+        nonlocal count, said
+        count += done
+        now = time.monotonic()
+        if count == total or now - said >= _QUIET_SECONDS:
+            said = now
+            _write(sys.stderr, f"{what}: {count}{f' of {total}' if total else ''} in {now - begun:.1f} s\n")
+
+    return advance
