@@ -114,6 +114,12 @@ def save_weights(run_dir: Path, weights: Mapping[str, Tensor], info: WeightsInfo
     _write_pair(run_dir / BEST, WEIGHTS_FORMAT, weights, info.to_json())
 
 
+def drop_weights(run_dir: Path) -> None:
+    """Delete a run's best weights, if there are any."""
+    for path in (_json_path(run_dir / BEST), _tensor_path(run_dir / BEST)):
+        path.unlink(missing_ok=True)
+
+
 def load_weights(path: Path) -> tuple[dict[str, Tensor], WeightsInfo]:
     """Read weights, checked against their digests.
 

@@ -12,6 +12,7 @@
         ├── CheckpointError          a checkpoint is missing, damaged or of another network
         ├── RecordError              a run's or study's record is missing, damaged or contradicts itself
         ├── DeviceError              the device or precision asked for cannot be had
+        ├── DivergedError            training left the range of numbers: a loss or gradient is not finite
         └── StudyError               a study cannot go on: nothing completed, or its settings changed
 
 Faults in the data itself are the runtime's (`DatasetError`, `ImageError`), which training raises unchanged.
@@ -64,6 +65,10 @@ class RecordError(TrainError):
 
 class DeviceError(TrainError):
     """The device or precision asked for cannot be had."""
+
+
+class DivergedError(TrainError):
+    """Training left the range of numbers: a loss or a gradient is not finite. The last checkpoint is kept."""
 
 
 class StudyError(TrainError):

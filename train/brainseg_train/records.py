@@ -84,7 +84,7 @@ class RunRecord:
     status: Status = "running"
     """Where it stands."""
     stopped: str | None = None
-    """Why it ended: `epochs`, `patience`, `pruned`, `interrupted`, or the error's text."""
+    """Why it ended: `epochs`, `patience`, `pruned`, `interrupted`, or an error's text; None while it runs."""
     config: TrainConfig
     """What was asked for."""
     data_digest: str
@@ -112,13 +112,15 @@ class RunRecord:
     processes: int = 1
     """Processes that trained together."""
     rng: str
-    """How every random draw is derived."""
+    """How the seed of every random draw is derived."""
     versions: dict[str, str]
     """Versions of Python, this package and its libraries."""
     git: dict[str, Any] | None
     """`commit` and `dirty` of the source tree; None for an installed package."""
     hardware: dict[str, Any]
-    """Processor, instruction sets, cores, memory, GPU."""
+    """System, processor, instruction sets, cores, GPU."""
+    resumed: tuple[dict[str, Any], ...] = ()
+    """`versions` and `git` of processes that took the run up again, where they were other than the first one's."""
     timing: dict[str, float] = field(default_factory=dict)
     """`seconds` over all the run's processes' lives, `started` and `ended` as Unix time."""
 

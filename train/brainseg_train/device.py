@@ -1,0 +1,107 @@
+"""Where a run computes and in what arithmetic, chosen once and recorded; and how many threads."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+
+from brainseg_train.config import Precision, TrainConfig
+from brainseg_train.errors import DeviceError
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Placement:
+    """Device, arithmetic and memory layout that a run really uses."""
+
+    device: torch.device
+    """Where the network and the data are."""
+    precision: str
+    """fp32 or bf16, never auto."""
+    channels_last: bool
+    """Whether a pixel's channels lie side by side."""
+
+    @property
+    def memory_format(self) -> torch.memory_format:
+        """PyTorch's name for the layout."""
+        return torch.channels_last if self.channels_last else torch.contiguous_format
+
+    def autocast(self) -> torch.autocast:
+        """A context in which layers compute in the chosen arithmetic; weights stay fp32."""
+        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bf16")
+
+
+def place(config: TrainConfig, *, local_rank: int | None = None) -> Placement:
+    """Choose device and arithmetic.
+
+    Args:
+        config: What was asked for.
+        local_rank: This process's number on its machine, where several train together.
+
+    Raises:
+        DeviceError: A device or arithmetic was asked for by name and cannot be had.
+    """
+    device = _device(config.device, local_rank)
+    return Placement(device=device, precision=_precision(config.precision, device), channels_last=config.channels_last)
+
+
+def computes_bf16(device: torch.device) -> bool:
+    """Whether a device has instructions for bf16, so that it is faster than fp32 and not emulated."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if device.type == "cpu":
+        return any(cpu_capabilities().get(name) for name in ("avx512_bf16", "amx_bf16"))
+    return False
+
+
+def cpu_capabilities() -> dict[str, bool | int | str]:
+    """What PyTorch knows of the processor; empty for a PyTorch that does not tell."""
+    ask = getattr(torch.cpu, "get_capabilities", dict)
+    return dict(ask())
+
+
+@contextlib.contextmanager
+def computing_with(count: int) -> Iterator[None]:
+    """Compute with a number of threads in here, and with the former number again afterwards."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _device(wanted: str, local_rank: int | None) -> torch.device:
+    """The device by its name, or the best there is."""
+    if wanted == "auto":
+        wanted = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    if wanted == "cuda" and local_rank is not None:
+        wanted = f"cuda:{local_rank}"
+    try:
+        device = torch.device(wanted)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise DeviceError(
+            f"device {wanted} cannot be had",
+            expected="auto, cpu, cuda, cuda:<number> or mps, present on this machine",
+            got=str(error).splitlines()[0],
+            remedy="leave it at auto, or install the PyTorch build for this device",
+        ) from error
+    return device
+
+
+def _precision(wanted: Precision, device: torch.device) -> str:
+    """The arithmetic by its name, or the fastest that trains as well."""
+    able = computes_bf16(device)
+    if wanted == "auto":
+        return "bf16" if able else "fp32"
+    if wanted == "bf16" and not able:
+        raise DeviceError(
+            "bf16 cannot be had",
+            expected="a GPU, or a processor with AVX512_BF16 or AMX",
+            got=f"a {device.type} without it",
+            remedy="use fp32 or auto",
+        )
+    return wanted
