@@ -1,0 +1,342 @@
+"""TIFF bytes to pixels, with everything checked before a decoder sees it.
+
+A TIFF can claim any size, point anywhere and hide gigabytes behind a few bytes. So the tags that matter are read here,
+by this file alone, under caps; each segment of pixels must lie in the file and be exactly as long as its share of the
+image, compressed ones after a decompression that stops at that length. tifffile then decodes a file rewritten from
+those tags and segments and nothing else: no further page, no vendor tag, no offset of the original's choosing.
+
+Taken: one page of 8-bit unsigned samples, in strips or tiles, samples interleaved or in planes, classic or BigTIFF,
+either byte order; uncompressed, Deflate (with or without horizontal predictor) or PackBits. The rest is refused.
+
+Legend: H rows, W columns, S samples a pixel.
+Source: TIFF revision 6.0, Adobe, 1992; Adobe Photoshop TIFF technical notes, 2002 (Deflate); BigTIFF, Aware Systems.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from types import MappingProxyType
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from brainseg_runtime.contract import DEFAULT_LIMITS, Limits
+from brainseg_runtime.errors import ImageError, MissingExtraError
+
+
+class Tag(IntEnum):
+    """The tags that say where pixels lie and what they mean; all others are passed over."""
+
+    WIDTH = 256
+    HEIGHT = 257
+    BITS = 258
+    COMPRESSION = 259
+    PHOTOMETRIC = 262
+    FILL_ORDER = 266
+    STRIP_OFFSETS = 273
+    ORIENTATION = 274
+    SAMPLES = 277
+    ROWS_PER_STRIP = 278
+    STRIP_SIZES = 279
+    PLANAR = 284
+    PREDICTOR = 317
+    TILE_WIDTH = 322
+    TILE_HEIGHT = 323
+    TILE_OFFSETS = 324
+    TILE_SIZES = 325
+    SAMPLE_FORMAT = 339
+    DEPTH = 32997
+
+
+Tags = Mapping[Tag, tuple[int, ...]]
+
+_MAX_TAGS: Final = 512  # writers of microscopes reach about 100
+_MAX_VALUES: Final = 3 * 2048  # of one tag: one strip a row of the largest image, in three planes
+_INTEGERS: Final = MappingProxyType({1: "B", 3: "H", 4: "I", 16: "Q"})  # field types BYTE, SHORT, LONG, LONG8
+_NONE, _PACKBITS, _DEFLATE = 1, 32773, frozenset({8, 32946})
+_COMPRESSIONS: Final = MappingProxyType(
+    {2: "CCITT", 3: "CCITT fax 3", 4: "CCITT fax 4", 5: "LZW", 6: "old JPEG", 7: "JPEG", 34712: "JPEG 2000"}
+    | {34925: "LZMA", 50000: "Zstandard", 50001: "WebP", 50002: "JPEG XL"}
+)
+_RESAVE: Final = "save it as an uncompressed 8-bit TIFF with one page"
+_DECODER_FAULTS: Final = (ArithmeticError, AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Layout:
+    """Where the pixels lie, all of it checked against the file's size and the limits."""
+
+    height: int
+    width: int
+    samples: int
+    planar: bool
+    compression: int
+    predictor: int
+    tile: tuple[int, int] | None  # height and width
+    rows: int  # of a strip
+    segments: tuple[bytes, ...]
+
+
+def decode(data: bytes, where: str, *, samples: int, limits: Limits = DEFAULT_LIMITS) -> NDArray[np.uint8]:
+    """Decode a TIFF that may hold anything.
+
+    Args:
+        data: The file's bytes; its size is the caller's to cap.
+        where: What it is called in errors.
+        samples: Samples a pixel that it must have: 3 for an image, 1 for a mask.
+        limits: Caps on H and W.
+
+    Returns:
+        (H, W, S) uint8, or (H, W) for one sample; C-contiguous, writable, the caller's own.
+
+    Raises:
+        ImageError: The bytes are not a TIFF of the kind above.
+        MissingExtraError: tifffile is not installed.
+    """
+    try:
+        layout = _layout(data, _read_tags(data), samples, limits)
+        return _decode(layout)
+    except ImageError as error:
+        named = ImageError(f"{where}: {error.what}", expected=error.expected, got=error.got, remedy=error.remedy)
+        raise named from error.__cause__
+
+
+def _read_tags(data: bytes) -> Tags:
+    """The known tags of the only page."""
+    order = {b"II": "<", b"MM": ">"}.get(data[:2])
+    version = struct.unpack(f"{order}H", data[2:4])[0] if order and len(data) >= 16 else None
+    if order is None or version not in (42, 43):
+        raise ImageError("not a TIFF", expected="a file that begins as a TIFF does", got=_shown(data[:4]))
+    if version == 43:
+        size, zero, first = struct.unpack(f"{order}HHQ", data[4:16])
+        if (size, zero) != (8, 0):
+            raise ImageError("not a TIFF", expected="BigTIFF offsets of 8 bytes", got=f"{size} bytes")
+        return _read_page(data, first, order, head="Q", entry="HHQ", value="Q")
+    return _read_page(data, struct.unpack(f"{order}I", data[4:8])[0], order, head="H", entry="HHI", value="I")
+
+
+def _read_page(data: bytes, start: int, order: str, *, head: str, entry: str, value: str) -> Tags:
+    """The known tags of the page that begins at an offset; there must be no page after it."""
+    count = _unpack(data, start, order + head)[0]
+    if not 0 < count <= _MAX_TAGS:
+        raise ImageError("the TIFF's page is damaged", expected=f"1 to {_MAX_TAGS} tags", got=count)
+    at = start + struct.calcsize(order + head)
+    inline = struct.calcsize(value)
+    step = struct.calcsize(order + entry) + inline
+    tags: dict[Tag, tuple[int, ...]] = {}
+    for position in range(at, at + count * step, step):
+        code, kind, n = _unpack(data, position, order + entry)
+        if code not in Tag.__members__.values():
+            continue
+        tag = Tag(code)
+        if tag in tags or kind not in _INTEGERS or not 0 < n <= _MAX_VALUES:
+            raise ImageError(
+                "a TIFF tag is damaged", expected=f"one tag {tag.name} of whole numbers", got=f"{n} values"
+            )
+        layout = f"{order}{n}{_INTEGERS[kind]}"
+        offset = position + step - inline
+        if struct.calcsize(layout) > inline:
+            offset = _unpack(data, offset, order + value)[0]
+        tags[tag] = _unpack(data, offset, layout)
+    if _unpack(data, at + count * step, order + value)[0]:
+        raise ImageError("the TIFF has more than one page", expected="one page", got="a further page", remedy=_RESAVE)
+    return tags
+
+
+def _layout(data: bytes, tags: Tags, samples: int, limits: Limits) -> _Layout:
+    """What the tags say of the pixels, refused where it is not what is taken."""
+    height, width = _one(tags, Tag.HEIGHT), _one(tags, Tag.WIDTH)
+    low, high = limits.min_side, limits.max_side
+    if not (low <= height <= high and low <= width <= high):
+        raise ImageError(
+            "the image's size is out of range", expected=f"{low} to {high} pixels", got=f"{height}x{width}"
+        )
+    _check_meaning(tags, samples)
+    compression, predictor = _one(tags, Tag.COMPRESSION, 1), _one(tags, Tag.PREDICTOR, 1)
+    if compression not in {_NONE, _PACKBITS, *_DEFLATE}:
+        got = _COMPRESSIONS.get(compression, f"method {compression}")
+        raise ImageError("compression not taken", expected="none, Deflate or PackBits", got=got, remedy=_RESAVE)
+    _expect("predictor", predictor, {1, 2} if compression in _DEFLATE else {1})
+    planar = _one(tags, Tag.PLANAR, 1) == 2 and samples > 1
+    tile = None
+    rows = min(_one(tags, Tag.ROWS_PER_STRIP, height), height)
+    if Tag.TILE_WIDTH in tags:
+        tile = _one(tags, Tag.TILE_HEIGHT), _one(tags, Tag.TILE_WIDTH)
+        if any(side % 16 or not 0 < side <= 2048 for side in tile):
+            raise ImageError("the TIFF's tiles are damaged", expected="sides of 16 to 2048 by 16", got=tile)
+    elif rows < 1:
+        raise ImageError("the TIFF's strips are damaged", expected="a row or more", got=rows)
+    sizes = _segment_sizes(height, width, rows, tile) * (samples if planar else 1)
+    scale = 1 if planar else samples
+    segments = _segments(data, tags, tile is not None, [size * scale for size in sizes], compression)
+    return _Layout(
+        height=height,
+        width=width,
+        samples=samples,
+        planar=planar,
+        compression=compression,
+        predictor=predictor,
+        tile=tile,
+        rows=rows,
+        segments=segments,
+    )
+
+
+def _check_meaning(tags: Tags, samples: int) -> None:
+    """Refuse pixels that do not mean intensity, eight bits of it, upright."""
+    _expect("samples a pixel", _one(tags, Tag.SAMPLES, 1), {samples})
+    for name, tag, expected, default in (
+        ("bits a sample", Tag.BITS, 8, 1),
+        ("sample format (1 is unsigned)", Tag.SAMPLE_FORMAT, 1, 1),
+    ):
+        values = tags.get(tag, (default,))
+        if set(values) != {expected} or len(values) not in (1, samples):
+            raise ImageError(f"wrong {name}", expected=expected, got=", ".join(map(str, values[:8])), remedy=_RESAVE)
+    # An inverted grey scale, a palette, or YCbCr under the same bytes would be a wrong image without a word.
+    _expect("photometric interpretation (1 grey, 2 RGB)", _one(tags, Tag.PHOTOMETRIC), {1} if samples == 1 else {1, 2})
+    _expect("planar configuration", _one(tags, Tag.PLANAR, 1), {1, 2})
+    _expect("fill order", _one(tags, Tag.FILL_ORDER, 1), {1})
+    _expect("orientation (1 is upright)", _one(tags, Tag.ORIENTATION, 1), {1})
+    _expect("image depth", _one(tags, Tag.DEPTH, 1), {1})
+
+
+def _segment_sizes(height: int, width: int, rows: int, tile: tuple[int, int] | None) -> list[int]:
+    """Pixels in each strip or tile of one plane."""
+    if tile is not None:
+        return [tile[0] * tile[1]] * (-(-height // tile[0]) * -(-width // tile[1]))
+    return [min(rows, height - top) * width for top in range(0, height, rows)]
+
+
+def _segments(data: bytes, tags: Tags, tiled: bool, lengths: list[int], compression: int) -> tuple[bytes, ...]:
+    """The bytes of every strip or tile, each proven to hold `lengths` bytes once decompressed."""
+    offsets = tags.get(Tag.TILE_OFFSETS if tiled else Tag.STRIP_OFFSETS, ())
+    sizes = tags.get(Tag.TILE_SIZES if tiled else Tag.STRIP_SIZES, ())
+    if not len(offsets) == len(sizes) == len(lengths):
+        found = f"{len(offsets)} offsets, {len(sizes)} sizes"
+        raise ImageError("the TIFF's segments are damaged", expected=f"{len(lengths)} strips or tiles", got=found)
+    segments = []
+    for offset, size, length in zip(offsets, sizes, lengths, strict=True):
+        # Twice the pixels is more than either method ever needs, and bounds the time that a crafted file costs.
+        if offset + size > len(data) or not 0 < size <= 2 * length + 64:
+            raise ImageError("the TIFF is truncated or damaged", expected=f"{length} bytes of pixels", got="other")
+        segment = data[offset : offset + size]
+        held = _plain_length(segment, length, compression)
+        if held != length:
+            raise ImageError("the TIFF is truncated or damaged", expected=f"{length} bytes of pixels", got=held)
+        segments.append(segment)
+    return tuple(segments)
+
+
+def _plain_length(segment: bytes, length: int, compression: int) -> int:
+    """Bytes that a segment holds once decompressed; it is followed no further than one above `length`."""
+    if compression == _NONE:
+        return len(segment)
+    if compression == _PACKBITS:
+        return _packbits_length(segment, length)
+    inflator = zlib.decompressobj()
+    try:
+        held = len(inflator.decompress(segment, length + 1))
+    except zlib.error as error:
+        raise ImageError("the TIFF is damaged", expected="whole Deflate data", got=error) from error
+    if held == length and not inflator.eof:
+        raise ImageError("the TIFF is truncated", expected="whole Deflate data", got="no end to it")
+    return held
+
+
+def _packbits_length(segment: bytes, length: int) -> int:
+    """Bytes that PackBits data stands for."""
+    at = held = 0
+    while at < len(segment) and held <= length:
+        code = segment[at]
+        if code < 128:
+            held, at = held + code + 1, at + code + 2
+        else:
+            held, at = (held, at + 1) if code == 128 else (held + 257 - code, at + 2)
+    return held if at <= len(segment) else -1
+
+
+def _decode(layout: _Layout) -> NDArray[np.uint8]:
+    """Let tifffile decode what has been checked."""
+    try:
+        import tifffile
+    except ImportError as error:
+        raise MissingExtraError(
+            "TIFF files cannot be read", expected="tifffile", got=error, remedy='pip install "brainseg-runtime[io]"'
+        ) from error
+    try:
+        with tifffile.TiffFile(io.BytesIO(_rewritten(layout))) as file:
+            decoded = file.pages.first.asarray(maxworkers=1)
+    except (*_DECODER_FAULTS, zlib.error) as error:
+        raise ImageError("the TIFF cannot be decoded", expected="pixels", got=error) from error
+    plane = (layout.height, layout.width)
+    expected = plane if layout.samples == 1 else (layout.samples, *plane) if layout.planar else (*plane, layout.samples)
+    if decoded.shape != expected or decoded.dtype != np.uint8:
+        raise ImageError("the TIFF decoded to something else", expected=expected, got=decoded.shape)
+    pixels = np.moveaxis(decoded, 0, -1) if layout.planar else decoded
+    return np.require(pixels, dtype=np.uint8, requirements=["C", "W", "O"])
+
+
+def _rewritten(layout: _Layout) -> bytes:
+    """A little-endian classic TIFF with the checked tags and segments alone."""
+    sizes = [len(segment) for segment in layout.segments]
+    entries: dict[Tag, list[int]] = {
+        Tag.WIDTH: [layout.width],
+        Tag.HEIGHT: [layout.height],
+        Tag.BITS: [8] * layout.samples,
+        Tag.COMPRESSION: [layout.compression],
+        Tag.PHOTOMETRIC: [1 if layout.samples == 1 else 2],
+        Tag.SAMPLES: [layout.samples],
+        Tag.PLANAR: [2 if layout.planar else 1],
+        Tag.PREDICTOR: [layout.predictor],
+    }
+    if layout.tile is None:
+        entries |= {Tag.ROWS_PER_STRIP: [layout.rows]}
+        offsets_tag, sizes_tag = Tag.STRIP_OFFSETS, Tag.STRIP_SIZES
+    else:
+        entries |= {Tag.TILE_HEIGHT: [layout.tile[0]], Tag.TILE_WIDTH: [layout.tile[1]]}
+        offsets_tag, sizes_tag = Tag.TILE_OFFSETS, Tag.TILE_SIZES
+    starts = np.cumsum([8, *sizes])
+    entries |= {offsets_tag: starts[:-1].tolist(), sizes_tag: sizes}
+    pixels_end = int(starts[-1])
+    values_at = pixels_end + 2 + 12 * len(entries) + 4
+    page, values = [struct.pack("<H", len(entries))], b""
+    for tag, numbers in sorted(entries.items()):
+        packed = struct.pack(f"<{len(numbers)}I", *numbers)
+        field = packed
+        if len(packed) > 4:
+            field = struct.pack("<I", values_at + len(values))
+            values += packed
+        page.append(struct.pack("<HHI", tag, 4, len(numbers)) + field)
+    return b"".join([struct.pack("<2sHI", b"II", 42, pixels_end), *layout.segments, *page, bytes(4), values])
+
+
+def _one(tags: Tags, tag: Tag, default: int | None = None) -> int:
+    """The only value of a tag."""
+    values = tags.get(tag, () if default is None else (default,))
+    if len(values) != 1:
+        raise ImageError("a TIFF tag is missing or damaged", expected=f"one value of {tag.name}", got=len(values))
+    return values[0]
+
+
+def _expect(name: str, got: int, allowed: set[int]) -> None:
+    """Refuse a tag's value by name."""
+    if got not in allowed:
+        raise ImageError(f"wrong {name}", expected=" or ".join(map(str, sorted(allowed))), got=got, remedy=_RESAVE)
+
+
+def _unpack(data: bytes, offset: int, layout: str) -> tuple[int, ...]:
+    """Numbers at an offset, which must lie in the file."""
+    if offset + struct.calcsize(layout) > len(data):
+        raise ImageError("the TIFF is truncated or damaged", expected="a tag inside the file", got="one beyond its end")
+    return struct.unpack_from(layout, data, offset)
+
+
+def _shown(head: bytes) -> str:
+    """First bytes as an error shows them."""
+    return head.hex(" ") or "an empty file"
