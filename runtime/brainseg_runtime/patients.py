@@ -89,6 +89,12 @@ def scan_dataset(root: Path | str, *, masks: Masks = "required") -> tuple[Patien
     return tuple(patients)
 
 
+def site_of(patient_id: str) -> str:
+    """Code of the hospital, the second part of a patient folder's name; empty where the name is of another form."""
+    name = _PATIENT.fullmatch(patient_id)
+    return name["site"] if name else ""
+
+
 def _folders(root: Path, problems: list[str]) -> Iterator[Path]:
     """The folders in the root, by name."""
     if not root.is_dir():
