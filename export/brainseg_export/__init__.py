@@ -1,0 +1,1 @@
+"""From a trained checkpoint to a sealed bundle that is proven to compute the same."""
