@@ -66,7 +66,8 @@ def smooth_field(rng: np.random.Generator, grid: tuple[int, int, int], shape: tu
     z, y, x = (_spline_basis(cells, length) for cells, length in zip(grid, shape, strict=True))
     coefficients = rng.standard_normal((z.shape[1], y.shape[1], x.shape[1]))
     rows = np.matmul(y, np.tensordot(z, coefficients, axes=1))
-    return np.matmul(rows, x.T)
+    field: Field = np.matmul(rows, x.T)
+    return field
 
 
 def _spline_basis(cells: int, length: int) -> Field:
@@ -120,7 +121,8 @@ class _Canvas:
     def ellipsoid(self, centre: tuple[float, float, float], radii: tuple[float, float, float]) -> Field:
         """1 at the centre (z, y, x), 0 on the surface, below 0 outside."""
         z, y, x = ((a - c) / r for a, c, r in zip((self.z, self.y, self.x), centre, radii, strict=True))
-        return 1.0 - np.sqrt(z * z + y * y + x * x)
+        field: Field = 1.0 - np.sqrt(z * z + y * y + x * x)
+        return field
 
 
 def coverage(field: Field, edge: float) -> Field:
@@ -219,4 +221,5 @@ def _blob(canvas: _Canvas, *, size: float) -> Field:
     centre = (rng.uniform(-0.45, 0.5), far * np.sin(angle), 0.8 * far * np.cos(angle))
     stretch = np.exp(rng.uniform(-0.3, 0.3, 2))
     radii = (size * rng.uniform(0.9, 1.6), size * stretch[0], size * stretch[1])
-    return canvas.ellipsoid(centre, radii) + 0.30 * canvas.noise(6, 10) + 0.25 * canvas.noise(8, 22)
+    blob: Field = canvas.ellipsoid(centre, radii) + 0.30 * canvas.noise(6, 10) + 0.25 * canvas.noise(8, 22)
+    return blob

@@ -128,7 +128,7 @@ def entry_key(root: Path, slices: Sequence[SliceRef]) -> str:
     """
     key = hashlib.sha256(f"brainseg cache {_FORM}\n".encode())
     probe = np.random.default_rng(0).integers(0, 256, (1, 200, 256, 3), dtype=np.uint8)
-    key.update(_shrink_images(probe).tobytes() + _shrink_masks(probe[..., 0] & 1).tobytes())
+    key.update(_shrink_images(probe).tobytes() + _shrink_masks(probe[..., 0] // np.uint8(128)).tobytes())
     files = [path for ref in slices for path in (ref.image, ref.mask)]
     with ThreadPoolExecutor(4) as pool:  # hashing lets go of the interpreter's lock
         for path, digest in zip(files, pool.map(_file_digest, files), strict=True):

@@ -165,7 +165,8 @@ def _scan(rng: np.random.Generator, head: Head, scanner: Scanner, side: int) -> 
 def _enlarge(field: NDArray[np.float64], side: int) -> NDArray[np.float64]:
     """(N, h, w) to (N, side, side), bilinear with half-pixel centres."""
     weights = _linear_weights(field.shape[1], side)
-    return np.matmul(np.matmul(weights, field), weights.T)
+    enlarged: NDArray[np.float64] = np.matmul(np.matmul(weights, field), weights.T)
+    return enlarged
 
 
 def _linear_weights(source: int, target: int) -> NDArray[np.float64]:

@@ -143,14 +143,26 @@ class Split:
             SplitError: Keys or types are wrong, or the digest is not that of the rest.
             LeakageError: Two parts share a name.
         """
-        names = {field.name for field in fields(cls)}
-        if not isinstance(value, dict) or set(value) != names | {"leaky", "digest"}:
-            got = sorted(value) if isinstance(value, dict) else type(value).__name__
-            raise SplitError("this is not a split", expected=sorted(names | {"leaky", "digest"}), got=got)
+        keys = {field.name for field in fields(cls)} | {"leaky", "digest"}
+        if not isinstance(value, dict) or set(value) != keys:
+            got = sorted(map(str, value)) if isinstance(value, dict) else type(value).__name__
+            raise SplitError("this is not a split", expected=sorted(keys), got=got)
         for part in PARTS:
             if not isinstance(value[part], (list, tuple)) or not all(isinstance(name, str) for name in value[part]):
-                raise SplitError(f"the split's {part} is not a list of names", got=type(value[part]).__name__)
-        split = cls(**{name: tuple(value[name]) if name in PARTS else value[name] for name in names})
+                raise SplitError(f"the split's {part} is not a list of names", got=repr(value[part])[:80])
+        for key in ("seed", "fold", "folds"):
+            if type(value[key]) is not int and (key == "seed" or value[key] is not None):
+                raise SplitError(f"the split's {key} is not a whole number", got=repr(value[key])[:80])
+        split = cls(
+            train=tuple(value["train"]),
+            validation=tuple(value["validation"]),
+            test=tuple(value["test"]),
+            seed=value["seed"],
+            split_by=value["split_by"],
+            data_digest=value["data_digest"],
+            fold=value["fold"],
+            folds=value["folds"],
+        )
         if (split.digest, split.leaky) != (value["digest"], value["leaky"]):
             raise SplitError("the split was changed", expected=f"digest {value['digest']}", got=split.digest)
         return split
