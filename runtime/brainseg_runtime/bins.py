@@ -17,6 +17,9 @@ from numpy.typing import NDArray
 
 from brainseg_runtime.errors import DataError
 
+MAX_BITS: Final = 16
+"""Finest bins: three million, 46 MiB for a histogram."""
+
 _MANTISSA: Final = 23  # mantissa bits of float32
 _OCTAVES: Final = 23  # of [2**-24, 1/2)
 _HALF: Final = 0x3F000000  # float32 1/2 as an integer
@@ -28,10 +31,10 @@ def n_bins(bits: int) -> int:
     """How many bins a fineness has: 23 octaves on either side of 1/2, and one bin each for 0, 1/2 and 1.
 
     Raises:
-        DataError: `bits` is not from 0 to 23.
+        DataError: `bits` is not from 0 to 16.
     """
-    if not 0 <= bits <= _MANTISSA:
-        raise DataError("the fineness of bins is out of range", expected="0 to 23 bits", got=bits)
+    if not 0 <= bits <= MAX_BITS:
+        raise DataError("the fineness of bins is out of range", expected=f"0 to {MAX_BITS} bits", got=bits)
     return 2 * (_OCTAVES << bits) + 3
 
 
@@ -40,7 +43,7 @@ def bin_index(probability: NDArray[np.float32], bits: int) -> NDArray[np.int32]:
 
     Args:
         probability: (n,) float32 in [0, 1]; not checked.
-        bits: Fineness, from 0 to 23.
+        bits: Fineness, from 0 to 16.
 
     Returns:
         (n,) int32, rising with the probability.
@@ -60,7 +63,7 @@ def bin_edges(bits: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     Lowest values never fall from bin to bin.
 
     Args:
-        bits: Fineness, from 0 to 23.
+        bits: Fineness, from 0 to 16.
 
     Returns:
         Two (B,) float64 arrays, read-only.

@@ -84,7 +84,7 @@ class Histogram:
 
     Attributes:
         counts: (2, B) int64; row 0 counts pixels without tumour, row 1 with; columns by rising probability.
-        bits: Fineness of the bins, from 0 to 23.
+        bits: Fineness of the bins, from 0 to 16.
     """
 
     counts: NDArray[np.int64]
@@ -111,7 +111,7 @@ class Histogram:
         Args:
             probability: Any shape, floating point in [0, 1]; more precision than float32 has is rounded to it.
             truth: The same shape, uint8 with 0 and 1, or bool.
-            bits: Fineness, from 0 to 23.
+            bits: Fineness, from 0 to 16.
 
         Raises:
             ImageError: The shapes differ, a probability is outside [0, 1] or NaN, or the truth is not binary.
