@@ -1,0 +1,248 @@
+"""The `brainseg-train` command: all, fit, check, phantom, report. Options are read here; `commands` does the work.
+
+PyTorch is imported only by the commands that train, so that `--help` and usage errors answer at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+from brainseg_runtime.version import __version__
+
+from brainseg_train import commands
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_CODES = "Exit codes: 0 done, 1 a fault in the input or the result, 2 wrong usage, 130 interrupted."
+
+DataOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DIR|phantom",
+        help="Folder of patient folders, or the word phantom for generated patients; default: data/kaggle_3m where it "
+        "is, else phantom.",
+    ),
+]
+RunsOption = Annotated[Path, typer.Option(metavar="DIR", help="Folder for runs and results.")]
+PresetOption = Annotated[
+    Literal["paper", "quick"] | None,
+    typer.Option(
+        help="paper: full width, 40 epochs, six configurations, nothing pruned. quick: minutes on two cores. Default: "
+        "paper on patients, quick on the phantom.",
+    ),
+]
+EpochsOption = Annotated[int | None, typer.Option(min=1, help="Most epochs of a run; default: the preset's.")]
+WidthOption = Annotated[
+    int | None, typer.Option(min=1, help="Channels at half the input's resolution; default: the preset's.")
+]
+DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
+SeedOption = Annotated[int, typer.Option(min=0, help="Fixes the split, the search and every run.")]
+ResumeOption = Annotated[
+    bool,
+    typer.Option("--resume", help="Go on with the newest unfinished study of the same arguments; without one, begin."),
+]
+SplitOption = Annotated[
+    Literal["patient", "slice"],
+    typer.Option(help="slice is the leaky split of much published code: for comparison only, and marked everywhere."),
+]
+FoldsOption = Annotated[int | None, typer.Option(min=3, metavar="K", help="Cross-validate over K folds of patients.")]
+WorkersOption = Annotated[
+    int | None, typer.Option(min=1, help="Runs at once, a process each; default: one a core, or one on a GPU.")
+]
+ThreadsOption = Annotated[int | None, typer.Option(min=1, help="Threads of each process; default: the cores, shared.")]
+CacheOption = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="Folder for resized slices; default: the user's cache folder.")
+]
+JsonOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE",
+        help="Write the result as JSON to this file; - is standard output, where then nothing else goes.",
+    ),
+]
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    # Boxes on a terminal; elsewhere plain text, which never cuts a name short.
+    rich_markup_mode="rich" if sys.stdout.isatty() and sys.stderr.isatty() else None,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command and end the process with its exit code.
+
+    Args:
+        arguments: What stands after `brainseg-train`; default: the process's own.
+    """
+    try:
+        app(args=arguments, prog_name="brainseg-train")
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _show_version(wanted: bool) -> None:  # noqa: FBT001 - the form that typer calls
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[  # noqa: ARG001 - its callback does it
+        bool, typer.Option("--version", help="Show the version and exit.", callback=_show_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Train, tune and compare networks that outline brain tumours in MRI slices. Research use; not a medical device."""
+
+
+@app.command(
+    "all",
+    epilog=f"Example: brainseg-train all --data data/kaggle_3m --preset quick --json leaderboard.json\n\n{_CODES}",
+)
+def all_(  # noqa: PLR0913 - one parameter an option
+    data: DataOption = None,
+    runs: RunsOption = Path("runs"),
+    models: Annotated[str, typer.Option(help="Networks, separated by commas.")] = "unet,resunet,deeplab",
+    preset: PresetOption = None,
+    epochs: EpochsOption = None,
+    search: Annotated[
+        Literal["grid", "tpe"], typer.Option(help="The preset's grid, or TPE over a wider space.")
+    ] = "grid",
+    trials: Annotated[int | None, typer.Option(min=1, help="Runs for each network with TPE; default: 12.")] = None,
+    seed: SeedOption = 0,
+    split_by: SplitOption = "patient",
+    folds: FoldsOption = None,
+    resume: ResumeOption = False,
+    width: WidthOption = None,
+    device: DeviceOption = "auto",
+    workers: WorkersOption = None,
+    threads: ThreadsOption = None,
+    cache: CacheOption = None,
+    json: JsonOption = None,
+) -> None:
+    """Train and tune the networks, choose by validation Dice, look at the test part once, and rank.
+
+    Writes leaderboard.json, leaderboard.md and report.html into the folder of runs. Ctrl-C keeps everything; the same
+    command with --resume goes on, to the same bytes. Several such commands can work on one study.
+
+    The JSON has, as leaderboard.json: rows (rank, model, config, validation, test, parameters, epochs, timing) by Dice,
+    comparisons (first, second, difference, ci95, p_value, p_corrected, more_than_noise), verdict, trials, baseline,
+    split_by, leaky, data_digest, split_digest.
+    """
+    work = commands.Work(data=data, runs=runs, preset=preset, resume=resume, cache=cache)
+    settings = commands.Settings(
+        seed=seed,
+        split_by=split_by,
+        folds=folds,
+        epochs=epochs,
+        width=width,
+        device=device,
+        workers=workers,
+        threads=threads,
+    )
+    names = tuple(name.strip() for name in models.split(",") if name.strip())
+    tuning = commands.Tuning(search=search, trials=trials)
+    raise typer.Exit(commands.run(json, lambda console: commands.compare(console, work, settings, names, tuning)))
+
+
+@app.command(
+    epilog=f"Example: brainseg-train fit resunet --data data/kaggle_3m --rate 3e-4:1e-6 --batch 16 --epochs 40\n\n{_CODES}"
+)
+def fit(  # noqa: PLR0913 - one parameter an option
+    model: Annotated[str, typer.Argument(help="unet, resunet or deeplab.")],
+    data: DataOption = None,
+    runs: RunsOption = Path("runs"),
+    preset: PresetOption = None,
+    epochs: EpochsOption = None,
+    rate: Annotated[
+        str | None,
+        typer.Option(help="Learning rate: constant as 3e-4, or a cosine as 3e-4:1e-6; default: the preset's."),
+    ] = None,
+    batch: Annotated[int | None, typer.Option(min=1, help="Slices a step; default: the preset's.")] = None,
+    initial: Annotated[
+        Path | None, typer.Option(metavar="RUN", help="A run's folder whose best weights to start from.")
+    ] = None,
+    seed: SeedOption = 0,
+    split_by: SplitOption = "patient",
+    folds: FoldsOption = None,
+    resume: ResumeOption = False,
+    width: WidthOption = None,
+    device: DeviceOption = "auto",
+    workers: WorkersOption = None,
+    threads: ThreadsOption = None,
+    cache: CacheOption = None,
+    json: JsonOption = None,
+) -> None:
+    """Train one network with one configuration. The test part is not looked at.
+
+    With --folds K it is trained K times, and every patient is measured once, by the run that has not seen them.
+    torchrun --nproc-per-node N -m brainseg_train.cli fit ... trains one network in N processes.
+
+    The JSON has: study, runs (each run's record), and with folds also row, as a row of leaderboard.json.
+    """
+    work = commands.Work(data=data, runs=runs, preset=preset, resume=resume, cache=cache)
+    settings = commands.Settings(
+        seed=seed,
+        split_by=split_by,
+        folds=folds,
+        epochs=epochs,
+        width=width,
+        device=device,
+        workers=workers,
+        threads=threads,
+    )
+    training = commands.Training(rate=rate, batch=batch, initial=initial)
+    raise typer.Exit(commands.run(json, lambda console: commands.fit(console, work, settings, model, training)))
+
+
+@app.command(epilog=f"Example: brainseg-train check data/kaggle_3m --json check.json\n\n{_CODES}")
+def check(
+    data: Annotated[Path, typer.Argument(help="Folder of patient folders.")],
+    json: JsonOption = None,
+) -> None:
+    """Check a data set and tell what it holds. Everything that is wrong is listed at once, with the file's name.
+
+    The JSON has: data, digest, size, n_patients, n_slices, n_tumour_slices, burden (mean, median, min, max), sites,
+    patients, missing_sequences, repeated_slices, duplicates.
+    """
+    raise typer.Exit(commands.run(json, lambda console: commands.check(console, data)))
+
+
+@app.command(epilog=f"Example: brainseg-train phantom patients --patients 20 --seed 7\n\n{_CODES}")
+def phantom(
+    out: Annotated[Path, typer.Argument(help="Folder to write; an older phantom there is replaced.")],
+    patients: Annotated[int, typer.Option(min=1, help="How many patients.")] = commands.PHANTOM_PATIENTS,
+    seed: Annotated[int, typer.Option(min=0, help="Which phantom: the same seed gives the same bytes.")] = 0,
+    json: JsonOption = None,
+) -> None:
+    """Generate patients with brain tumours, in the layout of kaggle_3m.
+
+    The JSON has: data, patients, seed.
+    """
+    raise typer.Exit(commands.run(json, lambda console: commands.phantom(console, out, patients, seed)))
+
+
+@app.command(epilog=f"Example: brainseg-train report runs\n\n{_CODES}")
+def report(
+    runs: Annotated[Path, typer.Argument(help="Folder of runs.")],
+    study: Annotated[
+        str | None, typer.Option(metavar="ID", help="Which study; default: the newest comparison that is complete.")
+    ] = None,
+    json: JsonOption = None,
+) -> None:
+    """Make leaderboard and report again from the records alone: neither data nor weights are read.
+
+    The JSON is that of all.
+    """
+    raise typer.Exit(commands.run(json, lambda console: commands.report(console, runs, study)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,298 @@
+"""What each sub-command of `brainseg-train` does, once its options are read: works, tells, and returns the exit code."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal
+
+from brainseg_runtime.console import Console
+from brainseg_runtime.errors import BrainsegError, DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from brainseg_train.comparison import Plan
+    from brainseg_train.data import DataSet
+    from brainseg_train.study import Study
+
+DONE, FAULT, INTERRUPTED = 0, 1, 130
+
+DEFAULT_DATA: Final = Path("data/kaggle_3m")
+"""Where the real set is looked for."""
+
+PHANTOM: Final = "phantom"
+"""The word that stands for generated patients."""
+
+PHANTOM_PATIENTS: Final = 30
+"""Enough that four or five are left to validate and as many to test."""
+
+PresetName = Literal["paper", "quick"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Work:
+    """On what, and where results go; see the options of `all`."""
+
+    data: str | None
+    runs: Path
+    preset: PresetName | None
+    resume: bool
+    cache: Path | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settings:
+    """How to split and how to compute; None leaves it to the preset or the machine."""
+
+    seed: int
+    split_by: Literal["patient", "slice"]
+    folds: int | None
+    epochs: int | None
+    width: int | None
+    device: str
+    workers: int | None
+    threads: int | None
+
+    def changes(self) -> dict[str, object]:
+        """Fields of a run's configuration that were set by hand."""
+        given = {"epochs": self.epochs, "width": self.width, "device": self.device}
+        return {name: value for name, value in given.items() if value is not None}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tuning:
+    """What `all` tries."""
+
+    search: Literal["grid", "tpe"]
+    trials: int | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Training:
+    """What `fit` trains with; None leaves it to the preset."""
+
+    rate: str | None
+    batch: int | None
+    initial: Path | None
+
+    def changes(self) -> dict[str, object]:
+        """Fields of the run's configuration that were set by hand.
+
+        Raises:
+            ConfigError: The rate cannot be read.
+        """
+        from brainseg_train.tune import read_rate
+
+        changes: dict[str, object] = {} if self.rate is None else read_rate(self.rate.replace(":", " to "))
+        if self.batch is not None:
+            changes["batch"] = self.batch
+        if self.initial is not None:
+            changes["initial"] = str(self.initial)
+        return changes
+
+
+def run(json_target: str | None, work: Callable[[Console], int]) -> int:
+    """Do a command's work, and turn faults and interrupts into messages and exit codes.
+
+    Args:
+        json_target: What `--json` was given, if it was.
+        work: The command.
+
+    Returns:
+        0 done, 1 a fault in the input or the result, 130 interrupted.
+    """
+    console = Console(json_target)
+    try:
+        return work(console)
+    except BrainsegError as error:
+        console.fault(error)
+        return FAULT
+    except KeyboardInterrupt:
+        console.note("interrupted; everything is kept, the same command with --resume goes on")
+        return INTERRUPTED
+
+
+def compare(console: Console, work: Work, settings: Settings, models: tuple[str, ...], tuning: Tuning) -> int:
+    """Train, tune, choose, look once, rank; see `brainseg-train all --help`."""
+    from brainseg_train.comparison import Plan
+
+    root, preset = _find(work, console)
+    plan = Plan(
+        kind="all",
+        models=models,
+        preset=preset,
+        changes=settings.changes(),
+        search=tuning.search,
+        trials=tuning.trials,
+        seed=settings.seed,
+        split_by=settings.split_by,
+        folds=settings.folds,
+        workers=settings.workers,
+        threads=settings.threads,
+    )
+    study, _ = _carry_out(plan, root, work, console)
+    return _tell_leaderboard(study, console)
+
+
+def fit(console: Console, work: Work, settings: Settings, model: str, training: Training) -> int:
+    """Train one network; see `brainseg-train fit --help`."""
+    from brainseg_train.comparison import Plan
+
+    root, preset = _find(work, console)
+    plan = Plan(
+        kind="fit",
+        models=(model,),
+        preset=preset,
+        changes=settings.changes() | training.changes(),
+        search=None,
+        seed=settings.seed,
+        split_by=settings.split_by,
+        folds=settings.folds,
+        workers=settings.workers,
+        threads=settings.threads,
+    )
+    study, dataset = _carry_out(plan, root, work, console)
+    return _tell_runs(study, console)
+
+
+def check(console: Console, data: Path) -> int:
+    """Tell what a data set holds; see `brainseg-train check --help`."""
+    from brainseg_train.check import check as check_data
+
+    found = check_data(data)
+    console.say(found.to_text())
+    console.emit(found.to_json())
+    return DONE
+
+
+def phantom(console: Console, out: Path, patients: int, seed: int) -> int:
+    """Generate patients; see `brainseg-train phantom --help`."""
+    _write_phantom(console, out, patients, seed)
+    console.say(f"{out}: {patients} generated patients")
+    console.emit({"data": str(out), "patients": patients, "seed": seed})
+    return DONE
+
+
+def report(console: Console, runs: Path, study_id: str | None) -> int:
+    """Make leaderboard and report again; see `brainseg-train report --help`."""
+    from brainseg_train.study import newest_complete
+
+    return _tell_leaderboard(newest_complete(runs, study_id), console)
+
+
+def _find(work: Work, console: Console) -> tuple[Path, PresetName]:
+    """The data's folder, generated where need be, and the preset that suits it."""
+    if work.data is not None and work.data != PHANTOM:
+        return Path(work.data), work.preset or "paper"
+    if work.data is None and DEFAULT_DATA.is_dir():
+        return DEFAULT_DATA, work.preset or "paper"
+    if work.data is None:
+        console.note(
+            f"{DEFAULT_DATA} is not there: generated patients (a phantom) stand in for it, with the quick preset. Name "
+            "a folder of patients with --data."
+        )
+    return _phantom_folder(work, console), work.preset or "quick"
+
+
+def _phantom_folder(work: Work, console: Console) -> Path:
+    """The phantom in the cache folder, generated the first time."""
+    from brainseg_train.data import default_cache_folder
+
+    folder = (work.cache or default_cache_folder()) / f"phantom-{PHANTOM_PATIENTS}"
+    if not folder.is_dir():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        _write_phantom(console, folder, PHANTOM_PATIENTS, 0)
+    return folder
+
+
+def _write_phantom(console: Console, out: Path, patients: int, seed: int) -> None:
+    """Generate patients with progress."""
+    from brainseg_train.phantom import write_phantom
+
+    with console.progress("patients generated", patients) as advance:
+        write_phantom(out, patients=patients, seed=seed, on_patient=lambda _done, _all: advance())
+
+
+def _carry_out(plan: Plan, root: Path, work: Work, console: Console) -> tuple[Study, DataSet]:
+    """Open the data, find or begin the study, and do what it has left to do."""
+    from brainseg_train import comparison
+    from brainseg_train.data import load_dataset
+    from brainseg_train.progress import display
+
+    if not root.is_dir():
+        raise DataError(f"{root} is not there", expected="a folder of patient folders", remedy="name it with --data")
+    dataset = load_dataset(root, cache=work.cache)
+    study, origin = comparison.open_study(plan, dataset, work.runs, resume=work.resume)
+    _tell_study(study, origin, dataset, console)
+    if origin == "complete":
+        return study, dataset
+    workers, _ = comparison.layout(plan, study.request)
+    with display(comparison.epochs_left(study)) as shown:
+        done = comparison.carry_out(study, dataset, workers=workers, cache=work.cache, display=shown)
+    return done, dataset
+
+
+def _tell_study(study: Study, origin: str, dataset: DataSet, console: Console) -> None:
+    """What is about to happen, on standard error."""
+    from brainseg_train.leaderboard import LEAK
+
+    request = study.request
+    words = {
+        "new": "begins",
+        "resumed": "goes on",
+        "complete": "is complete: nothing is trained or measured again",
+    }
+    parts = f"{request.search.trials} runs each of {', '.join(request.models)}"
+    if len(request.splits) > 1:
+        parts += f" on each of {len(request.splits)} folds"
+    console.note(f"{dataset.root}: {len(dataset.patients)} patients, {len(dataset.slices)} slices")
+    console.note(f"study {study.record.id} {words[origin]}: {parts}, preset {request.preset}")
+    if request.leaky:
+        console.note(f"warning: {LEAK}")
+
+
+def _tell_leaderboard(study: Study, console: Console) -> int:
+    """Write leaderboard and report, and show the table."""
+    from brainseg_train import leaderboard
+    from brainseg_train.report import write_report
+
+    board = leaderboard.make_leaderboard(study)
+    leaderboard.write(study, board)
+    page = write_report(study, board)
+    head, *rows = leaderboard.summary(board)
+    console.table(head, rows)
+    if board["leaky"]:
+        console.say(f"LEAKY: {leaderboard.LEAK}")
+    console.say(board["verdict"])
+    console.say(f"leaderboard: {study.runs / 'leaderboard.md'}")
+    console.say(f"report: {page}")
+    console.emit(board)
+    return DONE
+
+
+def _tell_runs(study: Study, console: Console) -> int:
+    """Show the runs of a fit, and over folds the scores of all patients."""
+    from brainseg_train import leaderboard
+
+    records = [run for unit in study.request.units for run in study.run_records(unit).values()]
+    rows = [
+        [
+            run.id,
+            str(run.epochs),
+            str(run.best.epoch) if run.best else "-",
+            f"{run.best.validation['dice']:.3f}" if run.best else "-",
+        ]
+        for run in records
+    ]
+    console.table(["run", "epochs", "best epoch", "validation Dice"], rows)
+    result: dict[str, object] = {"study": study.record.id, "runs": [run.to_json() for run in records]}
+    if study.record.selected and len(study.request.splits) > 1:
+        board = leaderboard.make_leaderboard(study)
+        head, *lines = leaderboard.summary(board)
+        console.table(head, lines)
+        result["row"] = board["rows"][0]
+    for run in records:
+        console.say(str(study.runs / run.id))
+    console.emit(result)
+    return DONE

@@ -1,0 +1,319 @@
+"""A study from request to result: split, train and tune, choose, look at the test part once, and rank.
+
+Each step leaves a record and is passed over where its record is there, so that a study that was interrupted goes on
+where it was, and a complete one is never measured again.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from brainseg_train import models, study
+from brainseg_train.baseline import threshold_dice
+from brainseg_train.config import Preset, TrainConfig, preset
+from brainseg_train.device import place
+from brainseg_train.errors import ConfigError, StudyError
+from brainseg_train.final import look_once
+from brainseg_train.lock import FileLock, is_held
+from brainseg_train.pool import run_workers
+from brainseg_train.split import Split, SplitBy, make_folds, make_split
+from brainseg_train.study import Kind, Study, StudyRequest
+from brainseg_train.tune import PAPER_GRID, QUICK_GRID, Search, SearchKind, best_of, grid_search
+from brainseg_train.worker import work
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from brainseg_train.data import DataSet
+    from brainseg_train.progress import Display
+
+HOPELESS_AFTER = 3
+"""A trial may be hopeless once one third of its epochs are over, and not before the third epoch."""
+
+WAIT_SECONDS = 1.0
+"""How often trials that another process works on are looked after."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What the command line asks for, before it meets the data.
+
+    Attributes:
+        kind: `all` or `fit`.
+        models: Networks.
+        preset: Where configurations start from.
+        changes: Fields of `TrainConfig` that are set by hand.
+        search: Grid or TPE; None trains the one configuration that preset and changes give.
+        trials: Trials for each network, for TPE.
+        seed: Of the split, the search and every run.
+        split_by: Patients, or slices for the leaky comparison.
+        folds: Number of folds of a cross-validation; None for one split.
+        workers: Processes at once; None for one a core, or one where there is a GPU.
+        threads: Threads of each process; None for one where there are several, else all.
+    """
+
+    kind: Kind
+    models: tuple[str, ...]
+    preset: Preset
+    changes: Mapping[str, object]
+    search: SearchKind | None = "grid"
+    trials: int | None = None
+    seed: int = 0
+    split_by: SplitBy = "patient"
+    folds: int | None = None
+    workers: int | None = None
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what no study can do."""
+        unknown = [name for name in self.models if name not in models.NAMES]
+        if unknown or not self.models:
+            raise ConfigError(
+                "there is no such network",
+                expected=f"some of {', '.join(models.NAMES)}",
+                got=", ".join(unknown) or "none",
+            )
+        if len(set(self.models)) < len(self.models):
+            raise ConfigError("a network is named twice", expected="each once", got=", ".join(self.models))
+        if self.folds is not None and self.split_by == "slice":
+            raise ConfigError(
+                "folds are by patient", expected="--split-by patient with --folds", got="--split-by slice"
+            )
+        if self.trials is not None and self.search != "tpe":
+            raise ConfigError("a grid has a fixed number of trials", expected="--search tpe with --trials", got="grid")
+        for name in ("workers", "threads", "trials"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ConfigError(f"--{name} is too small", expected="at least 1", got=str(value))
+
+    def config(self, model: str) -> TrainConfig:
+        """What the search for one network starts from."""
+        return dataclasses.replace(preset(self.preset, model), seed=self.seed, **self.changes)  # type: ignore[arg-type]
+
+
+def make_request(plan: Plan, dataset: DataSet) -> tuple[StudyRequest, tuple[Split, ...]]:
+    """What a plan means for a data set, and the splits that it names.
+
+    Raises:
+        ConfigError: The plan's values are not allowed.
+        SplitError: The set cannot be split so.
+    """
+    splits = _splits(plan, dataset)
+    configs = {name: plan.config(name) for name in plan.models}
+    baseline = round(threshold_dice(dataset, splits[0]), 6)
+    request = StudyRequest(
+        kind=plan.kind,
+        models=plan.models,
+        preset=plan.preset,
+        seed=plan.seed,
+        data_digest=dataset.digest,
+        split_by=plan.split_by,
+        splits=tuple(split.digest for split in splits),
+        search=_search(plan, configs, baseline),
+        baseline=baseline,
+        configs=configs,
+    )
+    return request, splits
+
+
+def open_study(
+    plan: Plan, dataset: DataSet, runs: Path, *, resume: bool
+) -> tuple[Study, Literal["new", "resumed", "complete"]]:
+    """The study to work on.
+
+    Args:
+        plan: What is asked for.
+        dataset: The data.
+        runs: The folder of runs.
+        resume: Whether to go on with the newest unfinished study of the same request, or else to return the newest
+            complete one.
+
+    Returns:
+        The study and how it was come by.
+
+    Raises:
+        BrainsegError: The plan does not fit the data, or a record is damaged.
+    """
+    request, splits = make_request(plan, dataset)
+    if resume:
+        if (found := study.newest(runs, request=request, complete=False)) is not None:
+            return found, "resumed"
+        if (found := study.newest(runs, request=request, complete=True)) is not None:
+            return found, "complete"
+    _, threads = layout(plan, request)
+    return study.begin(runs, request, splits, data=dataset.root, threads=threads), "new"
+
+
+def layout(plan: Plan, request: StudyRequest) -> tuple[int, int]:
+    """How many processes work at once and how many threads each has.
+
+    By default a process a core with one thread each, but no more processes than trials; one process with all cores
+    where the work is on a GPU.
+    """
+    cores = _cores()
+    trials = request.search.trials * len(request.units)
+    device = place(next(iter(request.configs.values()))).device.type
+    most = 1 if device != "cpu" else max(1, cores // (plan.threads or 1))
+    workers = plan.workers or min(trials, most)
+    return workers, plan.threads or max(1, cores // workers)
+
+
+def carry_out(current: Study, dataset: DataSet, *, workers: int, cache: Path | None, display: Display) -> Study:
+    """Everything that a study has left to do.
+
+    Args:
+        current: The study.
+        dataset: Its data.
+        workers: Processes at once.
+        cache: The data set's cache folder.
+        display: Shows how it goes.
+
+    Returns:
+        The study, complete.
+
+    Raises:
+        StudyError: No trial of a network completed, another process leads this study, or a process failed.
+        KeyboardInterrupt: Interrupted; everything is kept.
+    """
+    began = time.monotonic()
+    lead = FileLock(current.folder / "lead.lock")
+    if not lead.acquire(wait=False):
+        _help(current, dataset, workers=workers, cache=cache, display=display)
+        raise StudyError(
+            f"study {current.record.id} is led by another process",
+            expected="to lead it",
+            got="its trials, with which this process helped; none is left to take",
+            remedy="wait for the other process: it writes the results",
+        )
+    try:
+        _train(current, dataset, workers=workers, cache=cache, display=display)
+        chosen = _select(current)
+        if current.request.kind == "all" or len(current.request.splits) > 1:
+            for model in current.request.models:
+                display.say(f"{model}: the one look at the test part")
+                look_once(current, model, chosen[model], dataset)
+        return _complete(current, chosen, seconds=time.monotonic() - began)
+    finally:
+        lead.release()
+
+
+def epochs_left(current: Study) -> int:
+    """Epochs that a study has left if no trial ends early."""
+    left = 0
+    for unit in current.request.units:
+        runs = current.run_records(unit).values()
+        open_runs = sum(run.config.epochs - run.epochs for run in runs if run.status in ("running", "interrupted"))
+        fresh = current.request.search.trials - len(runs)
+        left += open_runs + fresh * current.request.configs[unit.model].epochs
+    return left
+
+
+def _train(current: Study, dataset: DataSet, *, workers: int, cache: Path | None, display: Display) -> None:
+    """Work until every trial has ended, those included that another process took."""
+    _help(current, dataset, workers=workers, cache=cache, display=display)
+    while _unfinished(current):
+        time.sleep(WAIT_SECONDS)
+        _help(current, dataset, workers=workers, cache=cache, display=display)
+
+
+def _help(current: Study, dataset: DataSet, *, workers: int, cache: Path | None, display: Display) -> None:
+    """Work on trials until none is left to take."""
+    if not _free(current):
+        return
+    if workers == 1:
+        work(current, dataset, display.show)
+    else:
+        run_workers(current, data=dataset.root, cache=cache, count=workers, show=display.show)
+
+
+def _unfinished(current: Study) -> int:
+    """Trials that have not ended."""
+    return sum(current.tuner(unit).unfinished() for unit in current.request.units)
+
+
+def _free(current: Study) -> bool:
+    """Whether a trial can be taken: one that has not begun, or whose process is gone."""
+    for unit in current.request.units:
+        tuner = current.tuner(unit)
+        trials = tuner.trials()
+        if len(trials) < current.request.search.trials:
+            return True
+        if any(not trial.state.is_finished() and not is_held(tuner.lock_of(trial.number)) for trial in trials):
+            return True
+    return False
+
+
+def _select(current: Study) -> dict[str, tuple[str, ...]]:
+    """For each network the run with the best validation Dice on each split; the first of equals."""
+    chosen: dict[str, tuple[str, ...]] = {}
+    for unit in current.request.units:
+        runs = current.run_records(unit)
+        scores = ((trial, run.best.validation["dice"] if run.best else None) for trial, run in runs.items())
+        best = best_of((trial, dice) for trial, dice in scores if runs[trial].status == "complete")
+        if best is None:
+            # Every one was hopeless: the least so still makes a row, and the table shows what it is worth.
+            best = best_of((trial, run.best.validation["dice"] if run.best else None) for trial, run in runs.items())
+        if best is None:
+            raise StudyError(
+                f"no trial of {unit.name} completed",
+                expected="at least one",
+                got=", ".join(f"{run.id}: {run.status}" for run in runs.values()) or "none",
+                remedy="try more epochs or another rate; hopeless trials are stopped early except under --preset paper",
+            )
+        chosen[unit.model] = (*chosen.get(unit.model, ()), runs[best].id)
+    return chosen
+
+
+def _complete(current: Study, chosen: dict[str, tuple[str, ...]], *, seconds: float) -> Study:
+    """Record that a study is complete."""
+    runs = tuple(run.id for unit in current.request.units for run in current.run_records(unit).values())
+    timing = current.record.timing
+    record = dataclasses.replace(
+        current.record,
+        status="complete",
+        runs=runs,
+        selected=chosen,
+        timing={**timing, "ended": time.time(), "seconds": timing.get("seconds", 0.0) + seconds},
+    )
+    done = current.with_record(record)
+    done.save()
+    return done
+
+
+def _splits(plan: Plan, dataset: DataSet) -> tuple[Split, ...]:
+    """One split, or one a fold."""
+    if plan.folds is not None:
+        return make_folds(dataset, plan.folds, plan.seed)
+    return (make_split(dataset, plan.seed, split_by=plan.split_by),)
+
+
+def _search(plan: Plan, configs: Mapping[str, TrainConfig], baseline: float) -> Search:
+    """What is tried, and when a trial is hopeless: never under the paper preset."""
+    if plan.search is None:
+        search = grid_search({"rate": (_rate_text(next(iter(configs.values()))),)})
+        return search
+    if plan.search == "tpe":
+        search = Search(kind="tpe", trials=plan.trials or 12, grid={})
+    else:
+        search = grid_search(PAPER_GRID if plan.preset == "paper" else QUICK_GRID)
+    if plan.preset == "paper":
+        return search
+    epochs = max(config.epochs for config in configs.values())
+    return dataclasses.replace(search, prune_below=baseline, prune_from=max(HOPELESS_AFTER, -(-epochs // 3)))
+
+
+def _rate_text(config: TrainConfig) -> str:
+    """The configuration's own rate as a grid's only point."""
+    rate = f"{config.rate:g}"
+    return f"{rate} to {config.final_rate:g}" if config.schedule == "cosine" else rate
+
+
+def _cores() -> int:
+    """Cores that this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity is not None else os.cpu_count() or 1

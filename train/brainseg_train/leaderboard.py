@@ -1,0 +1,314 @@
+"""The leaderboard: the networks of one study side by side, ranked, and whether their order is more than noise.
+
+`leaderboard.json` and `leaderboard.md` are made from records alone. Two studies that did the same work write the same
+bytes but for what stands under `timing`: seconds, and the names of study and runs, which begin with the time.
+
+Source of the correction for several pairs: Holm, A simple sequentially rejective multiple test procedure, 1979.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from brainseg_runtime import files
+from brainseg_runtime.intervals import bootstrap_interval, paired_permutation_test
+from brainseg_runtime.report import interval_text, number_text
+
+from brainseg_train import records
+from brainseg_train.final import TestRecord, load_test
+from brainseg_train.tune import describe
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from brainseg_train.records import RunRecord
+    from brainseg_train.study import Study, Unit
+
+Json: TypeAlias = dict[str, Any]
+
+SCHEMA: Final = "brainseg-leaderboard/1"
+RANKED_BY: Final = "test.volume_dice.mean"
+
+SIGNIFICANT: Final = 0.05
+"""A corrected p below this is called more than noise."""
+
+LEAK: Final = (
+    "Split by slice: slices of the same patients lie in training and test, so these scores say nothing about new "
+    "patients and must not be compared with scores by patient."
+)
+"""Stands in everything that is made from a split by slice."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Metric:
+    """One line of the comparison: how it is called and where it stands in an evaluation."""
+
+    name: str
+    group: str
+    key: str
+
+
+METRICS: Final = (
+    Metric(name="mean", group="Dice of a patient's volume", key="volume_dice.mean"),
+    Metric(name="median", group="Dice of a patient's volume", key="volume_dice.median"),
+    Metric(name="worst", group="Dice of a patient's volume", key="volume_dice.min"),
+    Metric(name="mean", group="IoU of a patient's volume", key="volume_iou.mean"),
+    Metric(name="Dice", group="All pixels pooled", key="pooled.dice"),
+    Metric(name="IoU", group="All pixels pooled", key="pooled.iou"),
+    Metric(name="precision", group="All pixels pooled", key="pooled.precision"),
+    Metric(name="recall", group="All pixels pooled", key="pooled.recall"),
+    Metric(name="F1", group="All pixels pooled", key="pooled.f1"),
+    Metric(name="ROC-AUC", group="All pixels pooled", key="pooled.roc_auc"),
+    Metric(name="PR-AUC", group="All pixels pooled", key="pooled.pr_auc"),
+    Metric(name="Dice", group="Slices with tumour", key="slice_dice_tumour.mean"),
+    Metric(name="IoU", group="Slices with tumour", key="slice_iou_tumour.mean"),
+    Metric(name="Dice", group="All slices, both empty = 1", key="slice_dice_all.mean"),
+    Metric(name="IoU", group="All slices, both empty = 1", key="slice_iou_all.mean"),
+)
+
+
+def make_leaderboard(current: Study) -> Json:
+    """A complete study's leaderboard.
+
+    Args:
+        current: A study of which every network has been measured on the test part.
+
+    Returns:
+        `rows` [{rank, model, config, validation, test, parameters, epochs, timing}], ranked by the mean Dice of the
+        test patients' volumes; `comparisons` of each pair of networks over patients; `verdict` in words; `trials`, the
+        whole tuning; `baseline`; and what study and data it is of.
+
+    Raises:
+        RecordError: A record is missing or damaged.
+    """
+    request = current.request
+    tests = {model: load_test(current, model) for model in request.models}
+    ranked = sorted(
+        request.models, key=lambda model: (-tests[model].evaluation.volume_dice.mean, request.models.index(model))
+    )
+    comparisons = compare([tests[model] for model in ranked])
+    return {
+        "schema": SCHEMA,
+        "kind": request.kind,
+        "preset": request.preset,
+        "seed": request.seed,
+        "search": request.search.kind,
+        "split_by": request.split_by,
+        "leaky": request.leaky,
+        "note": LEAK if request.leaky else None,
+        "folds": len(request.splits) if len(request.splits) > 1 else None,
+        "data_digest": request.data_digest,
+        "split_digest": current.record.split_digest,
+        "ranked_by": RANKED_BY,
+        "rows": [_row(current, tests[model], rank) for rank, model in enumerate(ranked, start=1)],
+        "comparisons": comparisons,
+        "verdict": verdict(comparisons),
+        "baseline": {"what": "best single threshold on FLAIR", "validation_dice": request.baseline},
+        "trials": [trial for unit in request.units for trial in _trials(current, unit)],
+        "timing": {"study": current.record.id, **current.record.timing},
+    }
+
+
+def compare(ranked: Sequence[TestRecord]) -> list[Json]:
+    """Each pair of networks over the same patients: the mean difference of volume Dice and how likely chance gives it.
+
+    Args:
+        ranked: The networks' test records, best first.
+
+    Returns:
+        `first`, `second`, `difference` (first minus second), its `ci95` by patient bootstrap, `p_value` of the
+        two-sided paired permutation test, `p_corrected` by Holm, `more_than_noise`, `patients`.
+    """
+    pairs = [_pair(first, second) for first, second in combinations(ranked, 2)]
+    corrected = holm([pair["p_value"] for pair in pairs])
+    return [
+        {**pair, "p_corrected": p, "more_than_noise": p < SIGNIFICANT} for pair, p in zip(pairs, corrected, strict=True)
+    ]
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """P-values corrected for being several, in the order given; each in [0, 1] and no smaller than before."""
+    order = sorted(range(len(p_values)), key=lambda index: p_values[index])
+    corrected = [0.0] * len(p_values)
+    highest = 0.0
+    for rank, index in enumerate(order):
+        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[index]))
+        corrected[index] = highest
+    return corrected
+
+
+def verdict(comparisons: Sequence[Mapping[str, Any]]) -> str:
+    """What the comparisons of ranked networks mean, in words."""
+    if not comparisons:
+        return "One network alone: there is no order."
+    sure = [pair for pair in comparisons if pair["more_than_noise"]]
+    if not sure:
+        smallest = min(pair["p_corrected"] for pair in comparisons)
+        return (
+            f"The order is not more than noise: no pair differs by more than chance gives (smallest p {smallest:.2g})."
+        )
+    named = "; ".join(
+        f"{pair['first']} is above {pair['second']} by {pair['difference']:.3f} (p {pair['p_corrected']:.2g})"
+        for pair in sure
+    )
+    rest = [f"{pair['first']} and {pair['second']}" for pair in comparisons if not pair["more_than_noise"]]
+    return f"More than noise: {named}." + (f" Not told apart: {', '.join(rest)}." if rest else "")
+
+
+def to_markdown(board: Mapping[str, Any]) -> str:
+    """The leaderboard as a Markdown document."""
+    rows = board["rows"]
+    cells = [["metric", *(f"{row['rank']}. {row['model']}" for row in rows)]]
+    cells += [
+        [f"{metric.group}: {metric.name}", *(score_text(row["test"], metric) for row in rows)]
+        for metric in METRICS
+        if any(score(row["test"], metric)[0] is not None for row in rows)
+    ]
+    cells += [
+        ["Validation: mean volume Dice at 128×128", *(number_text(row["validation"]["dice"]) for row in rows)],
+        ["Parameters", *(f"{row['parameters']:,}" for row in rows)],
+        ["Epochs", *(str(row["epochs"]) for row in rows)],
+        ["Configuration", *(row["chosen"] for row in rows)],
+    ]
+    lines = ["# Leaderboard", ""]
+    if board["leaky"]:
+        lines += [f"> **{LEAK}**", ""]
+    lines += [subtitle(board), "", *_markdown_table(cells), "", board["verdict"], ""]
+    lines += [f"Best single threshold on FLAIR, validation: {number_text(board['baseline']['validation_dice'])}.", ""]
+    return "\n".join(lines)
+
+
+def summary(board: Mapping[str, Any]) -> list[list[str]]:
+    """The few columns that fit a terminal, head first; a leaky split stands in a column of its own."""
+    head = ["", "model", "volume Dice (95 % interval)", "median", "pooled Dice", "IoU", "precision", "recall"]
+    head += ["validation", "parameters", "epochs", "seconds", *(["split by"] if board["leaky"] else [])]
+    rows = []
+    for row in board["rows"]:
+        test = row["test"]
+        pooled = [number_text(test["pooled"][name] or 0.0) for name in ("dice", "iou", "precision", "recall")]
+        cells = [
+            str(row["rank"]),
+            row["model"],
+            score_text(test, METRICS[0]),
+            number_text(test["volume_dice"]["median"]),
+        ]
+        cells += [*pooled, number_text(row["validation"]["dice"]), f"{row['parameters']:,}", str(row["epochs"])]
+        cells += [f"{row['timing']['seconds']:.0f}", *(["slice (LEAKY)"] if board["leaky"] else [])]
+        rows.append(cells)
+    return [head, *rows]
+
+
+def subtitle(board: Mapping[str, Any]) -> str:
+    """What was compared on how many patients, in one sentence."""
+    first = board["rows"][0]["test"]
+    over = f"{board['folds']}-fold cross-validation" if board["folds"] else "test part, looked at once"
+    marked = " **(split by slice: leaky)**" if board["leaky"] else ""
+    return (
+        f"Scores on the {over}: {first['n_patients']} patients, {first['n_slices']} slices at native resolution, "
+        f"threshold {first['threshold']}; 95 % intervals by patient bootstrap; ranked by the mean Dice of patients' "
+        f"volumes{marked}."
+    )
+
+
+def score(test: Mapping[str, Any], metric: Metric) -> tuple[float | None, tuple[float, float] | None]:
+    """A metric's value in an evaluation and its interval; None for what is undefined or has none."""
+    group, name = metric.key.split(".")
+    interval = test[f"{group}_ci95"][name] if group == "pooled" else test[group]["ci95"] if name == "mean" else None
+    return test[group][name], (interval[0], interval[1]) if interval else None
+
+
+def score_text(test: Mapping[str, Any], metric: Metric) -> str:
+    """A metric with its interval, `0.842 (0.790 – 0.881)`."""
+    value, interval = score(test, metric)
+    if value is None:
+        return "—"
+    return number_text(value) + (f" ({interval_text(*interval)})" if interval else "")
+
+
+def write(current: Study, board: Json) -> None:
+    """Write `leaderboard.json` and `leaderboard.md` into the folder of runs.
+
+    Raises:
+        FileWriteError: The system refused; the old files stand.
+    """
+    files.write_json(current.runs / "leaderboard.json", board)
+    files.write_text(current.runs / "leaderboard.md", to_markdown(board))
+
+
+def _row(current: Study, test: TestRecord, rank: int) -> Json:
+    """One network's line; over folds the first fold's configuration stands for all, and `folds` lists each."""
+    units = [unit for unit in current.request.units if unit.model == test.model]
+    chosen = current.record.selected[test.model]
+    runs = [records.load_record(current.runs / run_id) for run_id in chosen]
+    params = {trial["timing"]["run"]: trial["configuration"] for unit in units for trial in _trials(current, unit)}
+    validations = [run.best.validation for run in runs if run.best is not None]
+    evaluation = test.evaluation.to_json()
+    return {
+        "rank": rank,
+        "model": test.model,
+        "chosen": " | ".join(dict.fromkeys(params[run_id] for run_id in chosen)),
+        "config": runs[0].config.to_json(),
+        "validation": {key: sum(one[key] for one in validations) / len(validations) for key in validations[0]},
+        "test": {"dice": test.evaluation.volume_dice.mean, **evaluation},
+        "parameters": runs[0].parameters,
+        "epochs": runs[0].epochs,
+        "best_epoch": runs[0].best.epoch if runs[0].best else None,
+        "leaky": current.request.leaky,
+        "timing": {
+            "seconds": sum(run.timing["seconds"] for run in runs),
+            "test_seconds": test.timing["seconds"],
+            "runs": list(chosen),
+        },
+    }
+
+
+def _trials(current: Study, unit: Unit) -> list[Json]:
+    """A unit's trials, pruned and failed ones included."""
+    params = {trial.number: trial.params for trial in current.tuner(unit).trials()}
+    return [_trial(unit, number, params[number], run) for number, run in current.run_records(unit).items()]
+
+
+def _trial(unit: Unit, number: int, params: Mapping[str, Any], run: RunRecord) -> Json:
+    """One trial's line of the tuning table."""
+    return {
+        "model": unit.model,
+        "fold": unit.fold + 1,
+        "trial": number,
+        "params": dict(params),
+        "configuration": describe(params),
+        "status": run.status,
+        "stopped": run.stopped,
+        "epochs": run.epochs,
+        "best_epoch": run.best.epoch if run.best else None,
+        "validation": run.best.validation if run.best else None,
+        "parameters": run.parameters,
+        "timing": {"run": run.id, **run.timing},
+    }
+
+
+def _pair(first: TestRecord, second: TestRecord) -> Json:
+    """Two networks over the patients that both have seen, which are the same."""
+    a, b = first.patient_dice(), second.patient_dice()
+    patients = [name for name in a if name in b]
+    left, right = [a[name] for name in patients], [b[name] for name in patients]
+    differences = [x - y for x, y in zip(left, right, strict=True)]
+    low, high = bootstrap_interval(differences)
+    return {
+        "first": first.model,
+        "second": second.model,
+        "difference": sum(differences) / len(differences),
+        "ci95": [low, high],
+        "p_value": paired_permutation_test(left, right),
+        "patients": len(patients),
+    }
+
+
+def _markdown_table(cells: Sequence[Sequence[str]]) -> list[str]:
+    """A table whose source is aligned too, first row the head."""
+    widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))]
+    lines = [
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in cells
+    ]
+    return [lines[0], "|" + "|".join("-" * (width + 2) for width in widths) + "|", *lines[1:]]

@@ -1,0 +1,223 @@
+"""How far a study is: a live table of bars on a terminal, quiet lines where nobody watches.
+
+Events are small JSON objects, so that a worker process can send them to the one that shows them as lines of text.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Literal, Protocol, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeRemainingColumn
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+QUIET_SECONDS = 30.0
+"""Off a terminal, a trial under way writes a line at most this often: a log of an hour stays one page."""
+
+EventKind = Literal["begin", "epoch", "end"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """One thing that happened to one trial.
+
+    Attributes:
+        kind: The trial began (or went on), finished an epoch, or ended.
+        trial: Short unique name, `unet 3`.
+        label: Its configuration in words.
+        epoch: Epochs finished.
+        epochs: Epochs at most.
+        dice: Validation Dice of the epoch, or the best one at the end; in [0, 1], None where there is none yet.
+        images_per_second: Training images a second in the last epoch; None where unknown.
+        status: How it ended: complete, pruned, failed or interrupted; empty before.
+    """
+
+    kind: EventKind
+    trial: str
+    label: str = ""
+    epoch: int = 0
+    epochs: int = 0
+    dice: float | None = None
+    images_per_second: float | None = None
+    status: str = ""
+
+    def to_line(self) -> str:
+        """One line of JSON."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_line(cls, line: str) -> Event | None:
+        """The event in a line, or None where the line is something else, such as a library's message."""
+        try:
+            document = json.loads(line)
+            return cls(**document) if isinstance(document, dict) else None
+        except (ValueError, TypeError):
+            return None
+
+
+class Display(Protocol):
+    """Shows events and sentences."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def show(self, event: Event) -> None:
+        """Take note of an event."""
+
+    def say(self, sentence: str) -> None:
+        """Write a sentence above whatever moves."""
+
+
+def display(epochs: int) -> Display:
+    """Bars on standard error where that is a terminal, lines elsewhere.
+
+    Args:
+        epochs: Epochs that the study has left if no trial ends early.
+    """
+    console = Console(stderr=True)
+    return Bars(console, epochs=epochs) if console.is_terminal else Lines(console, epochs=epochs)
+
+
+class Bars:
+    """A bar for the whole study and one for each trial under way."""
+
+    def __init__(self, console: Console, *, epochs: int) -> None:
+        self._progress = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=28),
+            TextColumn("{task.completed:.0f}/{task.total:.0f} epochs"),
+            TextColumn("{task.fields[note]}"),
+            TimeRemainingColumn(compact=True),
+            console=console,
+        )
+        self._total = self._progress.add_task("[bold]all trials", total=epochs, note="")
+        self._tasks: dict[str, TaskID] = {}
+        self._seen: dict[str, int] = {}
+
+    def __enter__(self) -> Self:
+        """Start to draw."""
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop to draw; what was drawn last stays."""
+        self._progress.stop()
+
+    def show(self, event: Event) -> None:
+        """Move the bars."""
+        if event.kind == "end":
+            self._end(event)
+            return
+        task = self._tasks.get(event.trial)
+        if task is None:
+            title = f"{event.trial}  [dim]{event.label}"
+            task = self._tasks[event.trial] = self._progress.add_task(title, total=event.epochs, note="")
+            self._seen[event.trial] = event.epoch
+        self._progress.update(task, completed=event.epoch, note=_note(event))
+        self._progress.advance(self._total, event.epoch - self._seen[event.trial])
+        self._seen[event.trial] = event.epoch
+
+    def say(self, sentence: str) -> None:
+        """Write a sentence above the bars."""
+        self._progress.console.print(sentence, highlight=False, soft_wrap=True, markup=False)
+
+    def _end(self, event: Event) -> None:
+        """Take the trial's bar away, count the epochs it will not need, and leave one line."""
+        task = self._tasks.pop(event.trial, None)
+        if task is not None:
+            self._progress.remove_task(task)
+        if event.status != "interrupted":
+            self._progress.advance(self._total, event.epochs - self._seen.pop(event.trial, event.epoch))
+        self.say(_ending(event))
+
+
+class Lines:
+    """One line where a trial begins and ends, and now and then one between."""
+
+    def __init__(self, console: Console, *, epochs: int) -> None:
+        self._console = console
+        self._total = epochs
+        self._done = 0
+        self._seen: dict[str, int] = {}
+        self._fresh = 0
+        self._began = time.monotonic()
+        self._last = self._began
+
+    def __enter__(self) -> Self:
+        """Nothing to start."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Nothing to stop."""
+
+    def show(self, event: Event) -> None:
+        """Write a line if the event is worth one."""
+        before = self._seen.get(event.trial, event.epoch)
+        self._seen[event.trial] = event.epoch
+        self._done += event.epoch - before
+        self._fresh += event.epoch - before
+        if event.kind == "end":
+            if event.status != "interrupted":
+                self._done += event.epochs - event.epoch
+            self.say(_ending(event))
+        elif event.kind == "begin":
+            self.say(f"{event.trial}: {event.label}" + (f", going on after epoch {event.epoch}" if event.epoch else ""))
+        elif time.monotonic() - self._last >= QUIET_SECONDS:
+            self._last = time.monotonic()
+            self.say(f"{event.trial}: epoch {event.epoch}/{event.epochs}, {_note(event)}{self._left()}")
+
+    def say(self, sentence: str) -> None:
+        """Write a sentence, never cut or wrapped."""
+        self._console.print(sentence, highlight=False, soft_wrap=True, markup=False)
+
+    def _left(self) -> str:
+        """How long the rest takes at the rate so far."""
+        if not self._fresh:
+            return ""
+        seconds = (time.monotonic() - self._began) / self._fresh * max(0, self._total - self._done)
+        return f"; {self._done}/{self._total} epochs of the study, at most {duration(seconds)} left"
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words: `42 s`, `3 min 20 s`, `2 h 5 min`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def _note(event: Event) -> str:
+    """Dice and rate of the last epoch."""
+    parts = []
+    if event.dice is not None:
+        parts.append(f"validation Dice {event.dice:.3f}")
+    if event.images_per_second is not None:
+        parts.append(f"{event.images_per_second:.0f} images/s")
+    return ", ".join(parts)
+
+
+def _ending(event: Event) -> str:
+    """How a trial ended, in one line."""
+    best = "" if event.dice is None else f", best validation Dice {event.dice:.3f}"
+    words = {
+        "complete": "done",
+        "pruned": "stopped as hopeless",
+        "failed": "failed",
+        "interrupted": "interrupted, kept for --resume",
+    }
+    return f"{event.trial}: {words.get(event.status, event.status)} after {event.epoch} epochs{best}"

@@ -1,0 +1,139 @@
+"""One process that takes a study's trials, one after the other, until none is left: `python -m brainseg_train.worker`."""
+
+from __future__ import annotations
+
+import _thread
+import argparse
+import dataclasses
+import json
+import os
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from brainseg_runtime.errors import BrainsegError
+
+from brainseg_train import engine, records, study
+from brainseg_train.data import DataSet, load_dataset
+from brainseg_train.errors import DivergedError
+from brainseg_train.progress import Event
+from brainseg_train.watch import Progress
+from brainseg_train.tune import Claim, configure, describe
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from brainseg_train.study import Study, Unit
+
+
+def work(current: Study, dataset: DataSet, emit: Callable[[Event], None]) -> None:
+    """Train trials of a study until none is left to take.
+
+    Args:
+        current: The study.
+        dataset: Its data.
+        emit: Receives what happens.
+
+    Raises:
+        BrainsegError: A fault that other trials would meet too.
+        KeyboardInterrupt: Interrupted; the trial's state is kept and the trial free to be taken again.
+    """
+    for unit in current.request.units:
+        tuner = current.tuner(unit)
+        while (claim := tuner.claim()) is not None:
+            _train(current, unit, claim, dataset, emit)
+
+
+def _train(current: Study, unit: Unit, claim: Claim, dataset: DataSet, emit: Callable[[Event], None]) -> None:
+    """One trial, from wherever it stands to its end."""
+    config = configure(current.request.configs[unit.model], claim.params)
+    run_dir = current.run_dir(unit, claim.number)
+    trial = f"{unit.name} {claim.number + 1}/{current.request.search.trials}"
+    shown = Event(kind="begin", trial=trial, label=describe(claim.params), epochs=config.epochs)
+    shown = dataclasses.replace(shown, epoch=_epochs_done(run_dir))
+    emit(shown)
+
+    def progress(now: Progress) -> None:
+        if now.validation is not None:
+            epoch = dataclasses.replace(shown, kind="epoch", epoch=now.epoch, dice=now.validation["dice"])
+            emit(dataclasses.replace(epoch, images_per_second=now.images_per_s))
+
+    try:
+        run = engine.fit(
+            config,
+            dataset,
+            current.split(unit.fold),
+            run_dir,
+            resume=True,
+            study=current.record.id,
+            threads=current.record.threads,
+            progress=progress,
+            prune=claim.report,
+        )
+    except DivergedError:
+        claim.finish("failed", None)
+        emit(dataclasses.replace(shown, kind="end", epoch=_epochs_done(run_dir), status="failed"))
+        return
+    except BaseException:
+        claim.leave()
+        raise
+    dice = run.best.validation["dice"] if run.best else None
+    emit(dataclasses.replace(shown, kind="end", epoch=run.epochs, dice=dice, status=run.status))
+    if run.status == "interrupted":
+        claim.leave()
+        raise KeyboardInterrupt
+    claim.finish("pruned" if run.status == "pruned" else "complete", dice)
+
+
+def _epochs_done(run_dir: Path) -> int:
+    """Epochs that a run's record counts; 0 where it has none."""
+    return records.load_record(run_dir).epochs if (run_dir / records.RECORD).exists() else 0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a worker process.
+
+    Args:
+        arguments: Command line without the program's name.
+
+    Returns:
+        0 when no trial is left, 1 after a fault, 130 when told to stop.
+    """
+    parser = argparse.ArgumentParser(prog="python -m brainseg_train.worker", description=__doc__)
+    parser.add_argument("runs", type=Path, help="folder of runs")
+    parser.add_argument("study", help="the study's name")
+    parser.add_argument("data", type=Path, help="the data set's folder")
+    parser.add_argument("--cache", type=Path, default=None, help="cache folder of the data set")
+    options = parser.parse_args(arguments)
+    threading.Thread(target=_stop_with_input, daemon=True).start()
+    try:
+        current = study.load(options.runs, options.study)
+        work(current, load_dataset(options.data, cache=options.cache), _emit)
+    except BrainsegError as error:
+        _write({"fault": error.to_json()})
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def _stop_with_input() -> None:
+    """Interrupt the main thread once standard input ends; read past Python's buffer, whose lock would outlive it."""
+    while os.read(0, 1024):
+        pass
+    _thread.interrupt_main()
+
+
+def _emit(event: Event) -> None:
+    sys.stdout.write(event.to_line() + "\n")
+    sys.stdout.flush()
+
+
+def _write(value: dict[str, object]) -> None:
+    sys.stdout.write(json.dumps(value) + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
