@@ -70,7 +70,7 @@ def table(
     """A table; columns of numbers are set right, and wide tables scroll within the page.
 
     Args:
-        headers: One for each column.
+        headers: One for each column; all empty leaves the header out.
         rows: Cells: None is shown as a dash, floats by `number_text`, markup as it is, all else as text.
         caption: Text above the table.
         highlight: Index of a row to set off, such as the winner.
@@ -95,7 +95,8 @@ def table(
         for index, row in enumerate(rows)
     ]
     above = element("caption", {}, caption) if caption else ""
-    whole = element("table", {}, above, element("thead", {}, head), element("tbody", {}, *body))
+    top = element("thead", {}, head) if any(headers) else ""
+    whole = element("table", {}, above, top, element("tbody", {}, *body))
     return element("div", {"class": "scroll"}, whole)
 
 
@@ -136,9 +137,9 @@ def figure_png(rgb: NDArray[np.uint8], *, caption: str = "", alt: str = "") -> H
     return element("figure", {"class": "picture"}, picture, element("figcaption", {}, caption) if caption else "")
 
 
-def grid(parts: Iterable[Html]) -> Html:
-    """Figures side by side, as many as the page's width takes."""
-    return element("div", {"class": "grid"}, *parts)
+def grid(parts: Iterable[Html], *, narrow: bool = False) -> Html:
+    """Figures side by side, as many as the page's width takes: two, or three where they may be `narrow`."""
+    return element("div", {"class": "grid narrow" if narrow else "grid"}, *(element("div", {}, part) for part in parts))
 
 
 def note(text: str, *, kind: str = "info") -> Html:
@@ -232,13 +233,15 @@ p{max-width:76ch;margin:0 0 12px}
 .facts dd{margin:2px 0 0;font-size:20px;font-weight:600;font-variant-numeric:tabular-nums;overflow-wrap:anywhere}
 .scroll{overflow-x:auto;margin:0 0 18px}
 table{border-collapse:collapse;font-size:13.5px;min-width:min(100%,420px)}
-caption{text-align:left;color:var(--soft);padding:0 0 6px;font-size:13px}
+caption{text-align:left;white-space:nowrap;color:var(--soft);padding:0 0 6px;font-size:13px}
 th,td{padding:5px 18px 5px 0;text-align:left;border-bottom:1px solid var(--rule);vertical-align:top}
 th{color:var(--soft);font-weight:600;border-bottom-color:var(--soft);white-space:nowrap}
 td.number,th.number{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 tr.highlight td{font-weight:650;background:var(--faint)}
 code{font:12.5px/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;overflow-wrap:anywhere}
 .grid{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,420px),1fr));gap:20px 28px;margin:0 0 18px}
+.grid.narrow{grid-template-columns:repeat(auto-fit,minmax(min(100%,300px),1fr))}
+.grid>div{min-width:0}
 figure{margin:0;break-inside:avoid}
 .chart>svg{display:block;width:100%;height:auto;max-width:720px}
 .chart>figcaption{font-weight:600;font-size:14px;margin:0 0 4px}

@@ -246,14 +246,14 @@ def _draw_strip(strip: Strip, centre: float, half: float, y: Axis, colour: int) 
         for (value, index), offset in zip(kept, offsets, strict=True)
     ]
     missing = len(strip.values) - len(kept)
-    counts = f"n = {len(kept)}{f', {missing} not defined' if missing else ''}"
+    below = [strip.name, f"n = {len(kept)}{f', {missing} not defined' if missing else ''}"]
     if kept:
         median = statistics.median(value for value, _ in kept)
         line = {"class": "median", "x1": centre - half, "x2": centre + half, "y1": y(median), "y2": y(median)}
         parts.append(element("line", line, element("title", {}, f"median {median:.3f}")))
-        counts += f", median {median:.3f}"
-    for text, drop in ((strip.name, 17), (counts, 32)):
-        place = {"class": "tick", "x": centre, "y": y.start + drop, "text-anchor": "middle"}
+        below.append(f"median {median:.3f}")
+    for drop, text in enumerate(below):
+        place = {"class": "tick", "x": centre, "y": y.start + 17 + 15 * drop, "text-anchor": "middle"}
         parts.append(element("text", place, text))
     return join(parts)
 

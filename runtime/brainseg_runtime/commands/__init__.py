@@ -1,0 +1,68 @@
+"""What each sub-command of `brainseg` does once its options are read: works, tells, and returns the exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from brainseg_runtime.console import Console
+from brainseg_runtime.errors import BrainsegError
+
+if TYPE_CHECKING:
+    from brainseg_runtime.segmenter import Segmenter
+
+DONE, FAULT, INTERRUPTED = 0, 1, 130
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Model:
+    """Which model is to run, and how.
+
+    Attributes:
+        bundle: The bundle's folder.
+        provider: Execution provider by name, or "auto".
+        variant: Variant by name, or "auto".
+        threads: Threads of one inference; None leaves the choice to the runtime.
+        digest: What the bundle's digest must be, or None.
+    """
+
+    bundle: Path
+    provider: str = "auto"
+    variant: str = "auto"
+    threads: int | None = None
+    digest: str | None = None
+
+    def load(self) -> Segmenter:
+        """The model, verified and ready.
+
+        Raises:
+            BrainsegError: The bundle, the provider or the variant cannot be had.
+        """
+        from brainseg_runtime.segmenter import Segmenter
+
+        return Segmenter.load(
+            self.bundle, digest=self.digest, provider=self.provider, variant=self.variant, threads=self.threads
+        )
+
+
+def run(json_target: str | None, work: Callable[[Console], int]) -> int:
+    """Does a command's work, and turns faults and interrupts into messages and exit codes.
+
+    Args:
+        json_target: What `--json` was given, if it was.
+        work: The command.
+
+    Returns:
+        0 done, 1 a fault in the input or the result, 130 interrupted.
+    """
+    console = Console(json_target)
+    try:
+        return work(console)
+    except BrainsegError as error:
+        console.fault(error)
+        return FAULT
+    except KeyboardInterrupt:
+        console.note("interrupted")
+        return INTERRUPTED

@@ -1,0 +1,36 @@
+"""The one slice that shows best how a patient went."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from brainseg_runtime.evaluation_page import Picture
+from brainseg_runtime.images import read_mask, read_slice
+from brainseg_runtime.overlay import overlay
+
+if TYPE_CHECKING:
+    from brainseg_runtime.evaluation import PatientScores
+    from brainseg_runtime.patients import Patient
+    from brainseg_runtime.segmenter import Segmenter
+
+
+def patient_picture(segmenter: Segmenter, patient: Patient, scores: PatientScores, label: str) -> Picture:
+    """The slice with the largest true tumour, with truth and prediction outlined; the middle slice where there is none.
+
+    Args:
+        segmenter: Predicts the slice again, so that no mask has to be kept while patients stream by.
+        patient: Whose slices.
+        scores: What the caption tells.
+        label: Why this patient was chosen, such as "worst".
+
+    Raises:
+        BrainsegError: A file cannot be read any more, or inference fails.
+    """
+    areas = [0 if paths.mask is None else int(np.count_nonzero(read_mask(paths.mask))) for paths in patient.slices]
+    at = int(np.argmax(areas)) if any(areas) else len(areas) // 2
+    image, truth = read_slice(patient.slices[at])
+    prediction = segmenter.predict(image).mask
+    caption = f"{label}: {patient.id}, volume Dice {scores.dice:.3f}; slice {patient.slices[at].number}"
+    return Picture(caption=caption, rgb=overlay(image, truth, prediction))

@@ -1,0 +1,228 @@
+"""Segments many files: reading, inference and writing overlap, one bad file does not stop the rest.
+
+The caller's thread runs the model; two threads read ahead and two write behind, within fixed bounds, so that memory
+does not grow with the number of slices. Every file is written whole or not at all.
+"""
+
+from __future__ import annotations
+
+import io
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from brainseg_runtime.contract import DEFAULT_LIMITS
+from brainseg_runtime.errors import BrainsegError, ImageError, MissingExtraError
+from brainseg_runtime.files import read_capped, write_bytes
+from brainseg_runtime.images import write_mask
+from brainseg_runtime.inputs import Item
+from brainseg_runtime.overlay import encode_png, overlay
+from brainseg_runtime.predictions import OutputFile, SliceEntry, sha256
+from brainseg_runtime.resume import still_holds
+from brainseg_runtime.tiff import decode
+
+if TYPE_CHECKING:
+    from brainseg_runtime.segmenter import Segmenter
+
+_WORKERS = 2  # each way; reading and encoding a slice take a fraction of its inference
+_AHEAD = 8  # slices read before their turn, and slices waiting to be written: 16 of the largest take 200 MiB
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PredictConfig:
+    """What to write for each slice besides its mask.
+
+    Attributes:
+        probability: Also `<name>_probability.tif`, (H, W) float32 in [0, 1].
+        overlay: Also `<name>_overlay.png`, the mask's outline on FLAIR.
+    """
+
+    probability: bool = False
+    overlay: bool = False
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The kinds of file that each slice gets."""
+        kinds = {"mask": True, "probability": self.probability, "overlay": self.overlay}
+        return tuple(kind for kind, wanted in kinds.items() if wanted)
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A slice that was read, or what already became of it."""
+
+    entry: SliceEntry
+    image_hwc: NDArray[np.uint8] | None = None
+
+
+def predict_files(
+    segmenter: Segmenter,
+    items: Sequence[Item],
+    out: Path,
+    config: PredictConfig,
+    *,
+    known: Mapping[str, SliceEntry] | None = None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Iterator[SliceEntry]:
+    """Segments slices and writes their files, in order.
+
+    Args:
+        segmenter: Runs the model.
+        items: What to segment.
+        out: An existing folder for `<name>_mask.tif` and what `config` adds.
+        config: What to write.
+        known: Slices of an earlier run by name; one whose input and files are unchanged is taken over as it is.
+        cancelled: Asked before each slice; once it says yes, slices that are finished are still written and yielded.
+
+    Yields:
+        One entry for each slice when its files are on the disk, or when it failed.
+
+    Raises:
+        MissingExtraError: tifffile or pillow is not installed.
+    """
+    with ThreadPoolExecutor(_WORKERS) as readers, ThreadPoolExecutor(_WORKERS) as writers:
+        writing: deque[Future[SliceEntry]] = deque()
+        for read in _ahead(readers, items, lambda item: _read(item, out, config, known or {})):
+            if cancelled():
+                break
+            writing.append(_segment(segmenter, read, writers, out, config))
+            while writing[0].done() or len(writing) > _AHEAD:
+                yield writing.popleft().result()
+                if not writing:
+                    break
+        yield from (future.result() for future in writing)
+
+
+def _ahead(pool: ThreadPoolExecutor, items: Sequence[Item], read: Callable[[Item], _Read]) -> Iterator[_Read]:
+    """Reads a few slices before they are asked for, and yields them in order."""
+    coming = iter(items)
+    reading = deque(pool.submit(read, item) for item in islice(coming, _AHEAD))
+    while reading:
+        yield reading.popleft().result()
+        reading.extend(pool.submit(read, item) for item in islice(coming, 1))
+
+
+def _read(item: Item, out: Path, config: PredictConfig, known: Mapping[str, SliceEntry]) -> _Read:
+    """Reads and decodes one slice, unless an earlier run's result still holds."""
+    entry = SliceEntry.pending(item)
+    try:
+        data = read_capped(item.path.resolve(), DEFAULT_LIMITS.max_image_file_bytes, error=ImageError)
+        digest = sha256(data)
+        entry = replace(entry, input_sha256=digest)
+        before = known.get(entry.name)
+        if before is not None and still_holds(before, digest, out, config.outputs):
+            return _Read(replace(before, input=entry.input, patient=entry.patient, number=entry.number))
+        return _Read(entry, decode(data, str(item.path), samples=3, limits=DEFAULT_LIMITS))
+    except MissingExtraError:
+        raise
+    except BrainsegError as error:
+        return _Read(_failed(entry, error))
+
+
+def _segment(
+    segmenter: Segmenter, read: _Read, writers: ThreadPoolExecutor, out: Path, config: PredictConfig
+) -> Future[SliceEntry]:
+    """Runs the model on one slice, and leaves the writing to the writers."""
+    if read.image_hwc is None:
+        return _settled(read.entry)
+    try:
+        result = segmenter.predict(read.image_hwc)
+    except BrainsegError as error:
+        return _settled(_failed(read.entry, error))
+    height, width = result.mask.shape
+    area = int(np.count_nonzero(result.mask))
+    entry = replace(read.entry, height=height, width=width, area_px=area, warnings=tuple(map(str, result.warnings)))
+    return writers.submit(_write, entry, read.image_hwc, result.mask, result.probability, out, config)
+
+
+def _write(
+    entry: SliceEntry,
+    image_hwc: NDArray[np.uint8],
+    mask: NDArray[np.uint8],
+    probability: NDArray[np.float32],
+    out: Path,
+    config: PredictConfig,
+) -> SliceEntry:
+    """Writes one slice's files and tells what they hold."""
+    files: dict[str, OutputFile] = {}
+    try:
+        for kind in config.outputs:
+            path = out / f"{entry.name}_{kind}.{'png' if kind == 'overlay' else 'tif'}"
+            if kind == "mask":
+                write_mask(path, mask)
+            elif kind == "probability":
+                write_bytes(path, encode_probability(probability))
+            else:
+                write_bytes(path, encode_png(overlay(image_hwc, prediction=mask)))
+            files[kind] = OutputFile.of(path)
+    except MissingExtraError:
+        raise
+    except BrainsegError as error:
+        return _failed(entry, error)
+    return replace(
+        entry,
+        status="done",
+        mask=files["mask"],
+        probability=files.get("probability"),
+        overlay=files.get("overlay"),
+    )
+
+
+def encode_probability(probability: NDArray[np.float32]) -> bytes:
+    """A probability map as an uncompressed TIFF of one page.
+
+    Args:
+        probability: (H, W) float32 in [0, 1].
+
+    Raises:
+        MissingExtraError: tifffile is not installed.
+    """
+    try:
+        import tifffile
+    except ImportError as error:
+        raise MissingExtraError(
+            "TIFF files need tifffile, which is not installed", remedy="pip install 'brainseg-runtime[io]'"
+        ) from error
+    buffer = io.BytesIO()
+    tifffile.imwrite(buffer, probability, photometric="minisblack", metadata=None, software=False)
+    return buffer.getvalue()
+
+
+def _failed(entry: SliceEntry, error: BrainsegError) -> SliceEntry:
+    """The entry of a slice that something went wrong with."""
+    return replace(entry, status="failed", error=error.to_json())
+
+
+def _settled(entry: SliceEntry) -> Future[SliceEntry]:
+    """A future whose result is there already."""
+    future: Future[SliceEntry] = Future()
+    future.set_result(entry)
+    return future
+
+
+class Pace:
+    """Says when so many seconds have gone by since it last said so.
+
+    Args:
+        seconds: How many.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._last = time.monotonic()
+
+    def due(self) -> bool:
+        """Whether it is time again."""
+        now = time.monotonic()
+        if now - self._last < self._seconds:
+            return False
+        self._last = now
+        return True
