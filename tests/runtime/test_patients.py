@@ -1,0 +1,182 @@
+"""A data set's folder: what is found in it, and that everything wrong with it is told at once."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from brainseg_runtime import patients
+from brainseg_runtime.errors import DatasetError
+from brainseg_runtime.patients import scan_dataset, site_of
+
+ANNA, BERT = "TCGA_CS_4941_19960909", "TCGA_DU_5849_19950405"
+
+
+def touch(*paths: Path) -> None:
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """Two patients of 12 and 2 slices, and what may lie about."""
+    root = tmp_path / "set"
+    for patient, slices in ((BERT, 2), (ANNA, 12)):
+        for n in range(1, slices + 1):
+            touch(root / patient / f"{patient}_{n}.tif", root / patient / f"{patient}_{n}_mask.tif")
+    touch(root / "README.md", root / "data.csv", root / ".DS_Store", root / ".cache" / "x")
+    touch(root / ANNA / "._x.tif", root / ANNA / "Thumbs.db", root / BERT / "desktop.ini")
+    return root
+
+
+def problems(root: Path) -> list[str]:
+    """What is wrong, paths cut to the root."""
+    with pytest.raises(DatasetError) as caught:
+        scan_dataset(root)
+    return [problem.replace(f"{root}{os.sep}", "").replace(os.sep, "/") for problem in caught.value.problems]
+
+
+def test_patients_come_by_name_and_slices_by_number(data: Path) -> None:
+    anna, bert = scan_dataset(data)
+    assert (anna.id, anna.site, bert.id, bert.site) == (ANNA, "CS", BERT, "DU")
+    assert [one.number for one in anna.slices] == list(range(1, 13))
+    for one in anna.slices:
+        assert one.image == data / ANNA / f"{ANNA}_{one.number}.tif"
+        assert one.mask == data / ANNA / f"{ANNA}_{one.number}_mask.tif"
+
+
+def test_a_root_given_as_text_is_a_root(data: Path) -> None:
+    assert scan_dataset(str(data)) == scan_dataset(data)
+
+
+def test_everything_wrong_is_told_at_once_and_by_name(data: Path) -> None:
+    (data / ANNA / f"{ANNA}_3_mask.tif").unlink()
+    (data / ANNA / f"{ANNA}_5.tif").unlink()
+    (data / ANNA / f"{ANNA}_7.tif").unlink()
+    (data / ANNA / f"{ANNA}_7_mask.tif").unlink()
+    (data / ANNA / f"{ANNA}_8.tif").unlink()
+    (data / ANNA / f"{ANNA}_8_mask.tif").unlink()
+    touch(data / BERT / "notes.txt", data / BERT / f"{BERT}_03.tif", data / BERT / f"{ANNA}_3.tif")
+    (data / BERT / f"{BERT}_3.tif").mkdir()
+    (data / "TCGA_FG_0001_20000101").mkdir()
+    touch(data / "old stuff" / "a.tif")
+    form = f"expected files like {BERT}_1.tif and {BERT}_1_mask.tif"
+    assert problems(data) == [
+        f"{ANNA}/{ANNA}_3.tif has no mask",
+        f"{ANNA}/{ANNA}_5_mask.tif is a mask without an image",
+        f"{ANNA} lacks slices: 5, 7 to 8",
+        f"{BERT}/{ANNA}_3.tif does not belong: {form}",
+        f"{BERT}/{BERT}_03.tif does not belong: {form}",
+        f"{BERT}/{BERT}_3.tif does not belong: {form}",
+        f"{BERT}/notes.txt does not belong: {form}",
+        "TCGA_FG_0001_20000101 is empty: it holds no slice",
+        "old stuff is no patient: expected a name like TCGA_CS_4941_19960909",
+    ]
+
+
+def test_the_error_reads_as_a_list_that_says_how_many(data: Path) -> None:
+    (data / "x").mkdir()
+    (data / "y").mkdir()
+    with pytest.raises(DatasetError) as caught:
+        scan_dataset(data)
+    headline, *lines = str(caught.value).splitlines()
+    assert "2 problems" in headline
+    assert [line.split(" is ")[0] for line in lines] == [f"  - {data / 'x'}", f"  - {data / 'y'}"]
+
+
+def test_numbering_must_begin_at_one_and_a_huge_number_costs_nothing(data: Path) -> None:
+    for kind in (".tif", "_mask.tif"):
+        (data / BERT / f"{BERT}_1{kind}").unlink()
+        touch(data / BERT / f"{BERT}_999999999{kind}")
+    assert problems(data) == [f"{BERT} lacks slices: 1, 3 to 999999998"]
+
+
+def test_masks_may_be_optional_or_left_aside(data: Path) -> None:
+    (data / ANNA / f"{ANNA}_3_mask.tif").unlink()
+    optional = scan_dataset(data, masks="optional")[0].slices
+    assert [one.number for one in optional if one.mask is None] == [3]
+    assert all(one.mask is None for patient in scan_dataset(data, masks="absent") for one in patient.slices)
+    touch(data / ANNA / f"{ANNA}_13_mask.tif")
+    assert len(scan_dataset(data, masks="absent")) == 2
+    with pytest.raises(DatasetError, match="mask without an image"):
+        scan_dataset(data, masks="optional")
+
+
+def test_a_root_that_is_missing_a_file_or_empty_is_an_error(tmp_path: Path) -> None:
+    touch(tmp_path / "file", tmp_path / "empty" / "README.md")
+    for name, message in (("gone", "not there"), ("file", "not a folder"), ("empty", "no patient folder")):
+        with pytest.raises(DatasetError, match=message):
+            scan_dataset(tmp_path / name)
+
+
+def test_a_root_one_level_off_is_told_the_right_one(data: Path) -> None:
+    with pytest.raises(DatasetError) as caught:
+        scan_dataset(data.parent)
+    assert caught.value.remedy is not None
+    assert str(data) in caught.value.remedy
+    (data / ANNA / "more").mkdir()
+    with pytest.raises(DatasetError) as caught:
+        scan_dataset(data / ANNA)
+    assert caught.value.remedy is not None
+    assert caught.value.remedy.endswith(str(data.resolve()))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege on Windows")
+def test_links_to_folders_and_files_are_followed_and_links_to_nothing_are_problems(data: Path, tmp_path: Path) -> None:
+    linked = tmp_path / "linked"
+    linked.mkdir()
+    (linked / ANNA).symlink_to(data / ANNA)
+    (linked / BERT).mkdir()
+    for path in (data / BERT).glob("TCGA*"):
+        (linked / BERT / path.name).symlink_to(path)
+    assert [len(patient.slices) for patient in scan_dataset(linked)] == [12, 2]
+    (linked / "TCGA_XX_1_20000101").symlink_to("nowhere")
+    (data / BERT / f"{BERT}_2.tif").unlink()
+    assert [problem.split(" ")[0] for problem in problems(linked)] == [
+        f"{BERT}/{BERT}_2.tif",
+        f"{BERT}/{BERT}_2_mask.tif",
+        "TCGA_XX_1_20000101",
+    ]
+
+
+def test_a_folder_that_cannot_be_listed_is_a_problem(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    listed = Path.iterdir
+
+    def deny(path: Path) -> object:
+        if path.name == ANNA:
+            raise PermissionError(13, "Permission denied")
+        return listed(path)
+
+    monkeypatch.setattr(Path, "iterdir", deny)
+    assert problems(data) == [f"{ANNA} cannot be listed: Permission denied", f"{ANNA} is empty: it holds no slice"]
+
+
+@given(st.sets(st.integers(1, 40), min_size=1))
+def test_gaps_are_the_numbers_that_are_missing(numbers: set[int]) -> None:
+    missing: set[int] = set()
+    for gap in patients._gaps(numbers):
+        first, *last = map(int, gap.split(" to "))
+        missing |= set(range(first, (last or [first])[0] + 1))
+    assert missing == set(range(1, max(numbers))) - numbers
+
+
+@pytest.mark.parametrize(
+    ("name", "site"), [(ANNA, "CS"), ("PHANTOM_S1_0001_20200101", "S1"), ("someone", ""), ("", "")]
+)
+def test_the_site_is_the_second_part_of_the_name(name: str, site: str) -> None:
+    assert site_of(name) == site
+
+
+@pytest.mark.real
+def test_the_real_set_is_found_whole(real_patients: Path) -> None:
+    found = scan_dataset(real_patients)
+    folders = sorted(path.name for path in real_patients.iterdir() if path.is_dir())
+    assert [patient.id for patient in found] == folders
+    for patient in found:
+        assert 2 * len(patient.slices) == len(list((real_patients / patient.id).glob("*.tif")))
