@@ -54,7 +54,7 @@ def test_every_line_pins_one_version_and_names_no_index() -> None:
 
 
 def test_torch_is_the_version_that_was_tested() -> None:
-    assert PINS["torch"] == "2.13.0"
+    assert PINS[canonicalize_name("torch")] == "2.13.0"
 
 
 def test_every_range_admits_its_pin() -> None:

@@ -1,0 +1,122 @@
+"""Figures as tables: what each shows, in which order, with the ratio against the reference way of the same case."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from benchmarks.record import Figure
+
+TABLES: dict[str, tuple[str, str]] = {
+    "latency": (
+        "Latency of a slice",
+        "From a uint8 256×256×3 array to a mask and probability of that size. A batch's time is divided by its slices.",
+    ),
+    "cold start": (
+        "Cold start",
+        "A new process from nothing to its first mask and its end: interpreter, imports, verified model, one slice.",
+    ),
+    "memory": ("Peak memory", "Most resident memory of a process that loads a model and makes 20 masks of 256×256."),
+    "growth": (
+        "Memory over a long run",
+        "Growth of a process's resident memory over slices of 100 shapes again and again, after the first round.",
+    ),
+    "patient": (
+        "A patient from disk to disk",
+        "36 slices read from TIFF, segmented, and their masks written as TIFF, with the model loaded.",
+    ),
+    "patients": ("More patients", "The same for 1, 10 and 90 patients of 36 slices."),
+    "overhead": ("Overhead of predict", "`Segmenter.predict` against a bare `session.run` of the same graph, 256×256."),
+    "in the graph": (
+        "Pre- and post-processing in the graph",
+        "The shipped graph at 256×256 against the bare network at its own 128×128, onnxruntime's CPU provider.",
+    ),
+    "verification": ("Loading with verification", "A verified bundle against a bare session from the same bytes."),
+    "metrics": (
+        "Seven pooled scores",
+        "Dice, IoU, precision, recall, F1, ROC-AUC and PR-AUC over every pixel of 256×256 slices.",
+    ),
+    "training": (
+        "Training",
+        "One epoch of the same network over the same slices at 128×128; ours augments, validates and saves as well.",
+    ),
+    "export": ("Export", "Seconds of each step for a network of the shipped width."),
+}
+"""Title and method of every table, in the order in which they are shown."""
+
+_IN_SECONDS = {"cold start", "patients", "metrics", "training", "export"}
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table, ready to be written."""
+
+    name: str
+    title: str
+    method: str
+    headers: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def tables(figures: Iterable[Figure]) -> Iterator[Table]:
+    """The tables for which there are figures."""
+    found = list(figures)
+    for name, (title, method) in TABLES.items():
+        mine = [figure for figure in found if figure.table == name]
+        if mine:
+            yield _table(name, title, method, mine)
+
+
+def ratio(figure: Figure, figures: Sequence[Figure]) -> float | None:
+    """How many times as fast a way is as its case's reference; None for the reference and where there is none."""
+    for other in figures:
+        if other.reference and other is not figure and (other.table, other.case) == (figure.table, figure.case):
+            return (other.median_s / other.units) / (figure.median_s / figure.units)
+    return None
+
+
+def markdown(table: Table) -> str:
+    """A table as Markdown, under its title and method."""
+    lines = [f"### {table.title}", "", table.method, "", _line(table.headers), _line(["---"] * len(table.headers))]
+    return "\n".join([*lines, *map(_line, table.rows), ""])
+
+
+def _table(name: str, title: str, method: str, figures: list[Figure]) -> Table:
+    keys = list(dict.fromkeys(key for figure in figures for key in figure.case))
+    extra = list(dict.fromkeys(key for figure in figures for key in figure.values))
+    timed = name not in {"memory", "growth"}
+    unit = "seconds" if name in _IN_SECONDS else "ms"
+    times = [f"{unit} (quartiles)", "times as fast"] if timed else []
+    headers = (*keys, "way", *times, *(key.replace("_", " ") for key in extra))
+    rows = [
+        (
+            *(str(figure.case.get(key, "")) for key in keys),
+            figure.way,
+            *(_timing(figure, figures, unit) if timed else ()),
+            *(_value(figure.values.get(key)) for key in extra),
+        )
+        for figure in figures
+    ]
+    return Table(name, title, method, headers, tuple(rows))
+
+
+def _timing(figure: Figure, figures: Sequence[Figure], unit: str) -> tuple[str, str]:
+    scale = 1.0 if unit == "seconds" else 1000.0 / figure.units
+    low, middle, high = (value * scale for value in (figure.low_s, figure.median_s, figure.high_s))
+    faster = ratio(figure, figures)
+    against = "reference" if figure.reference else "" if faster is None else f"{faster:.2f}"
+    return f"{_short(middle)} ({_short(low)} to {_short(high)})", against
+
+
+def _short(value: float) -> str:
+    return f"{value:.1f}" if value >= 100 else f"{value:.2f}" if value >= 1 else f"{value:.3f}"
+
+
+def _value(value: float | None) -> str:
+    return "" if value is None else f"{value:.4g}"
+
+
+def _line(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"

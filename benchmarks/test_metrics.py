@@ -1,0 +1,97 @@
+"""Scoring slices: constant memory and one pass against every pixel sorted by scikit-learn."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from benchmarks.record import Label, label
+from benchmarks.scoring import scores
+from brainseg_runtime.evaluate import Case, evaluate
+from brainseg_runtime.histogram import Histogram
+from brainseg_runtime.metrics import Counts, count
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from pytest_benchmark.fixture import BenchmarkFixture
+
+SIDE = 256
+BATCH = 16
+SIZES = [pytest.param(60), pytest.param(3000, marks=pytest.mark.slow)]
+
+
+def _predictions(slices: int) -> tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.uint8]]:
+    """Masks, probabilities and truths whose shape is that of real ones: most pixels near 0, a blob in a third."""
+    rng = np.random.default_rng(0)
+    rows, columns = np.mgrid[:SIDE, :SIDE].astype(np.float32) / SIDE - 0.5
+    probability = np.empty((slices, SIDE, SIDE), dtype=np.float32)
+    truth = np.zeros((slices, SIDE, SIDE), dtype=np.uint8)
+    for index in range(slices):
+        radius = 0.12 if index % 3 == 0 else 0.0
+        distance = np.hypot(rows - rng.uniform(-0.2, 0.2), columns - rng.uniform(-0.2, 0.2))
+        logits = 40 * (radius - distance) + rng.normal(0, 1.5, distance.shape)
+        probability[index] = 1 / (1 + np.exp(-logits))
+        truth[index] = distance < radius
+    return (probability >= 0.5).astype(np.uint8), probability, truth
+
+
+def _case(slices: int, way: str, *, reference: bool = False) -> Label:
+    return Label(table="metrics", way=way, case={"slices": slices}, reference=reference, units=1)
+
+
+@pytest.mark.parametrize("slices", SIZES)
+def test_scikit_learn(benchmark: BenchmarkFixture, slices: int) -> None:
+    mask, probability, truth = _predictions(slices)
+    found = benchmark.pedantic(scores, (mask, probability, truth), rounds=3 if slices < 1000 else 1)
+    label(benchmark, _case(slices, "scikit-learn", reference=True), roc_auc=found["roc_auc"], pr_auc=found["pr_auc"])
+
+
+@pytest.mark.parametrize("slices", SIZES)
+def test_seven_scores(benchmark: BenchmarkFixture, slices: int) -> None:
+    mask, probability, truth = _predictions(slices)
+
+    def score() -> tuple[Counts, Histogram]:
+        counts, histogram = Counts.total([]), Histogram.empty()
+        for start in range(0, slices, BATCH):
+            part = slice(start, start + BATCH)
+            counts += count(mask[part], truth[part])
+            histogram += Histogram.of(probability[part], truth[part])
+        return counts, histogram
+
+    counts, histogram = benchmark.pedantic(score, rounds=3)
+    assert counts.tp + counts.fp == int(mask.sum())
+    label(
+        benchmark,
+        _case(slices, "brainseg, the seven"),
+        roc_auc=histogram.roc_auc() or 0,
+        pr_auc=histogram.pr_auc() or 0,
+    )
+
+
+@pytest.mark.parametrize("slices", SIZES)
+def test_whole_evaluation(benchmark: BenchmarkFixture, slices: int) -> None:
+    """With every score per patient and slice, and 2,000 bootstrap samples for the intervals."""
+    mask, probability, truth = _predictions(slices)
+    image = np.zeros((SIDE, SIDE, 3), dtype=np.uint8)
+    per_patient = 30
+
+    def run() -> float | None:
+        given = iter(range(slices))
+
+        def predict(images: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+            rows = [next(given) for _ in images]
+            return mask[rows[0] : rows[-1] + 1], probability[rows[0] : rows[-1] + 1]
+
+        cases = (
+            Case(
+                f"TCGA_XX_{first:04d}_20000101",
+                ((row, image, truth[row]) for row in range(first, first + per_patient)),
+            )
+            for first in range(0, slices, per_patient)
+        )
+        return evaluate(cases, predict, threshold=0.5, batch=BATCH).pooled.roc_auc
+
+    area = benchmark.pedantic(run, rounds=3 if slices < 1000 else 1)
+    label(benchmark, _case(slices, "brainseg evaluate, with intervals"), roc_auc=area or 0.0)
