@@ -1,0 +1,104 @@
+"""Every way to get from a batch of raw slices to its masks that is timed: PyTorch's, and the runtime's.
+
+Legend: N slices, H rows, W columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from brainseg_runtime import Segmenter
+from brainseg_runtime.providers import provider_status
+from brainseg_train.device import computes_bf16
+from brainseg_train.models import build
+from brainseg_train.pipeline import InferencePipeline
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Segment: TypeAlias = Callable[[NDArray[np.uint8]], object]
+"""Takes (N, H, W, 3) uint8; returns masks and probabilities of (N, H, W)."""
+
+REFERENCE = "PyTorch eager fp32"
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """A provider and a variant of the runtime."""
+
+    provider: str
+    variant: str
+
+
+PYTORCH = (REFERENCE, "PyTorch bf16 channels_last", "torch.compile fp32")
+RUNTIMES = {
+    "onnxruntime fp32": Runtime("cpu", "fp32"),
+    "onnxruntime int8": Runtime("cpu", "int8"),
+    "OpenVINO fp32": Runtime("openvino", "fp32"),
+    "OpenVINO int8": Runtime("openvino", "int8"),
+    "CUDA fp32": Runtime("cuda", "fp32"),
+    "TensorRT fp32": Runtime("tensorrt", "fp32"),
+}
+WAYS = (*PYTORCH, *RUNTIMES)
+
+
+def why_not(way: str, bundle: Path) -> str | None:
+    """Why a way cannot be had here; None if it can."""
+    if way == "PyTorch bf16 channels_last" and not computes_bf16(torch.device("cpu")):
+        return "this processor does not compute in bf16"
+    runtime = RUNTIMES.get(way)
+    if runtime is None:
+        return None
+    status = provider_status(runtime.provider)
+    if not status.available:
+        return f"provider {runtime.provider}: {status.reason}"
+    if runtime.variant not in Segmenter.load(bundle, provider="cpu").info.variants:
+        return f"{bundle.name} has no variant {runtime.variant}"
+    return None
+
+
+def start(way: str, network: str, bundle: Path, *, threads: int) -> Segment:
+    """Load a way, ready to be called."""
+    if way in RUNTIMES:
+        runtime = RUNTIMES[way]
+        segmenter = Segmenter.load(bundle, provider=runtime.provider, variant=runtime.variant, threads=threads)
+        return segmenter.predict_batch
+    torch.set_num_threads(threads)
+    pipeline = InferencePipeline(_pytorch_network(way, network)).eval()
+    return partial(_through_pytorch, torch.compile(pipeline) if way == "torch.compile fp32" else pipeline)
+
+
+def _through_pytorch(pipeline: Callable[[Tensor], tuple[Tensor, Tensor]], images: NDArray[np.uint8]) -> object:
+    with torch.inference_mode():
+        mask, probability = pipeline(torch.from_numpy(images))
+    return mask.numpy(), probability.numpy()
+
+
+def _pytorch_network(way: str, name: str) -> nn.Module:
+    torch.manual_seed(0)
+    network = build(name).eval()
+    if way == "PyTorch bf16 channels_last":
+        return _Bf16(network.to(memory_format=torch.channels_last))
+    return network
+
+
+class _Bf16(nn.Module):
+    """A network in bf16 and channels_last, between float32 pixels and float32 logits."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(N, 3, H, W) float32 to (N, 1, H, W) float32."""
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            logits: Tensor = self.network(image.contiguous(memory_format=torch.channels_last))
+        return logits.float()
