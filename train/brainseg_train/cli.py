@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-from brainseg_runtime.version import __version__
 
+from brainseg_runtime.version import __version__
 from brainseg_train import commands
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(130)
 
 
-def _show_version(wanted: bool) -> None:  # noqa: FBT001 - the form that typer calls
+def _show_version(wanted: bool) -> None:
     if wanted:
         typer.echo(__version__)
         raise typer.Exit
@@ -95,7 +95,7 @@ def _show_version(wanted: bool) -> None:  # noqa: FBT001 - the form that typer c
 
 @app.callback()
 def root(
-    version: Annotated[  # noqa: ARG001 - its callback does it
+    version: Annotated[
         bool, typer.Option("--version", help="Show the version and exit.", callback=_show_version, is_eager=True)
     ] = False,
 ) -> None:
@@ -106,7 +106,7 @@ def root(
     "all",
     epilog=f"Example: brainseg-train all --data data/kaggle_3m --preset quick --json leaderboard.json\n\n{_CODES}",
 )
-def all_(  # noqa: PLR0913 - one parameter an option
+def all_(  # noqa: PLR0913, PLR0917 - one parameter an option
     data: DataOption = None,
     runs: RunsOption = Path("runs"),
     models: Annotated[str, typer.Option(help="Networks, separated by commas.")] = "unet,resunet,deeplab",
@@ -153,9 +153,9 @@ def all_(  # noqa: PLR0913 - one parameter an option
 
 
 @app.command(
-    epilog=f"Example: brainseg-train fit resunet --data data/kaggle_3m --rate 3e-4:1e-6 --batch 16 --epochs 40\n\n{_CODES}"
+    epilog=f"Example: brainseg-train fit resunet --data data/kaggle_3m --rate 3e-4:1e-6 --batch 16\n\n{_CODES}"
 )
-def fit(  # noqa: PLR0913 - one parameter an option
+def fit(  # noqa: PLR0913, PLR0917 - one parameter an option
     model: Annotated[str, typer.Argument(help="unet, resunet or deeplab.")],
     data: DataOption = None,
     runs: RunsOption = Path("runs"),

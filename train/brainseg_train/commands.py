@@ -1,4 +1,4 @@
-"""What each sub-command of `brainseg-train` does, once its options are read: works, tells, and returns the exit code."""
+"""What each sub-command of `brainseg-train` does once its options are read: works, tells, returns the exit code."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from brainseg_train.comparison import Plan
     from brainseg_train.data import DataSet
+    from brainseg_train.records import RunRecord
     from brainseg_train.study import Study
 
 DONE, FAULT, INTERRUPTED = 0, 1, 130
@@ -131,12 +132,12 @@ def compare(console: Console, work: Work, settings: Settings, models: tuple[str,
         workers=settings.workers,
         threads=settings.threads,
     )
-    study, _ = _carry_out(plan, root, work, console)
-    return _tell_leaderboard(study, console)
+    return _tell_leaderboard(_carry_out(plan, root, work, console), console)
 
 
 def fit(console: Console, work: Work, settings: Settings, model: str, training: Training) -> int:
     """Train one network; see `brainseg-train fit --help`."""
+    from brainseg_train import together
     from brainseg_train.comparison import Plan
 
     root, preset = _find(work, console)
@@ -152,8 +153,9 @@ def fit(console: Console, work: Work, settings: Settings, model: str, training: 
         workers=settings.workers,
         threads=settings.threads,
     )
-    study, dataset = _carry_out(plan, root, work, console)
-    return _tell_runs(study, console)
+    if together.launched():
+        return _fit_together(plan, root, work, console)
+    return _tell_runs(_carry_out(plan, root, work, console), console)
 
 
 def check(console: Console, data: Path) -> int:
@@ -214,23 +216,38 @@ def _write_phantom(console: Console, out: Path, patients: int, seed: int) -> Non
         write_phantom(out, patients=patients, seed=seed, on_patient=lambda _done, _all: advance())
 
 
-def _carry_out(plan: Plan, root: Path, work: Work, console: Console) -> tuple[Study, DataSet]:
+def _carry_out(plan: Plan, root: Path, work: Work, console: Console) -> Study:
     """Open the data, find or begin the study, and do what it has left to do."""
     from brainseg_train import comparison
-    from brainseg_train.data import load_dataset
     from brainseg_train.progress import display
 
-    if not root.is_dir():
-        raise DataError(f"{root} is not there", expected="a folder of patient folders", remedy="name it with --data")
-    dataset = load_dataset(root, cache=work.cache)
+    dataset = _open(root, work)
     study, origin = comparison.open_study(plan, dataset, work.runs, resume=work.resume)
     _tell_study(study, origin, dataset, console)
     if origin == "complete":
-        return study, dataset
+        return study
     workers, _ = comparison.layout(plan, study.request)
     with display(comparison.epochs_left(study)) as shown:
-        done = comparison.carry_out(study, dataset, workers=workers, cache=work.cache, display=shown)
-    return done, dataset
+        return comparison.carry_out(study, dataset, workers=workers, cache=work.cache, display=shown)
+
+
+def _fit_together(plan: Plan, root: Path, work: Work, console: Console) -> int:
+    """Train under torchrun; the process of rank 0 alone speaks."""
+    from brainseg_train import together
+    from brainseg_train.progress import display
+
+    with display(plan.config(plan.models[0]).epochs) as shown:
+        study = together.fit_together(plan, lambda: _open(root, work), work.runs, resume=work.resume, emit=shown.show)
+    return DONE if study is None else _tell_runs(study, console)
+
+
+def _open(root: Path, work: Work) -> DataSet:
+    """The data set, resized into the cache if need be."""
+    from brainseg_train.data import load_dataset
+
+    if not root.is_dir():
+        raise DataError(f"{root} is not there", expected="a folder of patient folders", remedy="name it with --data")
+    return load_dataset(root, cache=work.cache)
 
 
 def _tell_study(study: Study, origin: str, dataset: DataSet, console: Console) -> None:
@@ -296,3 +313,8 @@ def _tell_runs(study: Study, console: Console) -> int:
         console.say(str(study.runs / run.id))
     console.emit(result)
     return DONE
+
+
+def _best_cells(run: RunRecord) -> list[str]:
+    """A run's best epoch and its validation Dice."""
+    return [str(run.best.epoch), f"{run.best.validation['dice']:.3f}"] if run.best else ["-", "-"]

@@ -180,7 +180,6 @@ def carry_out(current: Study, dataset: DataSet, *, workers: int, cache: Path | N
         StudyError: No trial of a network completed, another process leads this study, or a process failed.
         KeyboardInterrupt: Interrupted; everything is kept.
     """
-    began = time.monotonic()
     lead = FileLock(current.folder / "lead.lock")
     if not lead.acquire(wait=False):
         _help(current, dataset, workers=workers, cache=cache, display=display)
@@ -191,15 +190,36 @@ def carry_out(current: Study, dataset: DataSet, *, workers: int, cache: Path | N
             remedy="wait for the other process: it writes the results",
         )
     try:
+        began = time.monotonic()
         _train(current, dataset, workers=workers, cache=cache, display=display)
-        chosen = _select(current)
-        if current.request.kind == "all" or len(current.request.splits) > 1:
-            for model in current.request.models:
-                display.say(f"{model}: the one look at the test part")
-                look_once(current, model, chosen[model], dataset)
-        return _complete(current, chosen, seconds=time.monotonic() - began)
+        return finish(current, dataset, display, seconds=time.monotonic() - began)
     finally:
         lead.release()
+
+
+def finish(current: Study, dataset: DataSet, display: Display | None = None, *, seconds: float = 0.0) -> Study:
+    """What follows once every trial has ended: choose, look at the test part where the study does, record.
+
+    Args:
+        current: The study.
+        dataset: Its data.
+        display: Told what is being done.
+        seconds: That this process spent on the trials; for the record.
+
+    Returns:
+        The study, complete.
+
+    Raises:
+        StudyError: No trial of a network left weights.
+    """
+    began = time.monotonic()
+    chosen = _select(current)
+    if current.request.kind == "all" or len(current.request.splits) > 1:
+        for model in current.request.models:
+            if display is not None:
+                display.say(f"{model}: the one look at the test part")
+            look_once(current, model, chosen[model], dataset)
+    return _complete(current, chosen, seconds=seconds + time.monotonic() - began)
 
 
 def epochs_left(current: Study) -> int:
@@ -295,8 +315,7 @@ def _splits(plan: Plan, dataset: DataSet) -> tuple[Split, ...]:
 def _search(plan: Plan, configs: Mapping[str, TrainConfig], baseline: float) -> Search:
     """What is tried, and when a trial is hopeless: never under the paper preset."""
     if plan.search is None:
-        search = grid_search({"rate": (_rate_text(next(iter(configs.values()))),)})
-        return search
+        return grid_search({"rate": (_rate_text(next(iter(configs.values()))),)})
     if plan.search == "tpe":
         search = Search(kind="tpe", trials=plan.trials or 12, grid={})
     else:

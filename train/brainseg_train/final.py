@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
 import torch
+
 from brainseg_runtime import files
 from brainseg_runtime.evaluate import Case, evaluate
 from brainseg_runtime.evaluation import Evaluation
@@ -23,19 +24,18 @@ from brainseg_runtime.evaluation_page import chosen_patients
 from brainseg_runtime.metrics import count, dice
 from brainseg_runtime.overlay import encode_png, overlay
 from brainseg_runtime.strict_json import Fields, parse
-
 from brainseg_train import checkpoint, records
 from brainseg_train.decoding import decode
-from brainseg_train.device import place, computing_with
+from brainseg_train.device import computing_with, place
 from brainseg_train.errors import RecordError, StudyError
 from brainseg_train.pipeline import InferencePipeline
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from brainseg_runtime.evaluation import PatientScores
     from numpy.typing import NDArray
 
+    from brainseg_runtime.evaluation import PatientScores
     from brainseg_train.data import DataSet
     from brainseg_train.study import Study
 

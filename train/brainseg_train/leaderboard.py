@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from brainseg_runtime import files
 from brainseg_runtime.intervals import bootstrap_interval, paired_permutation_test
 from brainseg_runtime.report import interval_text, number_text
-
 from brainseg_train import records
 from brainseg_train.final import TestRecord, load_test
 from brainseg_train.tune import describe

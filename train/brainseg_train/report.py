@@ -1,21 +1,266 @@
-"""The page of a comparison: tables with intervals, curves, tuning, patients and pictures, in one file that loads nothing."""
+"""The page of a comparison: scores with intervals, the paired test, patients, curves, tuning, pictures, origin.
+
+It is made from records alone and is one file that loads nothing.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import math
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from PIL import Image
 
 from brainseg_runtime import files
-from brainseg_runtime.report import Section, page
+from brainseg_runtime.markup import Html, element
+from brainseg_runtime.overlay import PREDICTION, TRUTH
+from brainseg_runtime.report import Section, badge, facts, figure_png, grid, interval_text, note, page, swatch, table
+from brainseg_train import records
+from brainseg_train.charts import learning_charts, patient_chart, pixel_charts
+from brainseg_train.errors import RecordError
+from brainseg_train.final import TestRecord, load_test
+from brainseg_train.leaderboard import LEAK, METRICS, score, score_text, subtitle
+from brainseg_train.progress import duration
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
     from brainseg_train.study import Study
 
+_BADGES: Final[Mapping[str, str]] = {"complete": "pass", "pruned": "warning", "interrupted": "warning"}
+_PICTURE_BYTES: Final = 16 << 20  # a PNG of 512×512 takes some 300 KiB
+
 
 def write_report(current: Study, board: Mapping[str, Any]) -> Path:
-    """Write `report.html` into the folder of runs."""
+    """Write `report.html` into the folder of runs.
+
+    Args:
+        current: A complete study.
+        board: Its leaderboard.
+
+    Returns:
+        The page's path.
+
+    Raises:
+        RecordError: A record is missing or damaged.
+        FileWriteError: The system refused; an old page stands.
+    """
+    tests = [load_test(current, row["model"]) for row in board["rows"]]
+    sections = [
+        Section(title="Result", parts=_result(board)),
+        Section(title="Comparison", parts=[subtitle(board), _comparison(board)]),
+        Section(title="Is the order more than noise?", parts=_order(board)),
+        Section(title="Patients", parts=[patient_chart(tests), _patients(tests)]),
+        Section(title="Best, median and worst patient", parts=_pictures(current, tests)),
+        Section(title="Curves over all pixels", parts=[grid(pixel_charts(tests))]),
+        Section(title="Learning", parts=[grid(learning_charts(current, board))]),
+        Section(title="Tuning", parts=_tuning(board)),
+        Section(title="What ran", parts=[_origin(current, board)]),
+    ]
+    title = f"Comparison of {_listed([test.model for test in tests])}"
+    lead = "Segmentation of brain tumours in MRI slices. For research; not a medical device."
+    footer = f"Averaging: {tests[0].evaluation.averaging}."
     path = current.runs / "report.html"
-    files.write_text(path, page("Comparison", [Section(title="Result", parts=[board["verdict"]])]))
+    files.write_text(path, page(title, sections, lead=lead, footer=footer))
     return path
+
+
+def _result(board: Mapping[str, Any]) -> list[Html]:
+    """The figures that most readers come for."""
+    first = board["rows"][0]
+    volume, interval = first["test"]["volume_dice"], first["test"]["volume_dice"]["ci95"]
+    tiles = facts(
+        [
+            ("First by Dice", first["model"]),
+            ("Volume Dice, mean over test patients", volume["mean"]),
+            ("its 95 % interval", interval_text(*interval) if interval else None),
+            ("median patient", volume["median"]),
+            ("worst patient", volume["min"]),
+            ("Dice over all pixels", first["test"]["pooled"]["dice"]),
+        ]
+    )
+    warning = [note(LEAK, kind="fail")] if board["leaky"] else []
+    return [*warning, tiles, note(board["verdict"], kind="pass" if _sure(board) else "info")]
+
+
+def _comparison(board: Mapping[str, Any]) -> Html:
+    """Every metric of every network, the best of each line set off."""
+    rows = board["rows"]
+    lines: list[list[object]] = []
+    for metric in METRICS:
+        values = [score(row["test"], metric)[0] for row in rows]
+        best = max((value for value in values if value is not None), default=None)
+        texts = [score_text(row["test"], metric) for row in rows]
+        cells = [
+            element("strong", {}, text) if value is not None and value == best else text
+            for value, text in zip(values, texts, strict=True)
+        ]
+        lines.append([metric.group, metric.name, *cells])
+    for index in range(len(lines) - 1, 0, -1):
+        if lines[index][0] == lines[index - 1][0]:
+            lines[index][0] = ""
+    lines += [
+        ["Validation", "mean volume Dice at 128×128", *(f"{row['validation']['dice']:.3f}" for row in rows)],
+        ["Network", "parameters", *(f"{row['parameters']:,}" for row in rows)],
+        ["", "configuration", *(row["chosen"] for row in rows)],
+        ["", "epochs, best epoch", *(f"{row['epochs']}, {row['best_epoch']}" for row in rows)],
+        ["", "training of the chosen run", *(duration(row["timing"]["seconds"]) for row in rows)],
+    ]
+    marked = " (split by slice: leaky)" if board["leaky"] else ""
+    caption = f"Test scores with 95 % intervals; the best of each line is bold{marked}"
+    return table(["", "score", *(f"{row['rank']}. {row['model']}" for row in rows)], lines, caption=caption)
+
+
+def _order(board: Mapping[str, Any]) -> list[Html]:
+    """The paired tests."""
+    rows = [
+        [
+            f"{pair['first']} – {pair['second']}",
+            f"{pair['difference']:+.3f}",
+            interval_text(*pair["ci95"]),
+            _p_text(pair["p_value"]),
+            _p_text(pair["p_corrected"]),
+            badge("MORE THAN NOISE", kind="pass") if pair["more_than_noise"] else badge("NOT TOLD APART", kind="info"),
+        ]
+        for pair in board["comparisons"]
+    ]
+    patients = board["rows"][0]["test"]["n_patients"]
+    caption = (
+        f"Paired permutation test over {patients} patients' volume Dice, two-sided; corrected by Holm for "
+        f"{len(rows)} pair{'s' if len(rows) != 1 else ''}"
+    )
+    head = ["pair", "mean difference", "95 % interval", "p", "p corrected", ""]
+    made = table(head, rows, caption=caption) if rows else Html("")
+    return [note(board["verdict"], kind="pass" if _sure(board) else "info"), made]
+
+
+def _patients(tests: Sequence[TestRecord]) -> Html:
+    """Dice of each patient by each network."""
+    first = tests[0].evaluation
+    others = [test.patient_dice() for test in tests]
+    rows = [
+        [
+            patient.id,
+            patient.site,
+            patient.n_slices,
+            patient.counts.truth,
+            *(scores.get(patient.id) for scores in others),
+        ]
+        for patient in sorted(first.patients, key=lambda patient: -patient.dice)
+    ]
+    head = ["patient", "site", "slices", "tumour pixels", *(test.model for test in tests)]
+    return table(head, rows, caption="Dice of each test patient's volume")
+
+
+def _pictures(current: Study, tests: Sequence[TestRecord]) -> list[str]:
+    """Three patients of each network, with the legend of the outlines."""
+    legend = element("p", {}, swatch(TRUTH, "truth"), swatch(PREDICTION, "prediction"), "where both agree: pale")
+    parts: list[str] = [legend]
+    for test in tests:
+        figures = [
+            figure_png(
+                _read_png(current.test_folder / picture.file),
+                caption=f"{picture.place}: {picture.patient}, slice {picture.number}; Dice of the patient "
+                f"{picture.patient_dice:.3f}, of the slice {picture.slice_dice:.3f}",
+            )
+            for picture in test.pictures
+        ]
+        columns = {"class": "grid", "style": "grid-template-columns:repeat(auto-fit,minmax(min(100%,300px),1fr))"}
+        parts += [element("h3", {}, test.model), element("div", columns, *figures)]
+    return parts
+
+
+def _tuning(board: Mapping[str, Any]) -> list[str]:
+    """Every trial, those that were given up included."""
+    chosen = {run for row in board["rows"] for run in row["timing"]["runs"]}
+    folds = board["folds"] is not None
+    rows = [
+        [
+            trial["model"],
+            *([trial["fold"]] if folds else []),
+            trial["trial"] + 1,
+            trial["configuration"],
+            badge("CHOSEN", kind="info") if trial["timing"]["run"] in chosen else "",
+            badge(_status_text(trial["status"]), kind=_BADGES.get(trial["status"], "fail")),
+            trial["epochs"],
+            trial["best_epoch"],
+            trial["validation"]["dice"] if trial["validation"] else None,
+            duration(trial["timing"]["seconds"]),
+        ]
+        for trial in board["trials"]
+    ]
+    head = ["network", *(["fold"] if folds else []), "run", "configuration", "", "ended", "epochs", "best epoch"]
+    baseline = board["baseline"]["validation_dice"]
+    text = (
+        f"Chosen by validation Dice (mean over the validation patients' volumes, at 128×128) among "
+        f"{len(rows)} runs, {board['search']} search. The best single threshold on FLAIR has {baseline:.3f} there; a "
+        "run still below it after a third of its epochs is given up as hopeless, except under the paper preset."
+    )
+    return [text, table([*head, "validation Dice", "time"], rows)]
+
+
+def _origin(current: Study, board: Mapping[str, Any]) -> Html:
+    """Where all of this comes from."""
+    run = records.load_record(current.runs / board["rows"][0]["timing"]["runs"][0])
+    git = run.git or {}
+    commit = f"{git.get('commit')}{' with changes' if git.get('dirty') else ''}" if git else "an installed package"
+    versions = ", ".join(f"{name} {version}" for name, version in run.versions.items())
+    hardware = ", ".join(
+        f"{name} {', '.join(map(str, value)) if isinstance(value, list) else value}"
+        for name, value in run.hardware.items()
+    )
+    rows: list[tuple[str, object]] = [
+        ("study", current.record.id),
+        ("preset, seed", f"{board['preset']}, {board['seed']}"),
+        ("data", _code(board["data_digest"])),
+        ("split", f"by {board['split_by']}{' (leaky)' if board['leaky'] else ''}"),
+        ("split digest", _code(board["split_digest"])),
+        ("precision, device", f"{run.precision}, {run.device}, {run.threads} threads a run"),
+        ("versions", versions),
+        ("source", _code(commit)),
+        ("hardware", hardware),
+        ("time of the whole study", duration(current.record.timing.get("seconds", 0.0))),
+    ]
+    return table(["", ""], rows)
+
+
+def _read_png(path: Path) -> NDArray[np.uint8]:
+    """(H, W, 3) uint8 of a picture that the look at the test part left.
+
+    Raises:
+        RecordError: It is missing or damaged.
+    """
+    files.read_capped(path, _PICTURE_BYTES, error=RecordError)
+    try:
+        with Image.open(path, formats=["PNG"]) as image:
+            return np.asarray(image.convert("RGB"))
+    except (OSError, ValueError, SyntaxError) as error:
+        raise RecordError(f"{path} is damaged", expected="a PNG", got=str(error)) from error
+
+
+def _sure(board: Mapping[str, Any]) -> bool:
+    """Whether any pair of networks is told apart."""
+    return any(pair["more_than_noise"] for pair in board["comparisons"])
+
+
+def _p_text(p: float) -> str:
+    """A p-value with three digits."""
+    return "–" if math.isnan(p) else f"{p:.3f}" if p >= 0.001 else f"{p:.1e}"
+
+
+def _status_text(status: str) -> str:
+    """How a trial ended, for the table."""
+    return {"pruned": "HOPELESS"}.get(status, status.upper())
+
+
+def _code(text: object) -> Html:
+    """A digest or a name, in the type of code."""
+    return element("code", {}, text)
+
+
+def _listed(names: Sequence[str]) -> str:
+    """`a, b and c`."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

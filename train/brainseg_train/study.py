@@ -22,7 +22,6 @@ from typing import Any, Final, Literal, Self
 
 from brainseg_runtime import files
 from brainseg_runtime.strict_json import parse
-
 from brainseg_train import records
 from brainseg_train.config import TrainConfig
 from brainseg_train.decoding import decode

@@ -23,9 +23,10 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import FrozenTrial, TrialState
 
-from brainseg_train.config import LossConfig, TrainConfig
+from brainseg_train.config import TrainConfig
 from brainseg_train.errors import ConfigError
 from brainseg_train.lock import FileLock
+from brainseg_train.losses import LossConfig
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -52,7 +53,7 @@ TPE_SPACE: Mapping[str, BaseDistribution] = {
     "augmentation": FloatDistribution(0.0, 1.5),
     "dice_share": FloatDistribution(0.1, 0.9),
 }
-"""The wider space; `width` is a share of the preset's, `augmentation` a strength, `dice_share` soft Dice's weight of 1."""
+"""The wider space; `width` is a share of the preset's, `augmentation` a strength, `dice_share` soft Dice's part."""
 
 TPE_STARTUP = 6
 """Trials drawn at random before the estimator has anything to estimate from."""

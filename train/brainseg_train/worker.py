@@ -1,4 +1,4 @@
-"""One process that takes a study's trials, one after the other, until none is left: `python -m brainseg_train.worker`."""
+"""One process that takes a study's trials until none is left: `python -m brainseg_train.worker`."""
 
 from __future__ import annotations
 
@@ -13,13 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from brainseg_runtime.errors import BrainsegError
-
 from brainseg_train import engine, records, study
 from brainseg_train.data import DataSet, load_dataset
 from brainseg_train.errors import DivergedError
 from brainseg_train.progress import Event
-from brainseg_train.watch import Progress
 from brainseg_train.tune import Claim, configure, describe
+from brainseg_train.watch import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -42,11 +41,23 @@ def work(current: Study, dataset: DataSet, emit: Callable[[Event], None]) -> Non
     for unit in current.request.units:
         tuner = current.tuner(unit)
         while (claim := tuner.claim()) is not None:
-            _train(current, unit, claim, dataset, emit)
+            train(current, unit, claim, dataset, emit)
 
 
-def _train(current: Study, unit: Unit, claim: Claim, dataset: DataSet, emit: Callable[[Event], None]) -> None:
-    """One trial, from wherever it stands to its end."""
+def train(current: Study, unit: Unit, claim: Claim, dataset: DataSet, emit: Callable[[Event], None]) -> None:
+    """One trial, from wherever it stands to its end.
+
+    Args:
+        current: The study.
+        unit: The network and split that the trial is of.
+        claim: The trial.
+        dataset: The study's data.
+        emit: Receives what happens.
+
+    Raises:
+        BrainsegError: A fault that other trials would meet too.
+        KeyboardInterrupt: Interrupted; the trial's state is kept and the trial free to be taken again.
+    """
     config = configure(current.request.configs[unit.model], claim.params)
     run_dir = current.run_dir(unit, claim.number)
     trial = f"{unit.name} {claim.number + 1}/{current.request.search.trials}"

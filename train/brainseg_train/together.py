@@ -1,0 +1,111 @@
+"""`fit` under torchrun: several processes train each run together, and the one of rank 0 leads the study."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+import torch
+import torch.distributed as dist
+
+from brainseg_train import comparison, engine, study, worker
+from brainseg_train.device import place
+from brainseg_train.distributed import join, local_rank
+from brainseg_train.errors import DivergedError
+from brainseg_train.tune import configure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from brainseg_train.comparison import Plan
+    from brainseg_train.data import DataSet
+    from brainseg_train.progress import Event
+    from brainseg_train.study import Study
+
+_LENGTH = 256
+"""Bytes that a study's name has room for; it takes 27."""
+
+
+def launched() -> bool:
+    """Whether torchrun started this process as one of several."""
+    return local_rank() is not None
+
+
+def fit_together(
+    plan: Plan, open_data: Callable[[], DataSet], runs: Path, *, resume: bool, emit: Callable[[Event], None]
+) -> Study | None:
+    """Train a plan's runs, every process with its share of each batch.
+
+    Args:
+        plan: What is asked for.
+        open_data: Opens the data set; rank 0 does so first, so that its cache is there for the others.
+        runs: The folder of runs, which all processes see.
+        resume: As for `comparison.open_study`.
+        emit: Receives rank 0's events.
+
+    Returns:
+        The complete study in the process of rank 0, None in the others.
+
+    Raises:
+        BrainsegError: As in training alone.
+        KeyboardInterrupt: Interrupted; everything is kept.
+    """
+    device = place(plan.config(plan.models[0]), local_rank=local_rank()).device
+    with join(device) as group:
+        if not group.writes:
+            group.wait()
+        dataset = open_data()
+        if group.writes:
+            group.wait()
+            current, origin = comparison.open_study(plan, dataset, runs, resume=resume)
+            _tell(current.record.id if origin != "complete" else "", device)
+            if origin == "complete":
+                return current
+            _lead(current, dataset, device, emit)
+            return comparison.finish(current, dataset)
+        if name := _hear(device):
+            _follow(study.load(runs, name), dataset, device)
+        return None
+
+
+def _lead(current: Study, dataset: DataSet, device: torch.device, emit: Callable[[Event], None]) -> None:
+    """Rank 0: take the trials, and tell the others which."""
+    for unit in current.request.units:
+        tuner = current.tuner(unit)
+        while (claim := tuner.claim()) is not None:
+            _tell(f"{unit.name} {claim.number}", device)
+            worker.train(current, unit, claim, dataset, emit)
+    _tell("", device)
+
+
+def _follow(current: Study, dataset: DataSet, device: torch.device) -> None:
+    """Every other rank: train along."""
+    units = {unit.name: unit for unit in current.request.units}
+    while message := _hear(device):
+        name, number = message.split()
+        unit = units[name]
+        params = current.tuner(unit).trials()[int(number)].params
+        with contextlib.suppress(DivergedError):  # rank 0 records it
+            engine.fit(
+                configure(current.request.configs[unit.model], params),
+                dataset,
+                current.split(unit.fold),
+                current.run_dir(unit, int(number)),
+                resume=True,
+                study=current.record.id,
+                threads=current.record.threads,
+            )
+
+
+def _tell(text: str, device: torch.device) -> None:
+    """Rank 0: send a text to every process."""
+    content = text.encode().ljust(_LENGTH, b"\0")
+    dist.broadcast(torch.frombuffer(bytearray(content), dtype=torch.uint8).to(device), src=0)
+
+
+def _hear(device: torch.device) -> str:
+    """Every other rank: receive the text."""
+    content = torch.zeros(_LENGTH, dtype=torch.uint8, device=device)
+    dist.broadcast(content, src=0)
+    return bytes(content.cpu().tolist()).rstrip(b"\0").decode()
