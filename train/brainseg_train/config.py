@@ -18,6 +18,8 @@ from brainseg_train.errors import ConfigError
 from brainseg_train.losses import LossConfig
 from brainseg_train.models import NAMES, SHIPPED_WIDTH
 
+__all__ = ["AugmentConfig", "LossConfig", "Precision", "Preset", "Schedule", "TrainConfig", "preset"]
+
 Schedule = Literal["constant", "cosine"]
 Precision = Literal["auto", "fp32", "bf16"]
 Preset = Literal["paper", "quick"]

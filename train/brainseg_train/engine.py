@@ -15,7 +15,7 @@ from brainseg_train import records
 from brainseg_train.config import TrainConfig
 from brainseg_train.device import computing_with, place
 from brainseg_train.distributed import join, local_rank
-from brainseg_train.errors import CheckpointError, RecordError
+from brainseg_train.errors import CheckpointError, ConfigError, RecordError
 from brainseg_train.interrupts import Interrupts
 from brainseg_train.records import RunRecord
 from brainseg_train.run import Run
@@ -68,7 +68,7 @@ def fit(  # noqa: PLR0913 - what to train, where to keep it, and who watches: ea
         The run's record, as in its `run.json`.
 
     Raises:
-        ConfigError: The batch cannot be shared among the processes.
+        ConfigError: The batch cannot be shared among the processes, or a number is below 1.
         SplitError: The split is of another data set, or a part of it is empty.
         RecordError: The folder holds a run already and `resume` is off.
         CheckpointError: The folder's run is another one, or none of its states is whole.
@@ -76,6 +76,9 @@ def fit(  # noqa: PLR0913 - what to train, where to keep it, and who watches: ea
         DivergedError: A loss or gradient is not finite; the record then says `failed`.
         FileWriteError: The system refused.
     """
+    for name, number in (("save_every", save_every), ("threads", threads)):
+        if number is not None and number < 1:
+            raise ConfigError(f"{name} is too small", expected="at least 1", got=number)
     found = _existing(run_dir, resume=resume)
     if found is not None and found.status in {"complete", "pruned"}:
         _require_same(config, dataset, split, found)
