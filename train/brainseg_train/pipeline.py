@@ -97,5 +97,6 @@ class InferencePipeline(nn.Module):
         """
         _, height, width, _ = image_nhwc.shape
         logits = self.network(preprocess(image_nhwc, size=self.size))
-        probability = torch.sigmoid(resize(logits / self.temperature, height, width)).squeeze(1)
+        # OpenVINO's sigmoid reaches 1.0000001; a probability does not.
+        probability = torch.sigmoid(resize(logits / self.temperature, height, width)).squeeze(1).clamp(max=1.0)
         return (probability >= self.threshold).to(torch.uint8), probability
