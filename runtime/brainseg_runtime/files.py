@@ -110,7 +110,9 @@ def replace_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def read_capped(path: Path, limit: int, *, error: type[BrainsegError] = InputError) -> bytes:
+def read_capped(
+    path: Path, limit: int, *, error: type[BrainsegError] = InputError, too_large: type[BrainsegError] | None = None
+) -> bytes:
     """Read a whole regular file, once, refusing one that is larger than a cap.
 
     The cap holds for what is really read, not for what the file system says, so a file that grows meanwhile cannot
@@ -120,6 +122,7 @@ def read_capped(path: Path, limit: int, *, error: type[BrainsegError] = InputErr
         path: The file.
         limit: Most bytes.
         error: What to raise, a kind of `BrainsegError`.
+        too_large: What to raise for a file beyond the cap; else `error`.
 
     Returns:
         Its bytes.
@@ -139,7 +142,7 @@ def read_capped(path: Path, limit: int, *, error: type[BrainsegError] = InputErr
     except OSError as cause:
         raise error(f"{path} cannot be read", expected="a readable file", got=cause.strerror or cause) from cause
     if len(data) > limit:
-        raise error(f"{path} is too large", expected=f"at most {limit} bytes", got="more")
+        raise (too_large or error)(f"{path} is too large", expected=f"at most {limit} bytes", got="more")
     return data
 
 

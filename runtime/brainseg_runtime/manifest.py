@@ -141,13 +141,13 @@ class ChannelRange:
     """The intensities of one channel over the training slices that are not blank, in grey levels 0 to 255."""
 
     low: float
-    """1st percentile, over slices, of a slice's mean."""
+    """Smallest mean of a slice."""
     high: float
-    """99th percentile, over slices, of a slice's mean."""
+    """Largest mean of a slice."""
     peak_low: float
-    """1st percentile, over slices, of a slice's 99th percentile."""
+    """Smallest 99th percentile of a slice."""
     peak_high: float
-    """99th percentile, over slices, of a slice's 99th percentile."""
+    """Largest 99th percentile of a slice."""
 
     def to_json(self) -> dict[str, Json]:
         """As the manifest carries it."""
@@ -166,7 +166,7 @@ class ChannelRange:
 
 @dataclass(frozen=True, kw_only=True)
 class Fingerprint:
-    """What training images looked like; `guard.fingerprint` computes it, `guard.inspect` compares with it."""
+    """What training images looked like: `guard.take_fingerprint` makes it, `guard.inspect_image` compares with it."""
 
     slices: int
     """How many slices it was taken over."""

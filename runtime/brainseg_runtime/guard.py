@@ -1,0 +1,134 @@
+"""The input guard: reasons to distrust an image before anybody trusts its mask.
+
+It looks at a regular grid of at most 64 x 64 pixels, so that it costs the same for any size; what the grid makes
+suspect is confirmed on all pixels before it is said.
+
+Legend: H rows, W columns, C channels (pre-contrast, FLAIR, post-contrast), S slices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from brainseg_runtime.contract import CHANNELS
+from brainseg_runtime.errors import DataError, ImageError
+from brainseg_runtime.manifest import ChannelRange, Fingerprint
+
+MARGIN: Final = 8.0
+"""Grey levels by which an image may lie outside what training showed before it is called unlike it."""
+
+_GRID: Final = 64
+_PEAK: Final = 99
+"""Percentile that stands for the brightest tissue, without single hot pixels."""
+
+
+def inspect_image(image_hwc: NDArray[np.uint8], fingerprint: Fingerprint | None) -> tuple[str, ...]:
+    """Reasons to distrust an image.
+
+    Args:
+        image_hwc: (H, W, 3) uint8.
+        fingerprint: The training images' intensities, or None to leave that check out.
+
+    Returns:
+        One sentence a reason, empty where there is none. A blank slice gives that reason alone.
+    """
+    grid = _grid(image_hwc)
+    low, high = grid.min(axis=1), grid.max(axis=1)
+    if (low == high).all() and _constant(image_hwc):
+        return ("blank slice: every pixel is the same",)
+    reasons = [
+        f"constant channel: {name} has one value, {level}"
+        for name, level, top, c in zip(CHANNELS, low, high, range(3), strict=True)
+        if level == top and _constant(image_hwc[..., c])
+    ]
+    reasons += [
+        f"repeated channel: {CHANNELS[a]} and {CHANNELS[b]} are equal, so a sequence is missing"
+        for a, b in ((0, 1), (1, 2), (0, 2))
+        if (grid[a] == grid[b]).all() and np.array_equal(image_hwc[..., a], image_hwc[..., b])
+    ]
+    if fingerprint is not None:
+        reasons += _unlike(*_levels(grid), fingerprint)
+    return tuple(reasons)
+
+
+def check_image(image_hwc: NDArray[np.uint8], fingerprint: Fingerprint | None) -> None:
+    """Refuse an image that `inspect_image` has reasons to distrust.
+
+    Raises:
+        ImageError: There is a reason; all of them are in the message.
+    """
+    if reasons := inspect_image(image_hwc, fingerprint):
+        raise ImageError(
+            "the image is not one to trust a mask of", expected="a slice like the training data's",
+            got="; ".join(reasons), remedy="check the sequences and their order, or predict without strict",
+        )  # fmt: skip
+
+
+def take_fingerprint(images_hwc: Iterable[NDArray[np.uint8]]) -> Fingerprint:
+    """The intensities of training slices, for a manifest; blank slices and repeated channels are left out.
+
+    Args:
+        images_hwc: S images (H, W, 3) uint8, of any sizes; read once, so a generator will do.
+
+    Returns:
+        By channel the range over slices of the mean and of the 99th percentile, in grey levels 0 to 255.
+
+    Raises:
+        DataError: Every slice is blank.
+    """
+    measured = []
+    for image in images_hwc:
+        grid = _grid(image)
+        if (grid.min(axis=1) < grid.max(axis=1)).all():
+            measured.append(np.stack(_levels(grid)))
+    if not measured:
+        raise DataError("no fingerprint can be taken", expected="a slice that is not blank", got="none")
+    levels = np.stack(measured)  # (S, 2, 3): mean and peak by channel
+    low, high = levels.min(axis=0), levels.max(axis=0)
+    pre, flair, post = (
+        ChannelRange(
+            low=round(float(low[0, c]), 2), high=round(float(high[0, c]), 2),
+            peak_low=round(float(low[1, c]), 2), peak_high=round(float(high[1, c]), 2),
+        )
+        for c in range(3)
+    )  # fmt: skip
+    return Fingerprint(slices=len(measured), channels=(pre, flair, post))
+
+
+def _grid(image_hwc: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(3, P) pixels of a regular grid, channel by channel."""
+    height, width = image_hwc.shape[:2]
+    sample = image_hwc[:: -(-height // _GRID), :: -(-width // _GRID)]
+    return np.ascontiguousarray(sample.reshape(-1, 3).T)
+
+
+def _levels(grid: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and peak of each channel, in grey levels."""
+    rank = grid.shape[1] * _PEAK // 100
+    peak = np.partition(grid, rank, axis=1)[:, rank]
+    return grid.mean(axis=1), peak.astype(np.float64)
+
+
+def _unlike(means: NDArray[np.float64], peaks: NDArray[np.float64], fingerprint: Fingerprint) -> list[str]:
+    """Reasons from intensities that training never showed."""
+    reasons = []
+    for name, mean, peak, seen in zip(CHANNELS, means, peaks, fingerprint.channels, strict=True):
+        if not seen.low - MARGIN <= mean <= seen.high + MARGIN:
+            reasons.append(
+                f"intensity range: {name} has mean {mean:.0f}, training had {seen.low:.0f} to {seen.high:.0f}"
+            )
+        elif not seen.peak_low - MARGIN <= peak <= seen.peak_high + MARGIN:
+            reasons.append(
+                f"intensity range: {name} has its brightest at {peak:.0f}, "
+                f"training had {seen.peak_low:.0f} to {seen.peak_high:.0f}"
+            )
+    return reasons
+
+
+def _constant(pixels: NDArray[np.uint8]) -> bool:
+    """Whether every pixel has one value in all."""
+    return bool(pixels.min() == pixels.max())

@@ -1,0 +1,197 @@
+"""Execution providers: which can be had here, which one `auto` takes and why, and what really runs.
+
+The choice is a fixed rule over what is installed, what the processor can do and what the manifest says was measured; it
+never times anything, so one machine always makes the same choice and computes the same bits.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Final
+
+from brainseg_runtime.errors import ProviderError
+from brainseg_runtime.manifest import Manifest
+from brainseg_runtime.processor import Processor
+
+PROVIDERS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "cpu": "CPUExecutionProvider",
+        "openvino": "OpenVINOExecutionProvider",
+        "cuda": "CUDAExecutionProvider",
+        "tensorrt": "TensorrtExecutionProvider",
+        "coreml": "CoreMLExecutionProvider",
+        "directml": "DmlExecutionProvider",
+    }
+)
+"""The names used here and onnxruntime's."""
+
+PREFERENCE: Final = ("tensorrt", "cuda", "openvino", "cpu")
+"""What `auto` would rather have, of those that the manifest says were measured for the variant."""
+
+_REMEDY: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "openvino": "pip install 'brainseg-runtime[openvino]'",
+        "cuda": "replace onnxruntime with onnxruntime-gpu: pip uninstall onnxruntime, then pip install onnxruntime-gpu",
+        "tensorrt": "replace onnxruntime with onnxruntime-gpu and install TensorRT",
+        "coreml": "use macOS, where onnxruntime brings it",
+        "directml": "use Windows and replace onnxruntime with onnxruntime-directml",
+    }
+)
+_PLUGIN: Final = "onnxruntime_ep_openvino"
+_REGISTERING: Final = threading.Lock()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProviderStatus:
+    """Whether a provider can be had on this machine."""
+
+    name: str
+    available: bool
+    reason: str
+    """Why not, or where it comes from."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """A provider and a variant, and why these and not others."""
+
+    provider: str
+    variant: str
+    reasons: tuple[str, ...]
+    """One line for each thing that was considered."""
+
+
+def list_providers() -> tuple[ProviderStatus, ...]:
+    """Every provider that this package knows, and whether it can be had here."""
+    return tuple(provider_status(name) for name in PROVIDERS)
+
+
+def provider_status(name: str) -> ProviderStatus:
+    """Whether one provider can be had; loads no model and registers nothing.
+
+    Raises:
+        ProviderError: No provider has that name.
+    """
+    if name not in PROVIDERS:
+        raise ProviderError(
+            "no provider of that name", expected=f"auto or one of {', '.join(PROVIDERS)}", got=repr(name)
+        )
+    if PROVIDERS[name] in _built_in():
+        return ProviderStatus(name=name, available=True, reason="onnxruntime brings it")
+    if name == "openvino" and importlib.util.find_spec(_PLUGIN) is not None:
+        return ProviderStatus(name=name, available=True, reason=f"plug-in {_PLUGIN} is installed")
+    return ProviderStatus(name=name, available=False, reason="not installed")
+
+
+def choose(manifest: Manifest, provider: str, variant: str, processor: Processor) -> Choice:
+    """Provider and variant by the fixed rule.
+
+    - A provider named outright must be available. `auto` takes the first of `PREFERENCE` that is available and whose
+      bits the manifest says were stable (`same_bits`) for the variant; ``cpu`` needs no such evidence.
+    - A variant named outright must be in the bundle. `auto` takes ``int8`` where the bundle has it and the processor
+      multiplies 8-bit integers exactly, else ``fp32``, else the first.
+    - With ``fp32`` on a processor, `auto` stays with ``cpu``: OpenVINO gains on integers.
+
+    Raises:
+        ProviderError: The provider or the variant that was named cannot be had.
+    """
+    picked, reasons = _choose_variant(manifest, variant, processor)
+    if provider != "auto":
+        status = provider_status(provider)
+        if not status.available:
+            raise ProviderError(
+                f"provider {provider} cannot be had", expected="an installed provider", got=status.reason,
+                remedy=_REMEDY.get(provider),
+            )  # fmt: skip
+        return Choice(provider=provider, variant=picked, reasons=(*reasons, f"provider {provider}: asked for"))
+    name, more = _choose_provider(manifest, picked)
+    return Choice(provider=name, variant=picked, reasons=(*reasons, *more))
+
+
+def devices_for(name: str) -> list[Any]:
+    """Onnxruntime's devices of a plug-in provider, registering the plug-in once; empty for a built-in one.
+
+    Raises:
+        ProviderError: The plug-in is broken or finds no device.
+    """
+    if name != "openvino" or PROVIDERS[name] in _built_in():
+        return []
+    with _REGISTERING:
+        devices = _openvino_devices()
+        if not devices:
+            _register_openvino()
+            devices = _openvino_devices()
+    if not devices:
+        raise ProviderError("provider openvino finds no processor", expected="an x86-64 processor with AVX2")
+    return devices[:1]
+
+
+def _choose_variant(manifest: Manifest, variant: str, processor: Processor) -> tuple[str, tuple[str, ...]]:
+    """The variant and why."""
+    names = list(manifest.variants)
+    if variant != "auto":
+        if variant not in names:
+            raise ProviderError("no variant of that name", expected=f"auto or one of {names}", got=repr(variant))
+        return variant, (f"variant {variant}: asked for",)
+    floating = "fp32" if "fp32" in names else names[0]
+    if "int8" not in names:
+        return floating, (f"variant {floating}: the bundle has no int8",)
+    if not processor.exact_integers:
+        return floating, (f"variant {floating}: no VNNI, AMX or dot product found, with which int8 was measured",)
+    return "int8", ("variant int8: in the bundle, and the processor multiplies 8-bit integers exactly",)
+
+
+def _choose_provider(manifest: Manifest, variant: str) -> tuple[str, tuple[str, ...]]:
+    """The provider that `auto` takes for a variant, and why not those before it."""
+    evidence = manifest.variants[variant].same_bits
+    reasons = []
+    for name in PREFERENCE[:-1]:
+        status = provider_status(name)
+        if not status.available:
+            reasons.append(f"not {name}: {status.reason}")
+        elif not evidence.get(name, False):
+            reasons.append(f"not {name}: the bundle holds no evidence of stable bits on it for {variant}")
+        elif name == "openvino" and manifest.variants[variant].precision == "fp32":
+            reasons.append("not openvino: it gains on integers, not on fp32")
+        else:
+            return name, (*reasons, f"provider {name}: {status.reason}, and the bundle was measured on it")
+    return "cpu", (*reasons, "provider cpu: always there")
+
+
+def _built_in() -> frozenset[str]:
+    """Providers compiled into the installed onnxruntime; plug-ins that were registered meanwhile do not count."""
+    import onnxruntime
+
+    plugged = {device.ep_name for device in onnxruntime.get_ep_devices() if "library_path" in device.ep_metadata}
+    return frozenset(onnxruntime.get_available_providers()) - plugged
+
+
+def _openvino_devices() -> list[Any]:
+    """The processors that a registered OpenVINO plug-in offers."""
+    import onnxruntime
+
+    processor = onnxruntime.OrtHardwareDeviceType.CPU
+    name = PROVIDERS["openvino"]
+    return [item for item in onnxruntime.get_ep_devices() if item.ep_name == name and item.device.type == processor]
+
+
+def _register_openvino() -> None:
+    """Register the plug-in with onnxruntime for the life of the process."""
+    import onnxruntime
+    from onnxruntime.capi.onnxruntime_pybind11_state import EPFail, Fail, NoSuchFile, NotFound, RuntimeException
+
+    try:
+        library = importlib.import_module(_PLUGIN).get_library_path()
+        onnxruntime.register_execution_provider_library("brainseg-openvino", library)
+    except (ImportError, OSError, EPFail, Fail, NoSuchFile, NotFound, RuntimeException) as error:
+        raise ProviderError(
+            "the OpenVINO plug-in cannot be loaded",
+            expected=f"a {_PLUGIN} that fits onnxruntime {onnxruntime.__version__}",
+            got=error,
+            remedy=_REMEDY["openvino"],
+        ) from error
