@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from brainseg_runtime import Segmenter
+from brainseg_runtime.bundle import open_bundle
 from brainseg_runtime.providers import provider_status
 from brainseg_train.device import computes_bf16
 from brainseg_train.models import build
@@ -60,7 +61,7 @@ def why_not(way: str, bundle: Path) -> str | None:
     status = provider_status(runtime.provider)
     if not status.available:
         return f"provider {runtime.provider}: {status.reason}"
-    if runtime.variant not in Segmenter.load(bundle, provider="cpu").info.variants:
+    if runtime.variant not in open_bundle(bundle).manifest.variants:
         return f"{bundle.name} has no variant {runtime.variant}"
     return None
 

@@ -12,6 +12,7 @@ import torch
 from benchmarks.machine import cores
 from benchmarks.record import Label, label
 from brainseg_runtime import Segmenter
+from brainseg_runtime.engine import _options
 from brainseg_train.models import NAMES, build
 
 if TYPE_CHECKING:
@@ -24,12 +25,11 @@ NETWORK = "resunet"
 IMAGE = np.random.default_rng(0).integers(0, 256, (256, 256, 3), dtype=np.uint8)
 
 
-def _session(model: Path | bytes, threads: int) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.log_severity_level = 3
-    source = model if isinstance(model, bytes) else model.read_bytes()
-    return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+def _session(model: Path, threads: int) -> onnxruntime.InferenceSession:
+    """A session with the very options that the runtime gives its own, so that what differs is the runtime alone."""
+    return onnxruntime.InferenceSession(
+        model.read_bytes(), _options("cpu", threads), providers=["CPUExecutionProvider"]
+    )
 
 
 @pytest.mark.parametrize("threads", sorted({1, cores()}))
