@@ -196,14 +196,14 @@ def _draw_lookalikes(canvas: _Canvas, ventricles: Field) -> None:
 def _draw_lesions(canvas: _Canvas, ventricles: Field) -> Field:
     """One tumour, at times with a satellite: infiltrating border, a core that may enhance, at times a cyst."""
     rng = canvas.rng
-    field = _blob(canvas, size=float(np.exp(rng.uniform(np.log(0.13), np.log(0.40)))))
+    blob = _blob(canvas, size=float(np.exp(rng.uniform(np.log(0.17), np.log(0.42)))))
     if rng.random() < 0.25:
-        field = np.maximum(field, _blob(canvas, size=rng.uniform(0.08, 0.16)))
+        blob = np.maximum(blob, _blob(canvas, size=rng.uniform(0.10, 0.18)))
     inside = np.minimum(6.0 * (_BRAIN - 0.01 - canvas.radius), -0.7 * (ventricles + 0.1))
-    field = np.minimum(field, inside)
+    field: Field = np.minimum(blob, inside)
     texture = 1.0 + 0.10 * canvas.noise(6, 20)
     weight = coverage(field, rng.uniform(0.15, 0.45))
-    t1 = rng.uniform(0.30, 0.42)
+    t1 = rng.uniform(0.28, 0.40)
     canvas.blend(np.clip(weight * texture, 0.0, 1.0), (t1, rng.uniform(0.66, 0.86), t1 + 0.03))
     if rng.random() < 0.5:
         core = np.minimum(field - rng.uniform(0.1, 0.3), 0.6 * canvas.noise(5, 14))
@@ -221,5 +221,5 @@ def _blob(canvas: _Canvas, *, size: float) -> Field:
     centre = (rng.uniform(-0.45, 0.5), far * np.sin(angle), 0.8 * far * np.cos(angle))
     stretch = np.exp(rng.uniform(-0.3, 0.3, 2))
     radii = (size * rng.uniform(0.9, 1.6), size * stretch[0], size * stretch[1])
-    blob: Field = canvas.ellipsoid(centre, radii) + 0.30 * canvas.noise(6, 10) + 0.25 * canvas.noise(8, 22)
+    blob: Field = canvas.ellipsoid(centre, radii) + 0.26 * canvas.noise(6, 10) + 0.16 * canvas.noise(8, 22)
     return blob
