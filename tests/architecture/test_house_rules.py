@@ -19,7 +19,7 @@ NEVER_CALLED = {"eval", "exec", "compile", "__import__", "print", "breakpoint", 
     "os.system", "os.popen", "torch.load", "torch.save", "torch.hub.load", "urllib.request.urlopen",
 }  # fmt: skip
 VAGUE_NAMES = {"common.py", "helpers.py", "misc.py", "utils.py"}
-MOST_LINES = 400
+MOST_LINES = 450
 MOST_LINES_OF_A_FUNCTION = 60
 
 

@@ -50,7 +50,7 @@ def test_the_wheels_hold_every_source_file_and_nothing_else(whole_wheel: Wheel, 
             path.relative_to(ROOT / folder).as_posix()
             for folder in folders
             for path in (ROOT / folder).glob("brainseg_*/**/*")
-            if path.is_file() and "__pycache__" not in path.parts
+            if path.suffix == ".py" or path.name == "py.typed"
         }
 
     def held(wheel: Wheel) -> set[str]:
