@@ -46,7 +46,7 @@ def read_image(path: Path | str, *, limits: Limits = DEFAULT_LIMITS) -> NDArray[
 
     Raises:
         ImageError: It is missing, too large, damaged, or not an 8-bit image of three channels on one page.
-        MissingExtraError: tifffile is not installed.
+        MissingExtraError: It is compressed or tiled, and tifffile is not installed.
     """
     return decode(_read(path, limits), str(path), samples=3, limits=limits)
 
@@ -63,7 +63,7 @@ def read_mask(path: Path | str, *, limits: Limits = DEFAULT_LIMITS) -> NDArray[n
 
     Raises:
         ImageError: It is missing, too large, damaged, not 8-bit with one channel, or not binary.
-        MissingExtraError: tifffile is not installed.
+        MissingExtraError: It is compressed or tiled, and tifffile is not installed.
     """
     pixels = decode(_read(path, limits), str(path), samples=1, limits=limits)
     tumour = pixels != 0
@@ -87,7 +87,7 @@ def read_slice(paths: SlicePaths, *, limits: Limits = DEFAULT_LIMITS) -> tuple[N
 
     Raises:
         ImageError: One cannot be read, the mask is missing, or the two differ in size.
-        MissingExtraError: tifffile is not installed.
+        MissingExtraError: One is compressed or tiled, and tifffile is not installed.
     """
     if paths.mask is None:
         raise ImageError(f"{paths.image} has no mask", expected="a mask beside it", got="none")
@@ -105,7 +105,7 @@ def patient_problems(patient: Patient, *, limits: Limits = DEFAULT_LIMITS) -> tu
         the patient's first readable image.
 
     Raises:
-        MissingExtraError: tifffile is not installed.
+        MissingExtraError: One is compressed or tiled, and tifffile is not installed.
     """
     problems: list[str] = []
     first: tuple[int, ...] | None = None

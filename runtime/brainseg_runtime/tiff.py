@@ -2,8 +2,9 @@
 
 A TIFF can claim any size, point anywhere and hide gigabytes behind a few bytes. So the tags that matter are read here,
 by this file alone, under caps; each segment of pixels must lie in the file and be exactly as long as its share of the
-image, compressed ones after a decompression that stops at that length. tifffile then decodes a file rewritten from
-those tags and segments and nothing else: no further page, no vendor tag, no offset of the original's choosing.
+image, compressed ones after a decompression that stops at that length. Uncompressed strips, the data set's own form,
+are the pixels then. The rest tifffile decodes, from a file rewritten from those tags and segments and nothing else: no
+further page, no vendor tag, no offset of the original's choosing.
 
 Taken: one page of 8-bit unsigned samples, in strips or tiles, samples interleaved or in planes, classic or BigTIFF,
 either byte order; uncompressed, Deflate (with or without horizontal predictor) or PackBits. The rest is refused.
@@ -97,11 +98,12 @@ def decode(data: bytes, where: str, *, samples: int, limits: Limits = DEFAULT_LI
 
     Raises:
         ImageError: The bytes are not a TIFF of the kind above.
-        MissingExtraError: tifffile is not installed.
+        MissingExtraError: The pixels are compressed or in tiles, and tifffile is not installed.
     """
     try:
         layout = _layout(data, _read_tags(data), samples, limits)
-        return _decode(layout)
+        plain = layout.compression == _NONE and layout.tile is None
+        return _arranged(np.frombuffer(b"".join(layout.segments), np.uint8) if plain else _decoded(layout), layout)
     except ImageError as error:
         named = ImageError(f"{where}: {error.what}", expected=error.expected, got=error.got, remedy=error.remedy)
         raise named from error.__cause__
@@ -261,8 +263,17 @@ def _packbits_length(segment: bytes, length: int) -> int:
     return held if at <= len(segment) else -1
 
 
-def _decode(layout: _Layout) -> NDArray[np.uint8]:
-    """Let tifffile decode what has been checked."""
+def _arranged(pixels: NDArray[np.uint8], layout: _Layout) -> NDArray[np.uint8]:
+    """(H, W, S), or (H, W) for one sample, of the caller's own."""
+    if layout.samples == 1:
+        return np.array(pixels.reshape(layout.height, layout.width))
+    if layout.planar:
+        return np.array(np.moveaxis(pixels.reshape(layout.samples, layout.height, layout.width), 0, -1), order="C")
+    return np.array(pixels.reshape(layout.height, layout.width, layout.samples))
+
+
+def _decoded(layout: _Layout) -> NDArray[np.uint8]:
+    """Let tifffile decode what has been checked: planes, rows and columns in the file's own order."""
     try:
         import tifffile
     except ImportError as error:
@@ -278,8 +289,8 @@ def _decode(layout: _Layout) -> NDArray[np.uint8]:
     expected = plane if layout.samples == 1 else (layout.samples, *plane) if layout.planar else (*plane, layout.samples)
     if decoded.shape != expected or decoded.dtype != np.uint8:
         raise ImageError("the TIFF decoded to something else", expected=expected, got=decoded.shape)
-    pixels = np.moveaxis(decoded, 0, -1) if layout.planar else decoded
-    return np.require(pixels, dtype=np.uint8, requirements=["C", "W", "O"])
+    pixels: NDArray[np.uint8] = decoded
+    return pixels
 
 
 def _rewritten(layout: _Layout) -> bytes:

@@ -146,7 +146,8 @@ def test_every_faulty_file_of_a_patient_is_told_at_once(tmp_path: Path) -> None:
 
 
 def test_without_tifffile_the_errors_name_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = save(tmp_path / "a.tif", IMAGE)
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, IMAGE, photometric="rgb", compression="zlib")
     monkeypatch.setitem(sys.modules, "tifffile", None)
     patient = Patient(id="p", site="", slices=(SlicePaths(number=1, image=path, mask=None),))
     for call in (lambda: read_image(path), lambda: write_mask(path, MASK), lambda: patient_problems(patient)):

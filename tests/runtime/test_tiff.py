@@ -170,6 +170,8 @@ DEFLATED = written(PIXELS, compression="zlib", rowsperstrip=48)
         patched(TIFF, 258, 8, count=2, kind=3),
         DEFLATED[:-40] + bytes(40),
         patched(DEFLATED, 279, 100),
+        patched(DEFLATED, 279, len(zlib.compress(PIXELS.tobytes(), 6)) - 4),
+        patched(TIFF, 256, 37, count=2, kind=3),
         struct.pack("<2sHI", b"II", 42, 8) + bytes(64),
         struct.pack("<2sHI", b"II", 42, 2**32 - 1) + bytes(64),
         struct.pack("<2sHHHQ", b"II", 43, 4, 0, 16) + bytes(64),
@@ -270,17 +272,20 @@ def test_a_decoder_that_fails_all_the_same_is_reported_as_an_image_error(monkeyp
 
     monkeypatch.setattr(tifffile.TiffPage, "asarray", fail)
     with pytest.raises(ImageError, match="cannot be decoded"):
-        decode(TIFF, "x.tif", samples=3)
+        decode(DEFLATED, "x.tif", samples=3)
 
 
 def test_a_decoder_that_returns_something_else_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tifffile.TiffPage, "asarray", lambda *_, **__: np.zeros((2, 2), np.uint8))
     with pytest.raises(ImageError, match="something else"):
-        decode(TIFF, "x.tif", samples=3)
+        decode(DEFLATED, "x.tif", samples=3)
 
 
-def test_without_tifffile_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_tifffile_the_data_sets_own_form_decodes_and_others_name_the_extra(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setitem(sys.modules, "tifffile", None)
+    assert (decode(TIFF, "x.tif", samples=3) == PIXELS).all()
     with pytest.raises(MissingExtraError) as caught:
-        decode(TIFF, "x.tif", samples=3)
+        decode(DEFLATED, "x.tif", samples=3)
     assert "brainseg-runtime[io]" in str(caught.value.remedy)

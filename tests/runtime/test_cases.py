@@ -1,0 +1,109 @@
+"""Slices read ahead: the same slices, in order, no more of them than was asked for, and no thread left behind."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from brainseg_runtime.cases import dataset_cases, read_ahead
+from brainseg_runtime.contract import Limits
+from brainseg_runtime.errors import ImageError
+from brainseg_runtime.evaluate import Case, evaluate
+from brainseg_runtime.images import read_slice
+from brainseg_runtime.patients import Patient, scan_dataset
+
+
+def readers() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("brainseg-reader")]
+
+
+@given(st.lists(st.integers()), st.integers(1, 5))
+def test_items_come_in_order_and_whole(items: list[int], depth: int) -> None:
+    assert list(read_ahead(items, depth)) == items
+    assert readers() == []
+
+
+def test_items_are_made_before_they_are_asked_for_but_no_more_than_allowed() -> None:
+    made: list[int] = []
+    reached = threading.Event()
+
+    def items() -> Iterator[int]:
+        for n in range(100):
+            made.append(n)
+            if n == 4:
+                reached.set()
+            yield n
+
+    ahead = read_ahead(items(), 4)
+    assert next(ahead) == 0
+    assert reached.wait(30)  # the four that wait beyond the one in hand
+    assert made == [0, 1, 2, 3, 4]
+    ahead.close()  # type: ignore[attr-defined]
+    assert made == [0, 1, 2, 3, 4]
+    assert readers() == []
+
+
+def test_a_fault_comes_where_its_item_would_have_come() -> None:
+    def items() -> Iterator[int]:
+        yield 1
+        yield 2
+        raise ImageError("the third is broken")
+
+    ahead = read_ahead(items(), 8)
+    assert [next(ahead), next(ahead)] == [1, 2]
+    with pytest.raises(ImageError, match="third"):
+        next(ahead)
+    assert readers() == []
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> tuple[Patient, ...]:
+    """Three patients with 5, 1 and 4 slices."""
+    rng = np.random.default_rng(0)
+    for index, slices in enumerate((5, 1, 4)):
+        name = f"TCGA_S{index % 2}_{index}_20000101"
+        (tmp_path / name).mkdir()
+        for n in range(1, slices + 1):
+            mask = (rng.random((24, 16)) < 0.3).astype(np.uint8)
+            image = np.clip(rng.normal(50 + 100 * mask, 50), 0, 255).astype(np.uint8)
+            tifffile.imwrite(tmp_path / name / f"{name}_{n}.tif", np.stack([image] * 3, axis=-1), photometric="rgb")
+            tifffile.imwrite(tmp_path / name / f"{name}_{n}_mask.tif", mask * 255, photometric="minisblack")
+    return scan_dataset(tmp_path)
+
+
+def predict(images: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    probability = images[..., 0].astype(np.float32) / np.float32(255)
+    return (probability >= 0.5).astype(np.uint8), probability
+
+
+@pytest.mark.parametrize("ahead", [1, 3, 32])
+def test_reading_ahead_gives_the_evaluation_of_reading_one_by_one(data: tuple[Patient, ...], ahead: int) -> None:
+    one_by_one = evaluate(
+        [Case(patient.id, [(paths.number, *read_slice(paths)) for paths in patient.slices]) for patient in data],
+        predict,
+        threshold=0.5,
+        samples=50,
+    )
+    assert evaluate(dataset_cases(data, ahead=ahead), predict, threshold=0.5, samples=50) == one_by_one
+    assert readers() == []
+
+
+def test_a_slice_that_cannot_be_read_ends_the_evaluation_by_name(data: tuple[Patient, ...]) -> None:
+    data[1].slices[1].image.write_bytes(b"II*\0")
+    told: list[str] = []
+    with pytest.raises(ImageError, match=data[1].slices[1].image.name):
+        evaluate(dataset_cases(data), predict, threshold=0.5, on_patient=lambda patient: told.append(patient.id))
+    assert told == [data[0].id]
+
+
+def test_the_limits_hold_for_what_is_read(data: tuple[Patient, ...]) -> None:
+    with pytest.raises(ImageError, match="out of range"):
+        evaluate(dataset_cases(data, limits=Limits(max_side=16)), predict, threshold=0.5)
