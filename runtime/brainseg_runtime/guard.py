@@ -55,17 +55,19 @@ def inspect_image(image_hwc: NDArray[np.uint8], fingerprint: Fingerprint | None)
     return tuple(reasons)
 
 
-def check_image(image_hwc: NDArray[np.uint8], fingerprint: Fingerprint | None) -> None:
+def refuse(reasons: tuple[str, ...]) -> None:
     """Refuse an image that `inspect_image` has reasons to distrust.
 
     Raises:
         ImageError: There is a reason; all of them are in the message.
     """
-    if reasons := inspect_image(image_hwc, fingerprint):
+    if reasons:
         raise ImageError(
-            "the image is not one to trust a mask of", expected="a slice like the training data's",
-            got="; ".join(reasons), remedy="check the sequences and their order, or predict without strict",
-        )  # fmt: skip
+            "the image is not one to trust a mask of",
+            expected="a slice like the training data's",
+            got="; ".join(reasons),
+            remedy="check the sequences and their order, or predict without strict",
+        )
 
 
 def take_fingerprint(images_hwc: Iterable[NDArray[np.uint8]]) -> Fingerprint:

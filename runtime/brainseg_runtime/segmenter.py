@@ -9,8 +9,9 @@ import hashlib
 import os
 import platform
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
@@ -18,17 +19,19 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from brainseg_runtime import series
 from brainseg_runtime.bundle import Bundle, open_bundle
 from brainseg_runtime.contract import DEFAULT_LIMITS, Limits
 from brainseg_runtime.engine import Engine
-from brainseg_runtime.errors import BundleMissingError, CancelledError, ImageError
+from brainseg_runtime.errors import BundleMissingError
 from brainseg_runtime.files import read_capped
-from brainseg_runtime.guard import check_image, inspect_image
+from brainseg_runtime.guard import inspect_image, refuse
 from brainseg_runtime.manifest import Fingerprint
 from brainseg_runtime.postprocess import PostProcessing
 from brainseg_runtime.processor import Processor, inspect_processor, usable_cores
 from brainseg_runtime.providers import choose, provider_status
 from brainseg_runtime.results import Prediction, Provenance, Timing, VolumePrediction
+from brainseg_runtime.series import Cancel, Progress, check_image
 from brainseg_runtime.version import __version__
 
 if TYPE_CHECKING:
@@ -36,15 +39,6 @@ if TYPE_CHECKING:
 
 MAX_DEFAULT_THREADS: Final = 4
 """Threads that are taken unasked: a slice gains little from more, and a workstation has other work."""
-
-MAX_VOLUME_PIXELS: Final = 1 << 30
-"""Most pixels of a volume: its result holds 5 bytes for each."""
-
-Progress = Callable[[int, int], None]
-"""Told how many slices are done, and of how many."""
-
-Cancel = Callable[[], bool]
-"""Asked before every slice whether to stop."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -227,10 +221,10 @@ class Segmenter:
             InferenceError: The model could not be run.
         """
         start = time.perf_counter()
-        image = _checked(image, self._info.limits)
-        if strict:
-            check_image(image, self._fingerprint)
+        image = check_image(image, self._info.limits)
         warnings = inspect_image(image, self._fingerprint)
+        if strict:
+            refuse(warnings)
         before = time.perf_counter()
         mask, probability = self._engine.run(image[None])
         after = time.perf_counter()
@@ -250,7 +244,7 @@ class Segmenter:
 
         Args:
             images: (N, H, W, 3) uint8, or a sequence of (H, W, 3) uint8; at most `Limits.max_batch`.
-            strict: As `predict`; every image is checked before the first is run.
+            strict: As `predict`.
 
         Returns:
             One prediction an image, in order.
@@ -259,17 +253,7 @@ class Segmenter:
             ImageError: An image is not as `predict` takes it, or there are none or too many.
             InferenceError: The model could not be run.
         """
-        limits = self._info.limits
-        if not 1 <= len(_series(images)) <= limits.max_batch:
-            raise ImageError(
-                "the batch has a wrong size", expected=f"1 to {limits.max_batch} images", got=len(images),
-                remedy="predict_volume takes any number",
-            )  # fmt: skip
-        checked = [_checked(image, limits) for image in images]
-        if strict:
-            for image in checked:
-                check_image(image, self._fingerprint)
-        return tuple(self.predict(image) for image in checked)
+        return series.predict_batch(images, self._info.limits, partial(self.predict, strict=strict))
 
     def predict_volume(
         self,
@@ -286,7 +270,7 @@ class Segmenter:
             slices: (N, H, W, 3) uint8, or a sequence of (H, W, 3) uint8 of one size, in anatomical order.
             progress: Called with slices done and slices in all: once before the first, then after each.
             cancel: Called before each slice; a true answer stops.
-            strict: As `predict`; every slice is checked before the first is run.
+            strict: As `predict`.
             postprocessing: What to do with the masks of the whole volume; None: nothing.
 
         Returns:
@@ -297,26 +281,15 @@ class Segmenter:
             CancelledError: `cancel` said so; nothing that was computed is returned.
             InferenceError: The model could not be run.
         """
-        start = time.perf_counter()
-        images = _checked_volume(slices, self._info.limits)
-        if strict:
-            for image in images:
-                check_image(image, self._fingerprint)
-        count, (height, width) = len(images), images[0].shape[:2]
-        mask = np.empty((count, height, width), np.uint8)
-        probability = np.empty((count, height, width), np.float32)
-        warnings: dict[int, tuple[str, ...]] = {}
-        inference = 0.0
-        for n in _counted(count, progress, cancel):
-            result = self.predict(images[n])
-            mask[n], probability[n] = result.mask, result.probability
-            inference += result.timing.inference
-            if result.warnings:
-                warnings[n] = result.warnings
-        return finish_volume(
-            mask, probability, warnings,
-            postprocessing=postprocessing, provenance=self._info.provenance, start=start, inference=inference,
-        )  # fmt: skip
+        return series.predict_volume(
+            slices,
+            self._info.limits,
+            partial(self.predict, strict=strict),
+            self._info.provenance,
+            progress=progress,
+            cancel=cancel,
+            postprocessing=postprocessing,
+        )
 
     def isolated(self, *, deadline: float = 60.0, memory_mib: int | None = None) -> IsolatedSegmenter:
         """The same model in a process of its own: a crash, a hang or a memory blow-up there is only an error here.
@@ -331,84 +304,6 @@ class Segmenter:
         from brainseg_runtime.worker import IsolatedSegmenter
 
         return IsolatedSegmenter.of(self._info, deadline=deadline, memory_mib=memory_mib)
-
-
-def finish_volume(
-    mask: NDArray[np.uint8],
-    probability: NDArray[np.float32],
-    warnings: Mapping[int, tuple[str, ...]],
-    *,
-    postprocessing: PostProcessing | None,
-    provenance: Provenance,
-    start: float,
-    inference: float,
-) -> VolumePrediction:
-    """Post-process a volume and put its result together; `start` is a `time.perf_counter` reading."""
-    final = mask if postprocessing is None else postprocessing.apply(mask)
-    return VolumePrediction(
-        mask=final,
-        probability=probability,
-        areas=tuple(int(np.count_nonzero(one)) for one in final),
-        warnings=MappingProxyType(dict(warnings)),
-        postprocessing=postprocessing,
-        removed_pixels=int(np.count_nonzero(mask)) - int(np.count_nonzero(final)),
-        provenance=provenance,
-        timing=Timing(total=time.perf_counter() - start, inference=inference),
-    )
-
-
-def _counted(count: int, progress: Progress | None, cancel: Cancel | None) -> Iterator[int]:
-    """0 to count - 1, telling progress and asking for cancellation on the way."""
-    for done in range(count):
-        if progress is not None:
-            progress(done, count)
-        if cancel is not None and cancel():
-            raise CancelledError("the volume was cancelled", got=f"{done} of {count} slices done")
-        yield done
-    if progress is not None:
-        progress(count, count)
-
-
-def _checked(image: object, limits: Limits) -> NDArray[np.uint8]:
-    """The image as a plain C-contiguous array: the caller's own where it is one already, else a copy."""
-    expected = f"(H, W, 3) uint8, H and W from {limits.min_side} to {limits.max_side}"
-    if not isinstance(image, np.ndarray) or isinstance(image, np.ma.MaskedArray):
-        raise ImageError("the image is no array", expected=f"numpy array {expected}", got=type(image).__name__)
-    if image.dtype != np.uint8:
-        raise ImageError(
-            "the image has a wrong type", expected=expected, got=image.dtype,
-            remedy="scale the series to grey levels 0 to 255 as the training data was, and round",
-        )  # fmt: skip
-    if image.ndim != 3 or image.shape[2] != 3:
-        raise ImageError("the image has a wrong shape", expected=expected, got=image.shape)
-    if not all(limits.min_side <= side <= limits.max_side for side in image.shape[:2]):
-        raise ImageError("the image has a wrong size", expected=expected, got=image.shape)
-    return np.ascontiguousarray(image)
-
-
-def _checked_volume(slices: object, limits: Limits) -> list[NDArray[np.uint8]]:
-    """The slices of a volume, all of one size."""
-    images = [_checked(image, limits) for image in _series(slices)]
-    if not images:
-        raise ImageError("the volume is empty", expected="at least one slice")
-    sizes = {image.shape[:2] for image in images}
-    if len(sizes) > 1:
-        raise ImageError("the slices differ in size", expected="one (H, W)", got=sorted(sizes)[:4])
-    pixels = len(images) * images[0].shape[0] * images[0].shape[1]
-    if pixels > MAX_VOLUME_PIXELS:
-        raise ImageError("the volume is too large", expected=f"at most {MAX_VOLUME_PIXELS} pixels", got=pixels)
-    return images
-
-
-def _series(images: object) -> Sequence[object]:
-    """Something with a length whose items are images."""
-    if isinstance(images, np.ndarray):
-        if images.ndim != 4:
-            raise ImageError("the series has a wrong shape", expected="(N, H, W, 3) uint8", got=images.shape)
-        return list(images)
-    if not isinstance(images, Sequence) or isinstance(images, str | bytes):
-        raise ImageError("the series is none", expected="(N, H, W, 3) or a sequence", got=type(images).__name__)
-    return images
 
 
 def _thread_count(threads: object) -> int:

@@ -174,6 +174,11 @@ class Fields:
         for name, value in self.json_object(key).items():
             yield name, Fields(value, f"{self.where}: {key}.{name}", error=self._error)
 
+    def rest(self) -> dict[str, Json]:
+        """Every field that was not taken yet, as it stands."""
+        left, self._left = self._left, {}
+        return left
+
     def close(self) -> None:
         """Refuse keys that nobody took.
 

@@ -1,0 +1,391 @@
+"""A segmenter in a process of its own: what goes wrong in native code there is an error here, and the next call works.
+
+The process is started with the host's interpreter, gets the bundle's path and its pinned digest, verifies and loads it
+itself, and is replaced after a crash, a hang or a broken message. Images and results cross as raw bytes (`wire`), so
+that neither side ever runs what the other one sent. The host's main module is not imported, so it needs no guard.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from types import MappingProxyType, TracebackType
+from typing import Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from brainseg_runtime import errors, series, wire
+from brainseg_runtime.contract import DEFAULT_LIMITS, Limits
+from brainseg_runtime.errors import BrainsegError, WorkerError
+from brainseg_runtime.postprocess import PostProcessing
+from brainseg_runtime.processor import usable_cores
+from brainseg_runtime.results import Prediction, Provenance, Timing, VolumePrediction
+from brainseg_runtime.segmenter import MAX_DEFAULT_THREADS, SegmenterInfo
+from brainseg_runtime.series import Cancel, Progress
+from brainseg_runtime.strict_json import Fields, Json
+
+START_DEADLINE: Final = 120.0
+"""Seconds within which the process must have started, verified the bundle and loaded the model."""
+
+_BOOT: Final = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from brainseg_runtime.worker_main import serve; serve()"
+)
+_ENVIRONMENT: Final[Mapping[str, str]] = MappingProxyType(
+    # OpenVINO's cache of kernels: 1,024 by default, several MiB for each new image size. Changes no result.
+    {"ONEDNN_PRIMITIVE_CACHE_CAPACITY": "64"}
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Request:
+    """What the process is to load."""
+
+    path: Path
+    digest: str
+    provider: str
+    variant: str
+    threads: int
+    limits: Limits
+    sealed: bool
+    memory_mib: int | None
+
+    def to_json(self) -> dict[str, Json]:
+        """As the first message carries it."""
+        return {**asdict(self), "path": str(self.path.absolute()), "limits": asdict(self.limits)}
+
+
+class IsolatedSegmenter:
+    """A model in a process of its own. Make one with `load` or `Segmenter.isolated`; close it, or use ``with``.
+
+    Safe to share between threads: calls take turns, since one process runs one slice at a time.
+    """
+
+    def __init__(self, request: _Request, *, deadline: float) -> None:
+        """Not for callers: `load` and `Segmenter.isolated` make instances."""
+        if not deadline > 0:
+            raise ValueError(f"deadline must be above 0 seconds, got {deadline}")
+        self._request = request
+        self._deadline = deadline
+        self._lock = threading.Lock()
+        self._closed = False
+        self._child: _Child | None = _Child(request)
+        self._info = _read_info(self._child.info, request)
+
+    @classmethod
+    def load(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        digest: str | None = None,
+        provider: str = "auto",
+        variant: str = "auto",
+        threads: int | None = None,
+        limits: Limits = DEFAULT_LIMITS,
+        deadline: float = 60.0,
+        memory_mib: int | None = None,
+    ) -> IsolatedSegmenter:
+        """Load a bundle in a new process; this one never touches onnxruntime.
+
+        Args:
+            path: As `Segmenter.load`, and so `digest`, `provider`, `variant`, `threads` and `limits`.
+            digest: SHA-256 of the manifest, pinned by the host.
+            provider: ``auto`` or a provider's name.
+            variant: ``auto`` or a variant's name.
+            threads: Threads within one operator.
+            limits: Caps on files and images.
+            deadline: Seconds that one slice may take, loading apart.
+            memory_mib: Most memory of the process in MiB (Linux, Windows); None: no cap.
+
+        Returns:
+            A segmenter whose process is up and has loaded the model.
+
+        Raises:
+            BundleError: As `Segmenter.load`.
+            ProviderError: As `Segmenter.load`.
+            WorkerError: The process could not be started.
+        """
+        request = _Request(
+            path=Path(path),
+            digest=digest or "",
+            provider=provider,
+            variant=variant,
+            threads=min(usable_cores(), MAX_DEFAULT_THREADS) if threads is None else threads,
+            limits=limits,
+            sealed=True,
+            memory_mib=memory_mib,
+        )
+        return cls(request, deadline=deadline)
+
+    @classmethod
+    def of(cls, info: SegmenterInfo, *, deadline: float, memory_mib: int | None) -> IsolatedSegmenter:
+        """The model that a segmenter has loaded, pinned by its digest."""
+        provenance = info.provenance
+        request = _Request(
+            path=info.path,
+            digest=provenance.bundle_digest or provenance.model_digest,
+            provider=info.provider,
+            variant=info.variant,
+            threads=info.threads,
+            limits=info.limits,
+            sealed=provenance.bundle_digest is not None,
+            memory_mib=memory_mib,
+        )
+        return cls(request, deadline=deadline)
+
+    @property
+    def info(self) -> SegmenterInfo:
+        """As `Segmenter.info`, from the process's own word."""
+        return self._info
+
+    @property
+    def pid(self) -> int | None:
+        """The process's number, None where there is none at the moment."""
+        child = self._child
+        return None if child is None else child.pid
+
+    def predict(self, image: NDArray[np.uint8], *, strict: bool = False) -> Prediction:
+        """As `Segmenter.predict`.
+
+        Raises:
+            WorkerError: The process crashed, hung beyond the deadline or ran out of memory; the next call has a new
+                one.
+        """
+        pixels = series.check_image(image, self._info.limits)
+        height, width = pixels.shape[:2]
+        head: dict[str, Json] = {"height": height, "width": width, "strict": strict}
+        return _read_result(self._exchange(head, pixels), (height, width), self._info.provenance)
+
+    def predict_batch(
+        self, images: NDArray[np.uint8] | Sequence[NDArray[np.uint8]], *, strict: bool = False
+    ) -> tuple[Prediction, ...]:
+        """As `Segmenter.predict_batch`.
+
+        Raises:
+            WorkerError: As `predict`.
+        """
+        return series.predict_batch(images, self._info.limits, partial(self.predict, strict=strict))
+
+    def predict_volume(
+        self,
+        slices: NDArray[np.uint8] | Sequence[NDArray[np.uint8]],
+        *,
+        progress: Progress | None = None,
+        cancel: Cancel | None = None,
+        strict: bool = False,
+        postprocessing: PostProcessing | None = None,
+    ) -> VolumePrediction:
+        """As `Segmenter.predict_volume`; the deadline holds for each slice.
+
+        Raises:
+            WorkerError: As `predict`.
+        """
+        return series.predict_volume(
+            slices,
+            self._info.limits,
+            partial(self.predict, strict=strict),
+            self._info.provenance,
+            progress=progress,
+            cancel=cancel,
+            postprocessing=postprocessing,
+        )
+
+    def close(self) -> None:
+        """End the process; further calls are errors. Calling it again does nothing."""
+        with self._lock:
+            self._closed = True
+            self._drop()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _exchange(self, head: Mapping[str, Json], pixels: NDArray[np.uint8]) -> wire.Message:
+        """Send an image and wait for its answer, replacing a process that does not give one."""
+        with self._lock:
+            if self._closed:
+                raise WorkerError("the isolated segmenter is closed")
+            if self._child is None:
+                self._child = _Child(self._request)
+            answered = False
+            try:
+                reply = self._child.exchange(head, [pixels.data.cast("B")], self._deadline)
+                answered = True
+            finally:  # an interrupt here would leave an answer in the pipe that belongs to no later call
+                if not answered:
+                    self._drop()
+        _raise_error(reply)
+        return reply
+
+    def _drop(self) -> None:
+        """End the process, if there is one."""
+        child, self._child = self._child, None
+        if child is not None:
+            child.end()
+
+
+class _Child:
+    """One process and the pipe to it.
+
+    Raises:
+        BrainsegError: It could not be started, or could not load the model.
+    """
+
+    def __init__(self, request: _Request) -> None:
+        self._process = _start()
+        # Reading and writing a pipe can block for ever; the host only ever waits for this thread, up to a deadline.
+        self._pipe = ThreadPoolExecutor(1, thread_name_prefix="brainseg-isolated")
+        self.pid = self._process.pid
+        ready = False
+        try:
+            reply = self.exchange(request.to_json(), [], START_DEADLINE)
+            _raise_error(reply)
+            ready = True
+        finally:
+            if not ready:
+                self.end()
+        self.info = reply.head
+
+    def exchange(self, head: Mapping[str, Json], blobs: Sequence[memoryview], deadline: float) -> wire.Message:
+        """Send one message and wait for its answer.
+
+        Raises:
+            WorkerError: There is none in time, or the process is gone.
+        """
+        answer: Future[wire.Message | None] = self._pipe.submit(self._talk, head, blobs)
+        try:
+            reply = answer.result(deadline)
+        except TimeoutError as error:
+            raise WorkerError(
+                "the isolated process hung and was ended", expected=f"an answer within {deadline:g} s", got="none"
+            ) from error
+        except OSError as error:
+            raise self._gone() from error
+        if reply is None:
+            raise self._gone()
+        return reply
+
+    def end(self) -> None:
+        """End the process at once and free its pipe."""
+        self._process.kill()
+        self._pipe.shutdown(wait=True)
+        for stream in (self._process.stdin, self._process.stdout):
+            if stream is not None:
+                with suppress(OSError):  # what was still to be written has no reader any more
+                    stream.close()
+        self._process.wait()
+
+    def _talk(self, head: Mapping[str, Json], blobs: Sequence[memoryview]) -> wire.Message | None:
+        """Write, then read; runs on the pipe's own thread."""
+        stdin, stdout = self._process.stdin, self._process.stdout
+        if stdin is None or stdout is None:
+            return None
+        wire.send(stdin, head, blobs)  # type: ignore[arg-type]  # a buffered writer, which is a BinaryIO in all but name
+        return wire.receive(stdout)  # type: ignore[arg-type]
+
+    def _gone(self) -> WorkerError:
+        """The error for a process that ended by itself."""
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(5)
+        code = self._process.returncode
+        how = f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
+        return WorkerError("the isolated process crashed", got=how, remedy="the next call starts a new one")
+
+
+def _start() -> subprocess.Popen[bytes]:
+    """Start the process with this interpreter and this process's module path."""
+    if not sys.executable:
+        raise WorkerError(
+            "no interpreter to start the isolated process with",
+            expected="sys.executable",
+            got="nothing",
+            remedy="set sys.executable to a Python that has this package, as an embedding host can",
+        )
+    path = json.dumps([str(Path(entry).absolute()) for entry in sys.path])
+    try:
+        return subprocess.Popen(  # noqa: S603 - this interpreter and this package's own module, nothing from outside
+            [sys.executable, "-c", _BOOT, path],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, **_ENVIRONMENT},
+            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+        )
+    except OSError as error:
+        raise WorkerError("the isolated process could not be started", got=error.strerror or error) from error
+
+
+def _raise_error(reply: wire.Message) -> None:
+    """Raise the error that a reply reports, as the class it was."""
+    report = reply.head.get("error")
+    if not isinstance(report, dict):
+        return
+    kind = getattr(errors, str(report.get("kind")), WorkerError)
+    if not (isinstance(kind, type) and issubclass(kind, BrainsegError)):
+        kind = WorkerError
+    error = BrainsegError.__new__(kind)
+    BrainsegError.__init__(
+        error,
+        str(report.get("what")),
+        expected=report.get("expected"),
+        got=report.get("got"),
+        remedy=None if report.get("remedy") is None else str(report["remedy"]),
+    )
+    raise error
+
+
+def _read_info(head: Mapping[str, Json], request: _Request) -> SegmenterInfo:
+    """The process's word on what it loaded."""
+    fields = Fields(dict(head), "info", error=WorkerError).fields("info")
+    provenance = fields.json_object("provenance")
+    bundle_digest, threshold, same_bits = provenance["bundle_digest"], provenance["threshold"], fields.take("same_bits")
+    limits = {key: value for key, value in fields.json_object("limits").items() if isinstance(value, int)}
+    return SegmenterInfo(
+        provenance=Provenance(
+            provider=str(provenance["provider"]),
+            variant=str(provenance["variant"]),
+            bundle_digest=None if bundle_digest is None else str(bundle_digest),
+            model_digest=str(provenance["model_digest"]),
+            model=str(provenance["model"]),
+            threshold=float(threshold) if isinstance(threshold, int | float) else None,
+        ),
+        reasons=fields.texts("reasons"),
+        nodes=MappingProxyType({k: v for k, v in fields.json_object("nodes").items() if isinstance(v, int)}),
+        same_bits=same_bits if isinstance(same_bits, bool) else None,
+        threads=fields.integer("threads"),
+        limits=Limits(**limits),
+        path=request.path,
+        versions=MappingProxyType({k: str(v) for k, v in fields.json_object("versions").items()}),
+    )
+
+
+def _read_result(reply: wire.Message, size: tuple[int, int], provenance: Provenance) -> Prediction:
+    """The process's answer as a prediction whose arrays belong to the caller."""
+    fields = Fields(dict(reply.head), "result", error=WorkerError)
+    pixels = size[0] * size[1]
+    if [len(blob) for blob in reply.blobs] != [pixels, 4 * pixels]:
+        raise WorkerError("the isolated process answered another size", expected=pixels)
+    mask, probability = reply.blobs
+    return Prediction(
+        mask=np.frombuffer(mask, np.uint8).reshape(size).copy(),
+        probability=np.frombuffer(probability, np.float32).reshape(size).copy(),
+        area=fields.integer("area"),
+        warnings=fields.texts("warnings"),
+        timing=Timing(
+            total=fields.number("total", low=0, high=1e9), inference=fields.number("inference", low=0, high=1e9)
+        ),
+        provenance=provenance,
+    )
