@@ -35,8 +35,9 @@ install: $(VENV)/.installed
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "brainseg needs Python 3.11 or newer, this is %d.%d; name another with PYTHON=..." % sys.version_info[:2])'
+	@echo 'Installing into $(VENV): minutes, and about 2 GB of disk.'
 	$(PYTHON) -m venv $(VENV)
-	$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(PY) -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
 
 test: install
