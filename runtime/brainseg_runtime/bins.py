@@ -48,11 +48,15 @@ def bin_index(probability: NDArray[np.float32], bits: int) -> NDArray[np.int32]:
     Returns:
         (n,) int32, rising with the probability.
     """
-    distance = np.minimum(probability, np.float32(1.0) - probability)  # the difference is exact from 1/2 up
-    index: NDArray[np.int32] = distance.view(np.int32) >> np.int32(_MANTISSA - bits)
+    distance = np.float32(1.0) - probability  # exact from 1/2 up, and not used below
+    np.minimum(distance, probability, out=distance)
+    index: NDArray[np.int32] = distance.view(np.int32)
+    index >>= np.int32(_MANTISSA - bits)
     index -= np.int32((_LEAST >> (_MANTISSA - bits)) - 1)
     np.maximum(index, 0, out=index)
-    return np.where(probability < np.float32(0.5), index, np.int32(n_bins(bits) - 1) - index)
+    upper = np.flatnonzero(probability >= np.float32(0.5))  # few pixels, as a rule
+    index[upper] = np.int32(n_bins(bits) - 1) - index[upper]
+    return index
 
 
 @functools.lru_cache(maxsize=4)

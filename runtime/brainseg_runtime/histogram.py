@@ -35,6 +35,8 @@ COARSE_BITS = 4
 """Fineness of what is kept of each patient for bootstrap intervals: 739 bins, 12 KiB. Areas differ from the fine ones
 by less than a thousandth there, a small part of an interval's width."""
 
+_CHUNK = 1 << 17  # pixels at once: their bins stay in the processor's cache
+
 _HUNDREDTHS = tuple(step / 100 for step in range(1, 100))
 
 
@@ -118,10 +120,13 @@ class Histogram:
         """
         _check_pair(probability, truth)
         total = n_bins(bits)
-        index = bin_index(np.ravel(probability).astype(np.float32, copy=False), bits)
-        if truth.any():
-            index += np.ravel(truth).astype(np.int32) * np.int32(total)
-        return cls(np.bincount(index, minlength=2 * total).reshape(2, total).astype(np.int64, copy=False), bits)
+        counts = np.zeros(2 * total, dtype=np.int64)
+        values, flags = np.ravel(probability), np.ravel(truth)
+        for start in range(0, len(values), _CHUNK):
+            index = bin_index(values[start : start + _CHUNK].astype(np.float32, copy=False), bits)
+            index[np.flatnonzero(flags[start : start + _CHUNK])] += np.int32(total)
+            counts += np.bincount(index, minlength=2 * total)
+        return cls(counts.reshape(2, total), bits)
 
     def __add__(self, other: Histogram) -> Histogram:
         """Both merged.
