@@ -64,7 +64,7 @@ class BenchRow:
         p50_ms: Median time of a call.
         p95_ms: Time that 95 % of the calls stay within.
         slices_per_s: Slices in all over seconds in all.
-        load_ms: From nothing loaded to ready: importing, verifying the bundle, making the session.
+        load_ms: Importing onnxruntime, verifying the bundle and making the session.
         first_ms: The first call, which allocates and may compile.
         peak_rss_mib: Most resident memory that the row's process ever had, Python and libraries included.
     """

@@ -87,7 +87,7 @@ def encode_png(rgb: Pixels) -> bytes:
             "pictures need pillow, which is not installed", remedy="pip install 'brainseg-runtime[io]'"
         ) from error
     buffer = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(rgb)).save(buffer, format="PNG", optimize=True)
+    Image.fromarray(np.ascontiguousarray(rgb)).save(buffer, format="PNG")
     return buffer.getvalue()
 
 

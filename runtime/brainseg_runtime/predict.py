@@ -43,10 +43,12 @@ class PredictConfig:
     Attributes:
         probability: Also `<name>_probability.tif`, (H, W) float32 in [0, 1].
         overlay: Also `<name>_overlay.png`, the mask's outline on FLAIR.
+        strict: A slice that the input guard warns of fails instead.
     """
 
     probability: bool = False
     overlay: bool = False
+    strict: bool = False
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -118,7 +120,8 @@ def _read(item: Item, out: Path, config: PredictConfig, known: Mapping[str, Slic
         digest = sha256(data)
         entry = replace(entry, input_sha256=digest)
         before = known.get(entry.name)
-        if before is not None and still_holds(before, digest, out, config.outputs):
+        allowed = before is not None and not (config.strict and before.warnings)
+        if before is not None and allowed and still_holds(before, digest, out, config.outputs):
             return _Read(replace(before, input=entry.input, patient=entry.patient, number=entry.number))
         return _Read(entry, decode(data, str(item.path), samples=3, limits=DEFAULT_LIMITS))
     except MissingExtraError:
@@ -134,12 +137,11 @@ def _segment(
     if read.image_hwc is None:
         return _settled(read.entry)
     try:
-        result = segmenter.predict(read.image_hwc)
+        result = segmenter.predict(read.image_hwc, strict=config.strict)
     except BrainsegError as error:
         return _settled(_failed(read.entry, error))
     height, width = result.mask.shape
-    area = int(np.count_nonzero(result.mask))
-    entry = replace(read.entry, height=height, width=width, area_px=area, warnings=tuple(map(str, result.warnings)))
+    entry = replace(read.entry, height=height, width=width, area_px=result.area, warnings=result.warnings)
     return writers.submit(_write, entry, read.image_hwc, result.mask, result.probability, out, config)
 
 

@@ -66,3 +66,10 @@ def run(json_target: str | None, work: Callable[[Console], int]) -> int:
     except KeyboardInterrupt:
         console.note("interrupted")
         return INTERRUPTED
+
+
+def running(segmenter: Segmenter) -> str:
+    """What runs, in words: model, variant, provider, threads."""
+    info = segmenter.info
+    threads = f"{info.threads} thread{'' if info.threads == 1 else 's'}"
+    return f"{info.provenance.model} ({info.variant}) on {info.provider}, {threads}"

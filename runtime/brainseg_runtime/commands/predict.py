@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from brainseg_runtime.commands import DONE, FAULT, INTERRUPTED, Model
+from brainseg_runtime.commands import DONE, FAULT, INTERRUPTED, Model, running
 from brainseg_runtime.console import Console
 from brainseg_runtime.errors import FileWriteError
 from brainseg_runtime.inputs import collect
@@ -28,6 +28,7 @@ class Prediction:
     probability: bool = False
     overlay: bool = False
     resume: bool = False
+    strict: bool = False
     spacing_mm: tuple[float, float, float] | None = None
 
 
@@ -36,12 +37,13 @@ def predict(console: Console, model: Model, wanted: Prediction) -> int:
     items = collect(wanted.inputs, wanted.out)
     segmenter = model.load()
     info = segmenter.info
-    origin = Origin(digest=info.digest, provider=info.provider, variant=info.variant)
+    origin = Origin(digest=info.provenance.bundle_digest or "", provider=info.provider, variant=info.variant)
     _make_folder(wanted.out)
     known = read_previous(wanted.out, origin) if wanted.resume else {}
     if wanted.resume:
         console.note(f"resume: {len(known)} slices of an earlier run by the same model to check")
-    config = PredictConfig(probability=wanted.probability, overlay=wanted.overlay)
+    console.note(f"{len(items)} slices, {running(segmenter)}")
+    config = PredictConfig(probability=wanted.probability, overlay=wanted.overlay, strict=wanted.strict)
     entries = {item.name: SliceEntry.pending(item) for item in items}
 
     def record() -> Predictions:

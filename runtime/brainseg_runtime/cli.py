@@ -1,0 +1,213 @@
+"""The `brainseg` command: predict, evaluate, bench, verify, doctor. Options are read here; `commands` does the work.
+
+Annotations are evaluated where they stand, so that typer, an optional dependency, is imported where it is used; that is
+why this file alone does not postpone them.
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from brainseg_runtime.version import __version__
+
+if TYPE_CHECKING:
+    import typer
+
+_BUNDLE = "The model's folder, such as models/resunet."
+_PROVIDER = "What runs the model: auto, cpu, openvino, cuda, ... Asking for one that cannot be had is an error."
+_VARIANT = "auto, fp32, int8, ... as the bundle offers."
+_THREADS = "Threads of one inference; default: the usable cores, at most 4. Masks do not depend on it."
+_DIGEST = "Refuse any bundle but the one with this digest (SHA-256 of its manifest)."
+_JSON = "Write the result as JSON to this file; - is standard output, where then nothing else goes."
+_REPORT = "Write a page to read, in one self-contained HTML file."
+_CODES = "Exit codes: 0 done, 1 a fault in the input or the result, 2 wrong usage, 130 interrupted."
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs the command and ends the process with its exit code.
+
+    Args:
+        arguments: What stands after `brainseg`; default: the process's own.
+    """
+    try:
+        import rich  # noqa: F401 - asked for here so that one message names both
+        import typer  # noqa: F401
+    except ImportError as error:
+        sys.stderr.write(
+            f"error: the brainseg command needs {error.name}\n  remedy: pip install 'brainseg-runtime[cli]'\n"
+        )
+        sys.exit(1)
+    try:
+        application()(args=arguments, prog_name="brainseg")
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def application() -> "typer.Typer":
+    """The command with its sub-commands, as typer has it."""
+    import typer
+
+    app = typer.Typer(
+        add_completion=False,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        # Boxes on a terminal; elsewhere plain text, which never cuts a name short.
+        rich_markup_mode="rich" if sys.stdout.isatty() and sys.stderr.isatty() else None,
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    )
+
+    def show_version(wanted: bool) -> None:
+        if wanted:
+            typer.echo(__version__)
+            raise typer.Exit
+
+    @app.callback()
+    def root(
+        version: Annotated[
+            bool, typer.Option("--version", help="Show the version and exit.", callback=show_version, is_eager=True)
+        ] = False,
+    ) -> None:
+        """Brain-tumour segmentation of MRI slices with a verified model. Research use; not a medical device."""
+
+    for add in (_predict, _evaluate, _bench):
+        add(app)
+    return app
+
+
+def _predict(app: "typer.Typer") -> None:
+    """Adds `brainseg predict`."""
+    import typer
+
+    from brainseg_runtime import commands
+    from brainseg_runtime.commands import predict as command
+
+    example = "Example: brainseg predict models/resunet data/kaggle_3m -o masks --overlay --resume"
+
+    @app.command(short_help="Segment slices.", epilog=f"{example}\n\n{_CODES}")
+    def predict(  # noqa: PLR0913, PLR0917 - the command's options
+        bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help=_BUNDLE)],
+        inputs: Annotated[
+            list[Path], typer.Argument(metavar="INPUT", help="TIFF files, patient folders or data sets.")
+        ],
+        out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the results, outside the inputs.")],
+        probability: Annotated[
+            bool, typer.Option("--probability", help="Also <name>_probability.tif: float32 in [0, 1].")
+        ] = False,
+        overlay: Annotated[
+            bool, typer.Option("--overlay", help="Also <name>_overlay.png: the outline on FLAIR.")
+        ] = False,
+        resume: Annotated[
+            bool, typer.Option("--resume", help="Keep what an earlier run did, once its hashes are checked.")
+        ] = False,
+        strict: Annotated[bool, typer.Option("--strict", help="Refuse slices that the input guard warns of.")] = False,
+        spacing: Annotated[
+            tuple[float, float, float] | None,
+            typer.Option(
+                metavar="X Y Z", help="Pixel width, pixel height and slice distance in mm, for volumes in mL."
+            ),
+        ] = None,
+        provider: Annotated[str, typer.Option(help=_PROVIDER)] = "auto",
+        variant: Annotated[str, typer.Option(help=_VARIANT)] = "auto",
+        threads: Annotated[int | None, typer.Option(min=1, max=256, help=_THREADS)] = None,
+        digest: Annotated[str | None, typer.Option(metavar="HEX", help=_DIGEST)] = None,
+        json: Annotated[str | None, typer.Option("--json", metavar="FILE", help=_JSON)] = None,
+    ) -> None:
+        """Segment slices: writes <name>_mask.tif (0 and 255) for each, and predictions.json, into the folder OUT.
+
+        The JSON (predictions.json, and --json) has: schema, status, n_slices, n_done, n_failed, n_pending, bundle,
+        provider, variant, versions, spacing_mm, patients (id, folder, n_slices, n_done, volume_px, volume_ml, areas,
+        warnings), slices (name, input, patient, number, status, input_sha256, height, width, area_px, mask,
+        probability, overlay, warnings, error).
+        """
+        if spacing is not None and not all(0 < value < 1000 for value in spacing):
+            raise typer.BadParameter("expected three lengths in mm, above 0 and below 1000", param_hint="--spacing")
+        model = commands.Model(bundle=bundle, provider=provider, variant=variant, threads=threads, digest=digest)
+        wanted = command.Prediction(
+            inputs=inputs,
+            out=out,
+            probability=probability,
+            overlay=overlay,
+            resume=resume,
+            strict=strict,
+            spacing_mm=spacing,
+        )
+        raise typer.Exit(commands.run(json, lambda console: command.predict(console, model, wanted)))
+
+
+def _evaluate(app: "typer.Typer") -> None:
+    """Adds `brainseg evaluate`."""
+    import typer
+
+    from brainseg_runtime import commands
+    from brainseg_runtime.commands import evaluate as command
+
+    example = "Example: brainseg evaluate models/resunet data/kaggle_3m --json scores.json --report scores.html"
+
+    @app.command(short_help="Score a model on patients whose masks are known.", epilog=f"{example}\n\n{_CODES}")
+    def evaluate(
+        bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help=_BUNDLE)],
+        data: Annotated[
+            Path, typer.Argument(metavar="DATA", help="A data set: a folder of patient folders, with masks.")
+        ],
+        report: Annotated[Path | None, typer.Option(metavar="FILE.html", help=_REPORT)] = None,
+        provider: Annotated[str, typer.Option(help=_PROVIDER)] = "auto",
+        variant: Annotated[str, typer.Option(help=_VARIANT)] = "auto",
+        threads: Annotated[int | None, typer.Option(min=1, max=256, help=_THREADS)] = None,
+        digest: Annotated[str | None, typer.Option(metavar="HEX", help=_DIGEST)] = None,
+        json: Annotated[str | None, typer.Option("--json", metavar="FILE", help=_JSON)] = None,
+    ) -> None:
+        """Score a model on patients whose masks are known: Dice, IoU, precision, recall, F1, ROC-AUC, PR-AUC.
+
+        The JSON has: n_patients, n_slices, threshold, provider, variant, bundle, pooled (dice, iou, precision, recall,
+        f1, roc_auc, pr_auc), volume_dice (mean, median, min, ci95), slice_dice_tumour and slice_dice_all (mean, ci95),
+        patients (id, n_slices, dice, iou, ...). What is undefined is null.
+        """
+        model = commands.Model(bundle=bundle, provider=provider, variant=variant, threads=threads, digest=digest)
+        raise typer.Exit(commands.run(json, lambda console: command.evaluate(console, model, data, report)))
+
+
+def _bench(app: "typer.Typer") -> None:
+    """Adds `brainseg bench`."""
+    import typer
+
+    from brainseg_runtime import commands
+    from brainseg_runtime.commands import bench as command
+
+    example = "Example: brainseg bench models/resunet --provider cpu --batch 1 --batch 8 --threads 2 --json bench.json"
+
+    @app.command(short_help="Time a model on this machine.", epilog=f"{example}\n\n{_CODES}")
+    def bench(  # noqa: PLR0913, PLR0917 - the command's options
+        bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help=_BUNDLE)],
+        provider: Annotated[
+            list[str] | None, typer.Option(help="Provider to time; may be repeated; default: all that can be had.")
+        ] = None,
+        variant: Annotated[
+            list[str] | None, typer.Option(help="Variant to time; may be repeated; default: all of the bundle.")
+        ] = None,
+        batch: Annotated[
+            list[int] | None, typer.Option(min=1, max=64, help="Slices a call; may be repeated; default: 1 and 8.")
+        ] = None,
+        threads: Annotated[list[int] | None, typer.Option(min=1, max=256, help=f"{_THREADS} May be repeated.")] = None,
+        side: Annotated[int, typer.Option(min=16, max=2048, help="Height and width of a slice in pixels.")] = 256,
+        seconds: Annotated[float, typer.Option(min=0.0, max=600.0, help="How long to time each row.")] = 3.0,
+        digest: Annotated[str | None, typer.Option(metavar="HEX", help=_DIGEST)] = None,
+        json: Annotated[str | None, typer.Option("--json", metavar="FILE", help=_JSON)] = None,
+    ) -> None:
+        """Time a model on this machine, each row in a process of its own.
+
+        The JSON has: rows (provider, variant, batch, threads, side, calls, p50_ms, p95_ms, slices_per_s, load_ms,
+        first_ms, peak_rss_mib; times are those of a call), refused (the rows that could not be had, with the error),
+        bundle, machine, versions.
+        """
+        wanted = command.Timing(
+            bundle=bundle,
+            providers=tuple(provider or ()),
+            variants=tuple(variant or ()),
+            batches=tuple(batch or (1, 8)),
+            threads=tuple(threads or (None,)),
+            side=side,
+            seconds=seconds,
+            digest=digest,
+        )
+        raise typer.Exit(commands.run(json, lambda console: command.bench(console, wanted)))

@@ -1,0 +1,100 @@
+"""The command as a whole: help with examples, exit codes, and a clear word where an extra is missing."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from brainseg_runtime.version import __version__
+from tests.runtime.command_line import BUNDLE, brainseg, environment
+from tests.runtime.made_slices import made_data, made_patient
+
+COMMANDS = ("predict", "evaluate", "bench")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_has_an_example_the_keys_and_the_exit_codes(command: str) -> None:
+    done = brainseg(command, "--help")
+    assert done.code == 0
+    text = " ".join(done.out.split())
+    assert f"Example: brainseg {command}" in text
+    assert "The JSON" in text
+    assert "130 interrupted" in text
+    assert "--json" in text
+
+
+def test_help_lists_every_command_and_no_command_means_help() -> None:
+    done = brainseg("--help")
+    assert done.code == 0
+    assert all(command in done.out for command in COMMANDS)
+
+
+def test_version_is_the_package_version() -> None:
+    assert brainseg("--version").out.strip() == __version__
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["unknown"],
+        ["predict"],
+        ["predict", BUNDLE, "x.tif"],
+        ["bench", "--no-such-option"],
+        ["evaluate", BUNDLE, "data", "--threads", "0"],
+    ],
+)
+def test_wrong_usage_exits_with_2(arguments: list[object]) -> None:
+    assert brainseg(*arguments).code == 2
+
+
+def test_a_missing_bundle_is_a_fault_that_names_it(tmp_path: Path) -> None:
+    folder = made_patient(tmp_path / "TCGA_X_1_19990101", slices=1)
+    data = made_data(tmp_path / "data", patients=1)
+    for arguments in (
+        ["predict", "gone", folder, "-o", tmp_path / "out"],
+        ["evaluate", "gone", data],
+        ["bench", "gone"],
+    ):
+        done = brainseg(*arguments)
+        assert done.code == 1
+        assert "error: no bundle at gone" in done.err
+
+
+@pytest.mark.parametrize("missing", ["typer", "rich"])
+def test_without_its_extra_the_command_names_it_and_exits_with_1(missing: str) -> None:
+    """The extra is hidden from a fresh interpreter, as it is where only the bare runtime is installed."""
+    hidden = (
+        f"import sys; sys.modules[{missing!r}] = None\nfrom brainseg_runtime.cli import main\nmain(['bench', 'x'])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", hidden], capture_output=True, text=True, env=environment(), check=False, timeout=60
+    )
+    assert done.returncode == 1
+    assert "pip install 'brainseg-runtime[cli]'" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+def test_the_command_runs_as_a_module_and_imports_no_model_for_help() -> None:
+    script = (
+        "import sys; from brainseg_runtime.cli import main\n"
+        "try:\n    main(['predict', '--help'])\n"
+        "finally:\n    assert 'onnxruntime' not in sys.modules and 'tifffile' not in sys.modules\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, env=environment(), check=False, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Usage: brainseg predict" in done.stdout
+    whole = subprocess.run(
+        [sys.executable, "-m", "brainseg_runtime", "--version"],
+        capture_output=True,
+        text=True,
+        env=environment(),
+        check=False,
+        timeout=60,
+    )
+    assert whole.stdout.strip() == __version__
