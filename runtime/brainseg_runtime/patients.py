@@ -83,7 +83,7 @@ def scan_dataset(root: Path | str, *, masks: Masks = "required") -> tuple[Patien
     if problems:
         raise DatasetError(
             f"{root} is not a data set that can be used: {len(problems)} problem{'s' * (len(problems) > 1)}",
-            problems=problems,
+            problems=[_printable(problem) for problem in problems],
             remedy=_remedy(root),
         )
     return tuple(patients)
@@ -160,6 +160,11 @@ def _listed(folder: Path, problems: list[str]) -> list[Path]:
         problems.append(f"{folder} cannot be listed: {error.strerror}")
         return []
     return [path for path in paths if not path.name.startswith(".") and path.name.casefold() not in _LITTER]
+
+
+def _printable(text: str) -> str:
+    """A line for a terminal, whatever a file's name holds: control characters and broken text are escaped."""
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
 
 
 def _remedy(root: Path) -> str:

@@ -157,6 +157,12 @@ def test_a_folder_that_cannot_be_listed_is_a_problem(data: Path, monkeypatch: py
     assert problems(data) == [f"{ANNA} cannot be listed: Permission denied", f"{ANNA} is empty: it holds no slice"]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such names")
+def test_a_name_that_would_upset_a_terminal_is_told_escaped(data: Path) -> None:
+    (data / "red\x1b[31m\nalert").mkdir()
+    assert problems(data) == ["red\\x1b[31m\\nalert is no patient: expected a name like TCGA_CS_4941_19960909"]
+
+
 @given(st.sets(st.integers(1, 40), min_size=1))
 def test_gaps_are_the_numbers_that_are_missing(numbers: set[int]) -> None:
     missing: set[int] = set()
