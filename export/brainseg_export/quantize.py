@@ -21,6 +21,8 @@ from typing import Any, Final, Literal, get_args
 
 import numpy as np
 import onnx
+import onnxruntime
+from brainseg_runtime.contract import CONTRACT
 from numpy.typing import NDArray
 from onnxruntime.quantization import CalibrationMethod, QuantType
 from onnxruntime.quantization.calibrate import TensorData, TensorsData
@@ -28,7 +30,6 @@ from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 
 from brainseg_export.convert import Graph, write
 from brainseg_export.errors import QuantizationError
-from brainseg_export.sessions import open_session
 
 Method = Literal["minmax", "percentile", "entropy"]
 METHODS: Final[tuple[Method, ...]] = get_args(Method)
@@ -74,11 +75,11 @@ def observe(graph: Graph, images: Sequence[NDArray[np.uint8]]) -> dict[str, Obse
     names = _activations(model)
     wanted = {output.name for output in model.graph.output}
     model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names if name not in wanted)
-    session = open_session(model.SerializeToString(), "cpu")
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
 
     def passes() -> Iterable[tuple[str, NDArray[np.float32]]]:
         for batch in images:
-            yield from zip(names, session.run(names, batch), strict=True)
+            yield from zip(names, session.run(names, {CONTRACT.input.name: batch}), strict=True)
 
     limits = _limits(passes())
     seen = {name: Observation(low=low, high=high, counts=np.zeros(BINS, np.int64)) for name, (low, high) in limits.items()}
@@ -104,7 +105,9 @@ def quantize(graph: Graph, observations: Mapping[str, Observation], method: Meth
     """
     model = onnx.shape_inference.infer_shapes(onnx.load_model_from_string(graph.data))
     labels = {entry.key.removeprefix("brainseg."): entry.value for entry in model.metadata_props}
+    pixels = network_nodes(model)[0].input[0]
     ranges = {tensor: clip(seen, method) for tensor, seen in observations.items()}
+    ranges[pixels] = (0.0, 1.0)  # what scaled pixels can be, whatever was observed: no bright one is ever cut
     quantizer = QDQQuantizer(
         model,
         per_channel=True,

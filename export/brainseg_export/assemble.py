@@ -1,0 +1,215 @@
+"""What goes into a bundle, gathered from the run, the data and the proofs."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterator, Mapping
+from importlib import metadata
+from typing import Final
+
+import numpy as np
+from brainseg_runtime.evaluate import evaluate
+from brainseg_runtime.evaluation import Evaluation
+from brainseg_runtime.golden import GoldenCase
+from brainseg_runtime.guard import take_fingerprint
+from brainseg_runtime.manifest import Fingerprint, Licence, Variant
+from brainseg_runtime.strict_json import Json
+from brainseg_train import final
+from brainseg_train.checkpoint import WeightsInfo
+from brainseg_train.data import DataSet
+from brainseg_train.errors import RecordError
+from brainseg_train.phantom import MARK
+from numpy.typing import NDArray
+
+from brainseg_export import cases, vectors
+from brainseg_export.calibrate import Calibration
+from brainseg_export.cases import Patients
+from brainseg_export.engines import REQUIRED, predictor, predictors
+from brainseg_export.model_card import Facts, write_card
+from brainseg_export.prove import Proof, stability
+from brainseg_export.sbom import bill_of_materials
+from brainseg_export.seal import PATIENTS, PHANTOM, Contents
+from brainseg_export.select import Chosen
+
+FINGERPRINT_SLICES: Final = 600
+"""Training slices that the input guard's picture of intensities is taken over: its ends are 1st and 99th percentiles."""
+
+_TOOLS: Final = ("numpy", "onnx", "onnxruntime", "onnxruntime-ep-openvino", "onnxscript", "torch")
+
+
+def labels(chosen: Chosen, info: WeightsInfo, dataset: DataSet) -> dict[str, str]:
+    """What a bare graph says about itself, beside the contract.
+
+    Args:
+        chosen: The run.
+        info: Its weights.
+        dataset: The data that it was trained on.
+    """
+    licence = licence_of(dataset)
+    return {
+        "model": info.model,
+        "width": str(info.width),
+        "run": info.run,
+        "weights_sha256": info.sha256,
+        "data_digest": info.data_digest,
+        "split_digest": info.split_digest,
+        "validation_dice": repr(chosen.validation_dice),
+        "licence": licence.id,
+        "licence_note": licence.note,
+        "use": "research only; not a medical device",
+    }
+
+
+def assemble(
+    chosen: Chosen,
+    info: WeightsInfo,
+    dataset: DataSet,
+    patients: Patients,
+    calibration: Calibration,
+    *,
+    shipped: tuple[Proof, ...],
+    left_out: Mapping[str, str],
+    version: str,
+) -> Contents:
+    """Everything that a bundle holds.
+
+    Args:
+        chosen: The run.
+        info: Its weights.
+        dataset: The data that it was trained on.
+        patients: The validation patients.
+        calibration: Threshold and temperature.
+        shipped: What ships, fp32 first.
+        left_out: Variants that do not ship, and why.
+        version: Of the model.
+
+    Returns:
+        The contents, ready to be sealed.
+    """
+    licence = licence_of(dataset)
+    graphs = {proof.candidate.graph.name: proof.candidate.graph.data for proof in shipped}
+    golden = vectors.golden_cases(
+        {proof.candidate.variant: predictor(proof.candidate.graph, REQUIRED) for proof in shipped}
+    )
+    facts = Facts(
+        version=version,
+        chosen=chosen,
+        calibration=calibration,
+        validation=_validation(shipped[0], patients, calibration.threshold),
+        test=_test(chosen),
+        verdicts={proof.candidate.variant: proof.verdict for proof in shipped[1:]},
+        left_out=left_out,
+        licence=licence,
+        phantom=licence is PHANTOM,
+    )
+    return Contents(
+        name=chosen.model,
+        version=version,
+        threshold=calibration.threshold,
+        temperature=calibration.temperature,
+        variants={proof.candidate.variant: _variant(proof, golden, calibration) for proof in shipped},
+        graphs=graphs,
+        golden=golden,
+        card=write_card(facts),
+        sbom=bill_of_materials(chosen.model, version, graphs),
+        licence=licence,
+        fingerprint=_fingerprint(chosen, dataset),
+        training=_training(chosen, info, facts, patients),
+        tools=_tools(),
+    )
+
+
+def licence_of(dataset: DataSet) -> Licence:
+    """The terms of weights that were trained on a data set."""
+    return PHANTOM if (dataset.root / MARK).is_file() else PATIENTS
+
+
+def _validation(fp32: Proof, patients: Patients, threshold: float) -> Evaluation:
+    """Every score of the fp32 graph on the validation patients."""
+    predict = predictor(fp32.candidate.graph, REQUIRED)
+    return evaluate(
+        patients.cases(), predict, threshold=threshold, provider=REQUIRED, variant="fp32", batch=cases.BATCH
+    )
+
+
+def _test(chosen: Chosen) -> Evaluation | None:
+    """What the study saw of the test part, where this run is the one that it looked at."""
+    if chosen.study is None or chosen.record.id not in chosen.study.record.selected.get(chosen.model, ()):
+        return None
+    try:
+        return final.load_test(chosen.study, chosen.model).evaluation
+    except RecordError:  # a study that ended before its look, or without one
+        return None
+
+
+def _variant(proof: Proof, golden: list[GoldenCase], calibration: Calibration) -> Variant:
+    """One variant's evidence as the manifest holds it."""
+    name = proof.candidate.variant
+    functions, _ = predictors(proof.candidate.graph)
+    measured = {provider: run for provider, run in functions.items() if provider in proof.measured}
+    accuracy: dict[str, Json] = {"validation_volume_dice": proof.dice, "threshold": calibration.threshold}
+    if name != "fp32":
+        accuracy |= {
+            "calibration": proof.candidate.label,
+            "gate": {provider: verdict.to_json() for provider, verdict in proof.verdicts.items()},
+        }
+    return Variant(
+        file=proof.candidate.graph.name,
+        precision=name,
+        parity=proof.parity_json(),
+        accuracy=accuracy,
+        same_bits=stability(proof),
+        tolerances=vectors.tolerances(name, name, golden, measured),
+    )
+
+
+def _fingerprint(chosen: Chosen, dataset: DataSet) -> Fingerprint:
+    """Intensities of training slices, spread evenly over the patients."""
+    rows = chosen.split.indices(dataset, "train")
+    rows = rows[~dataset.blank[rows]]
+    wanted = rows[:: max(1, len(rows) // FINGERPRINT_SLICES)]
+
+    def images() -> Iterator[NDArray[np.uint8]]:
+        for row in wanted:
+            yield dataset.native_image(int(row))
+
+    return take_fingerprint(images())
+
+
+def _training(chosen: Chosen, info: WeightsInfo, facts: Facts, patients: Patients) -> dict[str, Json]:
+    """Where the weights come from."""
+    record, split = chosen.record, chosen.split
+    validation = facts.validation
+    value: dict[str, Json] = {
+        "run": record.id,
+        "study": record.study,
+        "chosen": chosen.reason,
+        "weights_sha256": info.sha256,
+        "data_digest": record.data_digest,
+        "split_digest": record.split_digest,
+        "split_by": record.split_by,
+        "patients": {"train": len(split.train), "validation": len(patients.ids), "test": len(split.test)},
+        "config": record.config.to_json(),
+        "epoch": info.epoch,
+        "validation_in_training": dict(record.best.validation) if record.best else {},
+        "validation": {
+            "n_slices": validation.n_slices,
+            "volume_dice_mean": validation.volume_dice.mean,
+            "volume_dice_median": validation.volume_dice.median,
+            "volume_dice_min": validation.volume_dice.min,
+            "pooled_dice": validation.pooled.dice,
+        },
+        "calibration": {
+            "ece_before": facts.calibration.ece_before,
+            "ece_after": facts.calibration.ece_after,
+            "dice_at_half": facts.calibration.dice_at_half,
+        },
+    }
+    return value
+
+
+def _tools() -> dict[str, str]:
+    """Versions of what the bundle was made and proven with."""
+    installed = {item.metadata["Name"].lower() for item in metadata.distributions()}
+    found = {name: metadata.version(name) for name in _TOOLS if name in installed}
+    return {"python": platform.python_version(), **found}

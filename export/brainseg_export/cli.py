@@ -1,0 +1,156 @@
+"""The `brainseg-export` command. Options are read here; `export` does the work.
+
+PyTorch and onnx are imported only once there is something to export, so that `--help` and usage errors answer at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from brainseg_runtime import commands
+from brainseg_runtime.console import Console
+from brainseg_runtime.errors import BrainsegError
+from brainseg_runtime.strict_json import Json
+from brainseg_runtime.version import __version__
+
+if TYPE_CHECKING:
+    from brainseg_export.select import Chosen
+
+_VARIANTS = ("fp32", "int8")
+_CODES = "Exit codes: 0 done, 1 a fault in the input or the result, 2 wrong usage, 130 interrupted."
+_DATA = Path("data/kaggle_3m")
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    # Boxes on a terminal; elsewhere plain text, which never cuts a name short.
+    rich_markup_mode="rich" if sys.stdout.isatty() and sys.stderr.isatty() else None,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command and end the process with its exit code.
+
+    Args:
+        arguments: What stands after `brainseg-export`; default: the process's own.
+    """
+    try:
+        app(args=arguments, prog_name="brainseg-export")
+    except KeyboardInterrupt:
+        sys.exit(commands.INTERRUPTED)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.command(epilog=f"Example: brainseg-export --best --runs runs --out bundles --require int8\n\n{_CODES}")
+def export(  # noqa: PLR0913, PLR0917 - one parameter an option
+    best: Annotated[
+        bool, typer.Option("--best", help="The best run of the newest finished study of all networks.")
+    ] = False,
+    all_: Annotated[bool, typer.Option("--all", help="The best run of each network of that study.")] = False,
+    run: Annotated[str | None, typer.Option(metavar="ID", help="A run by its name.")] = None,
+    checkpoint: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A weights file within its run's folder.")
+    ] = None,
+    runs: Annotated[Path, typer.Option(metavar="DIR", help="Folder of runs, from brainseg-train.")] = Path("runs"),
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Bundles go to DIR/<model>.")] = Path("bundles"),
+    data: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="The data set of the run; default: where it was when training.")
+    ] = None,
+    require: Annotated[
+        list[str] | None, typer.Option(metavar="VARIANT", help="int8: no bundle without it. May be repeated.")
+    ] = None,
+    sign: Annotated[
+        Path | None, typer.Option(metavar="KEY.pem", help="Sign the bundle with this elliptic private key.")
+    ] = None,
+    model_version: Annotated[str, typer.Option(metavar="TEXT", help="Version of the model.")] = __version__,
+    cache: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder of resized slices; default: the user's cache folder.")
+    ] = None,
+    json: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Write the result as JSON to this file; - is standard output.")
+    ] = None,
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", callback=_show_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Make sealed bundles from trained runs, proven to compute the same.
+
+    Converts the network to ONNX, compares it with PyTorch on every validation slice, quantises it, keeps what passes its
+    gate, and seals graph, evidence, golden vectors and model card. Prints a table; the last line is the bundle's path.
+
+    The JSON has bundles: [model, path, digest, run, reason, calibration, files, variants, tried, left_out, latency_ms],
+    and faults: [model, kind, what, expected, got, remedy].
+    """
+    del version
+    if sum((best, all_, run is not None, checkpoint is not None)) != 1:
+        raise typer.BadParameter("give one of --best, --all, --run and --checkpoint")
+    if unknown := sorted(set(require or ()) - set(_VARIANTS)):
+        raise typer.BadParameter(f"--require takes {' or '.join(_VARIANTS)}, not {', '.join(unknown)}")
+
+    def work(console: Console) -> int:
+        from brainseg_export import select
+        from brainseg_export.export import Options
+
+        if all_:
+            chosen = select.best_of_each(runs)
+        elif run is not None:
+            chosen = (select.by_id(runs, run),)
+        else:
+            chosen = (select.by_checkpoint(checkpoint) if checkpoint is not None else select.best(runs),)
+        options = Options(version=model_version, require=tuple(require or ()), private_key=sign)
+        return _export_all(chosen, out, data, cache, options, console)
+
+    raise typer.Exit(commands.run(json, work))
+
+
+def _export_all(
+    chosen: Sequence[Chosen], out: Path, data: Path | None, cache: Path | None, options: object, console: Console
+) -> int:
+    """Export one run after another; a fault in one does not keep the others from their bundles."""
+    from brainseg_export import cases, summary
+    from brainseg_export.export import Options, export
+    from brainseg_export.sign import require_signer
+
+    if not isinstance(options, Options):
+        return commands.FAULT
+    if options.private_key is not None:
+        require_signer(options.private_key)
+    bundles: list[Json] = []
+    faults: list[Json] = []
+    paths: list[str] = []
+    for item in chosen:
+        console.note(f"exporting {item.model}: run {item.record.id}, {item.reason}")
+        try:
+            dataset = cases.open_dataset(_data_of(item, data), digest=item.record.data_digest, cache=cache)
+            result = export(item, dataset, out / item.model, options, console)
+        except BrainsegError as error:
+            console.fault(error, about=f"{item.model}: ")
+            faults.append({"model": item.model, **{key: str(value) for key, value in error.to_json().items()}})
+            continue
+        for line in summary.sentences(result):
+            console.say(line)
+        console.table(summary.HEADERS, summary.rows(result))
+        bundles.append(summary.to_json(result))
+        paths.append(str(result.path))
+    console.emit({"bundles": bundles, "faults": faults})
+    for path in paths:
+        console.say(path)
+    return commands.FAULT if faults else commands.DONE
+
+
+def _data_of(chosen: Chosen, data: Path | None) -> Path:
+    """The data set's folder: as told, else where it was when the study began, else the usual place."""
+    if data is not None:
+        return data
+    return Path(chosen.study.record.data) if chosen.study else _DATA

@@ -1,0 +1,183 @@
+"""One run from checkpoint to sealed bundle: calibrate, convert, quantise, prove, judge, seal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from brainseg_runtime.evaluate import Predict
+from brainseg_runtime.images import read_image
+from brainseg_runtime.segmenter import Segmenter
+from brainseg_runtime.version import __version__
+from brainseg_train.data import DataSet
+from brainseg_train.pipeline import InferencePipeline
+from torch import nn
+
+from brainseg_export import calibrate, cases, parity, quantize, seal, select
+from brainseg_export.assemble import assemble, labels
+from brainseg_export.calibrate import Calibration
+from brainseg_export.cases import Patients
+from brainseg_export.convert import Graph, convert
+from brainseg_export.engines import REQUIRED
+from brainseg_export.errors import GateError
+from brainseg_export.latency import milliseconds, torch_milliseconds
+from brainseg_export.prove import Candidate, Proof, Watch, best_of, prove
+from brainseg_export.select import Chosen
+
+FP32_NAME: Final = "model.onnx"
+INT8_NAME: Final = "model.int8.onnx"
+
+CALIBRATION_SLICES: Final = 96
+"""Training slices on which activations are watched: one or two of each patient of the full set."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """How a bundle is to be made."""
+
+    version: str = __version__
+    """Of the model."""
+    require: tuple[str, ...] = ()
+    """Variants without which there shall be no bundle."""
+    private_key: Path | None = None
+    """Signs the bundle, if given."""
+    calibration_slices: int = CALIBRATION_SLICES
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """What an export made, and why it made that."""
+
+    chosen: Chosen
+    path: Path
+    digest: str
+    calibration: Calibration
+    shipped: tuple[Proof, ...]
+    """fp32 first."""
+    tried: tuple[Proof, ...]
+    """Every candidate, those that were left out too."""
+    left_out: Mapping[str, str]
+    """Variants that do not ship, and why."""
+    latency_ms: Mapping[str, Mapping[str, float]]
+    """Median for one 256 × 256 slice by variant and provider; `torch` by itself under `eager`."""
+    files: Mapping[str, int]
+    """Bytes by file name, the manifest included."""
+
+
+def export(chosen: Chosen, dataset: DataSet, target: Path, options: Options, watch: Watch) -> Result:
+    """Make one bundle.
+
+    Args:
+        chosen: The run.
+        dataset: The data that it was trained on.
+        target: The bundle's folder; what stands there stays unless everything succeeds.
+        options: How.
+        watch: Told how far it is.
+
+    Returns:
+        What was made.
+
+    Raises:
+        CheckpointError: The weights are missing or damaged, or do not fit the network.
+        SelectionError: They are not those that the run's record speaks of.
+        ConversionError: The network cannot be expressed, or its graph breaks a rule.
+        ParityError: The graph does not compute what the network computes.
+        GateError: A variant that was required did not pass.
+        SigningError: The bundle cannot be signed.
+        FileWriteError: The system refused.
+    """
+    network, info = select.load(chosen)
+    patients = cases.validation(dataset, chosen.split)
+    calibration = _calibrated(network, patients, watch)
+    pipeline = InferencePipeline(network, threshold=calibration.threshold, temperature=calibration.temperature).eval()
+    reference = parity.reference(pipeline)
+
+    watch.note("converting and quantising")
+    fp32 = convert(pipeline, name=FP32_NAME, metadata=labels(chosen, info, dataset))
+    candidates = _quantized(fp32, chosen, dataset, options)
+    base, tried = prove(reference, fp32, candidates, patients, threshold=calibration.threshold, watch=watch)
+    shipped, left_out = _decide(base, tried, options, watch)
+
+    watch.note("evaluating and sealing")
+    contents = assemble(
+        chosen, info, dataset, patients, calibration, shipped=shipped, left_out=left_out, version=options.version
+    )
+    check = _file_check(reference, patients, calibration.threshold)
+    digest = seal.seal(target, contents, private_key=options.private_key, check=check)
+    return Result(
+        chosen=chosen,
+        path=target,
+        digest=digest,
+        calibration=calibration,
+        shipped=shipped,
+        tried=tuple(tried),
+        left_out=left_out,
+        latency_ms=_latency(reference, shipped),
+        files={path.name: path.stat().st_size for path in sorted(target.iterdir())},
+    )
+
+
+def _calibrated(network: nn.Module, patients: Patients, watch: Watch) -> Calibration:
+    """Threshold and temperature from the trained network in PyTorch."""
+    predict = parity.reference(InferencePipeline(network).eval())
+    with watch.progress("validation slices for threshold and temperature", patients.slices) as advance:
+        return calibrate.calibrate(calibrate.count_logits(predict, patients.cases(), advance))
+
+
+def _quantized(fp32: Graph, chosen: Chosen, dataset: DataSet, options: Options) -> list[Candidate]:
+    """The integer network, once for each calibration, watched on training patients."""
+    images = cases.calibration_images(dataset, chosen.split, count=options.calibration_slices)
+    seen = quantize.observe(fp32, images)
+    return [
+        Candidate(variant="int8", graph=quantize.quantize(fp32, seen, method, name=INT8_NAME), label=method)
+        for method in quantize.METHODS
+    ]
+
+
+def _decide(
+    base: Proof, tried: list[Proof], options: Options, watch: Watch
+) -> tuple[tuple[Proof, ...], dict[str, str]]:
+    """What ships, and what does not and why.
+
+    Raises:
+        GateError: A variant that was required did not pass.
+    """
+    best = best_of(tried)
+    if best.passed:
+        return (base, best), {}
+    why = f"its gate {best.verdict.sentence}, with the best calibration, {best.candidate.label}"
+    if best.candidate.variant in options.require:
+        raise GateError(
+            f"{best.candidate.variant} was required and may not ship", got=why, remedy="export without --require"
+        )
+    watch.note(f"{best.candidate.variant} is left out: {why}")
+    return (base,), {best.candidate.variant: why}
+
+
+def _file_check(reference: Predict, patients: Patients, threshold: float) -> Callable[[Path], None]:
+    """A check of the finished folder: from files on disk, the runtime answers what the training stage answers."""
+
+    def check(folder: Path) -> None:
+        segmenter = Segmenter.load(folder, provider=REQUIRED, variant="fp32", threads=1)
+        total = parity.Agreement()
+        for patient in patients.ids:
+            rows = patients.dataset.indices([patient])
+            row = int(rows[np.argmax(patients.dataset.tumour_pixels[rows])])
+            result = segmenter.predict(read_image(patients.dataset.slices[row].image))
+            right = reference(patients.dataset.native_image(row)[None])
+            total += parity.compare(right, (result.mask[None], result.probability[None]), threshold=threshold)
+        parity.require("the sealed bundle, from image files on disk,", total)
+
+    return check
+
+
+def _latency(reference: Predict, shipped: tuple[Proof, ...]) -> dict[str, dict[str, float]]:
+    """Milliseconds of every variant on every provider, and of PyTorch."""
+    measured = {
+        proof.candidate.variant: {name: milliseconds(proof.candidate.graph, name) for name in proof.measured}
+        for proof in shipped
+    }
+    return {"torch": {"eager": torch_milliseconds(reference)}, **measured}

@@ -1,0 +1,273 @@
+"""The model card: what a bundle is for, what it was made of, what it scored on whom, and where it fails, in Markdown.
+
+Source of the form: Mitchell et al., Model Cards for Model Reporting, 2019.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from brainseg_runtime.evaluation import Evaluation, PatientScores
+from brainseg_runtime.intervals import bootstrap_interval
+from brainseg_runtime.manifest import Licence
+
+from brainseg_export.calibrate import Calibration
+from brainseg_export.gate import Verdict
+from brainseg_export.select import Chosen
+
+WORST: Final = 3
+"""Patients whose failures are told."""
+
+_NETWORKS: Final = {
+    "unet": "UNet (Ronneberger et al., 2015)",
+    "resunet": "ResUNet, residual units (Zhang et al., 2018)",
+    "deeplab": "simplified DeepLab, atrous spatial pyramid (Chen et al., 2017 and 2018)",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What a card is written from."""
+
+    version: str
+    chosen: Chosen
+    calibration: Calibration
+    validation: Evaluation
+    """Of the fp32 graph at its threshold."""
+    test: Evaluation | None
+    """The one look at the test part, by PyTorch at threshold 0.5; None where there was none."""
+    verdicts: Mapping[str, Verdict]
+    """What the gate said, by variant that ships."""
+    left_out: Mapping[str, str]
+    """Variants that do not ship, and why."""
+    licence: Licence
+    phantom: bool
+    """Whether it was trained on drawn heads."""
+
+
+def write_card(facts: Facts) -> str:
+    """The card as Markdown.
+
+    Args:
+        facts: What is known.
+    """
+    parts = (_head, _use, _data, _training, _results, _test, _subgroups, _failures, _variants, _limits)
+    return "\n".join(line for part in parts for line in part(facts)) + "\n"
+
+
+def _head(facts: Facts) -> list[str]:
+    model = facts.chosen.model
+    return [
+        f"# {model} {facts.version}",
+        "",
+        f"Segments FLAIR abnormality of lower-grade glioma in single MRI slices: {_NETWORKS.get(model, model)}, "
+        f"width {facts.chosen.record.config.width}, {facts.chosen.record.parameters:,} parameters.",
+        "",
+        "**Not a medical device.** Nobody has cleared it for diagnosis or treatment; its masks are for research and need "
+        "a reader.",
+        "",
+        *(["**Trained on drawn heads, not on patients.** It says nothing about patients.", ""] if facts.phantom else []),
+    ]
+
+
+def _use(_: Facts) -> list[str]:
+    return [
+        "## Intended use",
+        "",
+        "- Research on segmentation of abnormality in pre-contrast T1, FLAIR and post-contrast T1 slices, co-registered "
+        "and in this order as three channels of 8 bits.",
+        "- Not for other diseases, other sequences, children, scans after surgery, or any decision about a patient.",
+        "- In: raw pixels (N, H, W, 3) uint8, 16 to 2048 a side. Out: mask and probability at the same size.",
+        "",
+    ]
+
+
+def _data(facts: Facts) -> list[str]:
+    split, sites = facts.chosen.split, sorted({patient.site for patient in facts.validation.patients})
+    return [
+        "## Data",
+        "",
+        f"- {len(split.train)} patients trained it, {len(split.validation)} chose among models, epochs, threshold and "
+        f"variants, {len(split.test)} were kept for testing; no patient is in two parts.",
+        f"- Sites among the validation patients: {', '.join(sites)}.",
+        f"- Licence: {facts.licence.id}. {facts.licence.note}",
+        f"- Data digest `{facts.chosen.record.data_digest}`, split digest `{facts.chosen.record.split_digest}`.",
+        "",
+    ]
+
+
+def _training(facts: Facts) -> list[str]:
+    record, config = facts.chosen.record, facts.chosen.record.config
+    best = record.best.epoch if record.best else 0
+    return [
+        "## Training",
+        "",
+        f"- Run `{record.id}`, taken as the {facts.chosen.reason}." if facts.chosen.study else
+        f"- Run `{record.id}`, {facts.chosen.reason}.",
+        f"- Adam, rate {config.rate:g} ({config.schedule}), batch {config.batch}, best epoch {best} of {record.epochs}; "
+        "binary cross-entropy and soft Dice.",
+        f"- Validation Dice in training, at 128 × 128 and threshold 0.5: {facts.chosen.validation_dice:.4f}.",
+        "",
+    ]
+
+
+def _results(facts: Facts) -> list[str]:
+    calibration = facts.calibration
+    return [
+        "## Results on the validation patients",
+        "",
+        "These patients chose the model, the threshold and the temperature, so the figures lean to the good side.",
+        "",
+        *_scores(facts.validation),
+        "",
+        f"- Threshold {calibration.threshold:g}: mean volume Dice {calibration.dice:.4f}, "
+        f"at 0.5 {calibration.dice_at_half:.4f}.",
+        f"- Temperature {calibration.temperature:g}: expected calibration error {calibration.ece_before:.4f} before, "
+        f"{calibration.ece_after:.4f} after.",
+        "",
+    ]
+
+
+def _test(facts: Facts) -> list[str]:
+    if facts.test is None:
+        return []
+    return [
+        "## Results on the test patients",
+        "",
+        "Looked at once, after every choice, by the trained network in PyTorch at threshold "
+        f"{facts.test.threshold:g} and without temperature.",
+        "",
+        *_scores(facts.test),
+        "",
+    ]
+
+
+def _scores(evaluation: Evaluation) -> list[str]:
+    volume, pooled, intervals = evaluation.volume_dice, evaluation.pooled, evaluation.pooled_ci95
+    rows = [
+        ("Dice per patient, mean", volume.mean, volume.ci95),
+        ("Dice per patient, median", volume.median, None),
+        ("Dice per patient, lowest", volume.min, None),
+        ("Dice per slice with tumour", evaluation.slice_dice_tumour.mean, evaluation.slice_dice_tumour.ci95),
+        ("Dice per slice, all", evaluation.slice_dice_all.mean, evaluation.slice_dice_all.ci95),
+        ("Dice over all pixels", pooled.dice, intervals.dice),
+        ("IoU over all pixels", pooled.iou, intervals.iou),
+        ("Precision over all pixels", pooled.precision, intervals.precision),
+        ("Recall over all pixels", pooled.recall, intervals.recall),
+        ("ROC-AUC over all pixels", pooled.roc_auc, intervals.roc_auc),
+        ("PR-AUC over all pixels", pooled.pr_auc, intervals.pr_auc),
+    ]
+    found = evaluation.detection
+    return [
+        f"{evaluation.n_patients} patients, {evaluation.n_slices} slices, at the slices' own size; intervals are 95 %, by "
+        "bootstrap over patients.",
+        "",
+        "| score | value | 95 % interval |",
+        "|---|---|---|",
+        *(f"| {name} | {_number(value)} | {_interval(interval)} |" for name, value, interval in rows),
+        "",
+        f"Of {found.tumour_slices} slices with tumour {found.missed} were missed whole; of {found.healthy_slices} without, "
+        f"{found.false_alarms} were marked somewhere. Two empty masks score 1.",
+    ]
+
+
+def _subgroups(facts: Facts) -> list[str]:
+    patients = facts.validation.patients
+    by_site = {site: [p for p in patients if p.site == site] for site in sorted({p.site for p in patients})}
+    return [
+        "## By site and by size of the tumour (validation patients)",
+        "",
+        "| group | patients | mean volume Dice | 95 % interval |",
+        "|---|---|---|---|",
+        *(_group_row(f"site {name}", group) for name, group in by_site.items()),
+        *(_group_row(name, group) for name, group in _by_size(patients)),
+        "",
+        "Groups this small are shown to find weakness, not to compare sites.",
+        "",
+    ]
+
+
+def _by_size(patients: Sequence[PatientScores]) -> list[tuple[str, list[PatientScores]]]:
+    """Thirds of the patients by tumour pixels of the volume."""
+    ordered = sorted(patients, key=_tumour)
+    cuts = [round(len(ordered) * third / 3) for third in range(4)]
+    groups = []
+    for name, start, end in zip(("smallest", "middle", "largest"), cuts, cuts[1:], strict=False):
+        group = ordered[start:end]
+        if group:
+            groups.append((f"{name} third, {_tumour(group[0]):,} to {_tumour(group[-1]):,} tumour pixels", group))
+    return groups
+
+
+def _tumour(patient: PatientScores) -> int:
+    """Tumour pixels of a patient's volume."""
+    return patient.counts.truth
+
+
+def _group_row(name: str, group: Sequence[PatientScores]) -> str:
+    values = [patient.dice for patient in group]
+    low, high = bootstrap_interval(values)
+    interval = _interval(None if np.isnan(low) else (low, high))
+    return f"| {name} | {len(group)} | {np.mean(values):.3f} | {interval} |"
+
+
+def _failures(facts: Facts) -> list[str]:
+    worst = sorted(facts.validation.patients, key=lambda patient: patient.dice)[:WORST]
+    return ["## Where it fails", "", *(f"- {_failure(patient)}" for patient in worst), ""]
+
+
+def _failure(patient: PatientScores) -> str:
+    """One patient's result in words."""
+    counts, found = patient.counts, patient.detection
+    told = [f"{patient.id} (site {patient.site}): Dice {patient.dice:.3f} over {patient.n_slices} slices"]
+    if counts.truth:
+        told.append(f"{1 - (patient.recall or 0.0):.0%} of {counts.truth:,} tumour pixels missed")
+    told.append(f"{counts.fp:,} pixels marked without tumour")
+    if found.missed:
+        told.append(f"{found.missed} of {found.tumour_slices} slices with tumour missed whole")
+    if found.false_alarms:
+        told.append(f"{found.false_alarms} of {found.healthy_slices} slices without tumour marked")
+    return "; ".join(told) + "."
+
+
+def _variants(facts: Facts) -> list[str]:
+    return [
+        "## Variants",
+        "",
+        "- fp32: the reference; what it differs from PyTorch by is in the manifest.",
+        *(
+            f"- {name}: {verdict.sentence}; masks agree on {verdict.measured.agreement.mask_agreement:.4%} of the pixels."
+            for name, verdict in facts.verdicts.items()
+        ),
+        *(f"- {name} is not in this bundle: {why}." for name, why in facts.left_out.items()),
+        "",
+    ]
+
+
+def _limits(_: Facts) -> list[str]:
+    return [
+        "## Limits",
+        "",
+        "- Slices are seen one by one at 128 × 128: structures below two pixels of a 256 × 256 slice are blurred away, and "
+        "nothing is known about the slice above.",
+        "- It knows five hospitals' scanners of the years around 2000. Other machines, field strengths, skull stripping or "
+        "windowing can break it; the runtime warns where intensities are unlike those it was trained on.",
+        "- Where a sequence is missing, some training patients have FLAIR in its place; other substitutes were never seen.",
+        "- Masks of two human readers agree to a Dice of about 0.84 on such patients (Buda et al., 2019); above that, "
+        "differences say more about the reader than about the model.",
+        "- A probability is calibrated over all pixels, most of which are easy; at a tumour's edge it is not.",
+        "",
+    ]
+
+
+def _number(value: float | None) -> str:
+    return "undefined" if value is None else f"{value:.4f}"
+
+
+def _interval(interval: tuple[float | None, float | None] | None) -> str:
+    if interval is None or interval[0] is None or interval[1] is None:
+        return ""
+    return f"{interval[0]:.3f} to {interval[1]:.3f}"

@@ -1,0 +1,209 @@
+"""Which run's weights become a bundle, and why that one.
+
+A choice rests on validation Dice alone, among the runs of one study: they share data and split, so that their scores
+can be compared. A run whose split is by slice is never taken: its validation patients were trained on.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from brainseg_train import checkpoint, records, study
+from brainseg_train.checkpoint import WeightsInfo
+from brainseg_train.records import RunRecord
+from brainseg_train.split import Split
+from brainseg_train.study import Study
+from torch import nn
+
+from brainseg_export.errors import SelectionError
+
+_DONE: Final = ("complete", "pruned", "interrupted")
+"""States in which a run has its best weights; one that is still running may yet change them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chosen:
+    """A run that is to be exported."""
+
+    record: RunRecord
+    folder: Path
+    """The run's folder."""
+    weights: Path
+    """A run's folder, or a weights file."""
+    split: Split
+    reason: str
+    """Why this run, in a sentence."""
+    study: Study | None = None
+    """The study that it belongs to, where that is known."""
+
+    @property
+    def model(self) -> str:
+        """The network's name."""
+        return self.record.config.model
+
+    @property
+    def validation_dice(self) -> float:
+        """What the run reached in training."""
+        return self.record.best.validation["dice"] if self.record.best else 0.0
+
+
+def best(runs: Path) -> Chosen:
+    """The run with the highest validation Dice of the newest finished study of all networks.
+
+    Args:
+        runs: The folder of runs.
+
+    Raises:
+        SelectionError: There is no such study, or its runs do not share one data set and one split.
+        RecordError: A record is damaged.
+    """
+    found = _finalists(runs)
+    first = max(found, key=lambda chosen: chosen.validation_dice)
+    others = ", ".join(f"{other.model} {other.validation_dice:.4f}" for other in found if other is not first)
+    return _with_reason(first, f"highest validation Dice of its study ({first.validation_dice:.4f}; {others or 'no other'})")
+
+
+def best_of_each(runs: Path) -> tuple[Chosen, ...]:
+    """For each network the run with the highest validation Dice of the newest finished study of all networks.
+
+    Raises:
+        SelectionError: As `best`.
+        RecordError: A record is damaged.
+    """
+    return tuple(
+        _with_reason(chosen, f"highest validation Dice of the study's {chosen.model} runs ({chosen.validation_dice:.4f})")
+        for chosen in _finalists(runs)
+    )
+
+
+def by_id(runs: Path, run: str) -> Chosen:
+    """A run by its name.
+
+    Raises:
+        SelectionError: There is none, it has no weights yet, or its split is by slice.
+        RecordError: A record is damaged.
+    """
+    folder = runs / run
+    if Path(run).name != run or not (folder / records.RECORD).is_file():
+        known = sorted(path.parent.name for path in runs.glob(f"*/{records.RECORD}"))
+        raise SelectionError(f"{runs} holds no run {run}", expected=f"one of {', '.join(known) or 'none'}", got=run)
+    return _chosen(runs, folder, folder, f"asked for by name: run {run}")
+
+
+def by_checkpoint(path: Path) -> Chosen:
+    """A weights file in a run's folder.
+
+    Raises:
+        SelectionError: No run's record lies beside it, or its split is by slice.
+        RecordError: A record is damaged.
+    """
+    if not (path.parent / records.RECORD).is_file():
+        raise SelectionError(
+            f"{path} cannot be exported",
+            expected=f"{records.RECORD} beside it, which says on what it was trained",
+            got="none",
+            remedy="name the weights file within its run's folder",
+        )
+    folder = path.resolve().parent
+    return _chosen(folder.parent, folder, path, f"asked for by file: {path.name} of run {folder.name}")
+
+
+def load(chosen: Chosen) -> tuple[nn.Module, WeightsInfo]:
+    """The chosen network with its weights, in evaluation mode on the CPU.
+
+    Raises:
+        SelectionError: The weights are not those that the run's record speaks of.
+        CheckpointError: They are missing or damaged, or do not fit the network.
+    """
+    network, info = checkpoint.load_network(chosen.weights)
+    record = chosen.record
+    wanted = {
+        "run": record.id,
+        "network": record.config.model,
+        "width": record.config.width,
+        "data digest": record.data_digest,
+        "split digest": record.split_digest,
+    }
+    got = {
+        "run": info.run,
+        "network": info.model,
+        "width": info.width,
+        "data digest": info.data_digest,
+        "split digest": info.split_digest,
+    }
+    wrong = [key for key in wanted if wanted[key] != got[key]]
+    if wrong:
+        raise SelectionError(
+            f"{chosen.weights} is refused: its {' and '.join(wrong)} differ from the run's record",
+            expected=", ".join(str(wanted[key]) for key in wrong),
+            got=", ".join(str(got[key]) for key in wrong),
+        )
+    return network, info
+
+
+def _finalists(runs: Path) -> tuple[Chosen, ...]:
+    """The selected runs of the newest finished study of all networks that is not by slice."""
+    found = _newest_study(runs)
+    request = found.request
+    if len(request.splits) != 1:
+        raise SelectionError(
+            f"study {found.record.id} is a cross-validation: its runs have different splits",
+            expected="a study with one split",
+            got=f"{len(request.splits)} splits",
+            remedy="train with one split, or name a run with --run",
+        )
+    chosen = []
+    for names in found.record.selected.values():
+        item = _chosen(runs, runs / names[0], runs / names[0], "", found)
+        if (item.record.data_digest, item.record.split_digest) != (request.data_digest, request.splits[0]):
+            raise SelectionError(
+                f"run {item.record.id} is of another data set or split than its study",
+                expected=f"{request.data_digest} and {request.splits[0]}",
+                got=f"{item.record.data_digest} and {item.record.split_digest}",
+            )
+        chosen.append(item)
+    return tuple(chosen)
+
+
+def _newest_study(runs: Path) -> Study:
+    """The newest study of all networks, by patient, that has finished."""
+    passed = []
+    for path in sorted((runs / "studies").glob(f"*/{study.STUDY}"), reverse=True):
+        found = study.load(runs, path.parent.name)
+        if found.request.kind != "all":
+            continue
+        if not found.request.leaky and found.record.status == "complete" and found.record.selected:
+            return found
+        passed.append(f"{found.record.id} ({'split by slice' if found.request.leaky else found.record.status})")
+    raise SelectionError(
+        f"{runs} holds no study to export from",
+        expected="a finished `brainseg-train all` with a split by patient",
+        got=", ".join(passed) or "none",
+        remedy="run `brainseg-train all`, or name a run with --run",
+    )
+
+
+def _chosen(runs: Path, folder: Path, weights: Path, reason: str, found: Study | None = None) -> Chosen:
+    """A run's record and split, both fit for export."""
+    record = records.load_record(folder)
+    if record.split_by != "patient":
+        raise SelectionError(
+            f"run {record.id} is refused: its split is by {record.split_by}",
+            expected="a split by patient, whose validation says something about new patients",
+            got=f"a split by {record.split_by}",
+        )
+    if record.best is None or record.status not in _DONE:
+        raise SelectionError(f"run {record.id} is not ready", expected="a run that has ended", got=record.status)
+    if found is None and record.study and (study.study_folder(runs, record.study) / study.STUDY).is_file():
+        found = study.load(runs, record.study)
+    split = Split.load(study.split_path(runs, record.split_digest))
+    return Chosen(record=record, folder=folder, weights=weights, split=split, reason=reason, study=found)
+
+
+def _with_reason(chosen: Chosen, reason: str) -> Chosen:
+    """The same choice, explained."""
+    name = chosen.study.record.id if chosen.study else ""
+    return dataclasses.replace(chosen, reason=f"{reason}, study {name}")

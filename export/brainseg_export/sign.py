@@ -1,0 +1,60 @@
+"""Signatures of bundles: OpenSSF Model Signing with an elliptic key pair, without any network.
+
+The signature covers every file of the folder but itself, the manifest included, and lies beside them as `model.sig`.
+`brainseg verify --public-key` checks it, and so does any other tool that reads the format.
+
+Source: OpenSSF Model Signing Specification 1.0.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+from brainseg_runtime.errors import MissingExtraError
+from brainseg_runtime.manifest import SIGNATURE_NAME
+
+from brainseg_export.errors import SigningError
+
+
+def require_signer(private_key: Path) -> None:
+    """Refuse before work is done what could not be signed after it.
+
+    Args:
+        private_key: A PEM file with an elliptic private key, without a password.
+
+    Raises:
+        MissingExtraError: The extra `sign` is not installed.
+        SigningError: There is no such file.
+    """
+    if importlib.util.find_spec("model_signing") is None:
+        raise MissingExtraError("signing needs model-signing", remedy="pip install 'brainseg[sign]'")
+    if not private_key.is_file():
+        raise SigningError(f"no private key at {private_key}", expected="a PEM file", got="nothing")
+
+
+def sign(folder: Path, private_key: Path) -> None:
+    """Sign a bundle's folder.
+
+    Args:
+        folder: Every file in it is covered; it holds no signature yet.
+        private_key: A PEM file with an elliptic private key, without a password.
+
+    Raises:
+        MissingExtraError: The extra `sign` is not installed.
+        SigningError: The key cannot be used.
+    """
+    require_signer(private_key)
+    from model_signing import hashing, signing
+
+    try:
+        hashes = hashing.Config().set_ignored_paths(paths=[folder / SIGNATURE_NAME])
+        signer = signing.Config().set_hashing_config(hashes).use_elliptic_key_signer(private_key=private_key)
+        signer.sign(folder, folder / SIGNATURE_NAME)
+    except (ValueError, TypeError, OSError) as error:
+        raise SigningError(
+            f"the bundle cannot be signed with {private_key}",
+            expected="an elliptic private key in PEM form, without a password",
+            got=error,
+            remedy="openssl ecparam -name prime256v1 -genkey -noout -out private.pem",
+        ) from error

@@ -1,0 +1,126 @@
+"""What an export tells: its table, its sentences, and the same as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from brainseg_runtime.strict_json import Json
+
+from brainseg_export.engines import REQUIRED
+from brainseg_export.export import Result
+from brainseg_export.prove import Proof
+
+HEADERS = ("file", "size", "max |Δp|", "masks equal", "Dice fp32 → here", "ms per slice")
+"""Of the table; parity and agreement are those of the cpu provider with PyTorch over all validation slices."""
+
+_KIB = 1024
+
+
+def rows(result: Result) -> list[Sequence[str]]:
+    """The table's rows: one for each graph, then PyTorch, for its time.
+
+    Args:
+        result: What an export made.
+    """
+    fp32 = result.shipped[0].dice
+    lines: list[Sequence[str]] = [
+        (
+            proof.candidate.graph.name,
+            _size(result.files[proof.candidate.graph.name]),
+            f"{proof.measured[REQUIRED].agreement.max_difference:.1e}",
+            f"{proof.measured[REQUIRED].agreement.mask_agreement:.5%}",
+            f"{fp32:.4f} → {proof.dice:.4f}",
+            _times(result.latency_ms[proof.candidate.variant]),
+        )
+        for proof in result.shipped
+    ]
+    others = ((name, _size(size), "", "", "", "") for name, size in result.files.items() if not name.endswith(".onnx"))
+    return [*lines, ("(PyTorch)", "", "", "", "", _times(result.latency_ms["torch"])), *others]
+
+
+def sentences(result: Result) -> list[str]:
+    """What the table has no room for: which run and why, threshold, parity, and what the gate said to each candidate.
+
+    Args:
+        result: What an export made.
+    """
+    chosen, calibration = result.chosen, result.calibration
+    told = [
+        f"{chosen.model}: run {chosen.record.id}, {chosen.reason}",
+        f"threshold {calibration.threshold:g} (mean volume Dice {calibration.dice:.4f}, at 0.5 "
+        f"{calibration.dice_at_half:.4f}), temperature {calibration.temperature:g} (calibration error "
+        f"{calibration.ece_before:.4f} → {calibration.ece_after:.4f})",
+    ]
+    told += _parity_sentences(result.shipped[0])
+    told += [_gate_sentence(proof, result) for proof in result.tried]
+    told += [f"{variant} is left out: {why}" for variant, why in result.left_out.items()]
+    return told
+
+
+def to_json(result: Result) -> dict[str, Json]:
+    """Everything that the table and the sentences say.
+
+    Args:
+        result: What an export made.
+    """
+    return {
+        "model": result.chosen.model,
+        "path": str(result.path),
+        "digest": result.digest,
+        "run": result.chosen.record.id,
+        "reason": result.chosen.reason,
+        "calibration": dict(asdict(result.calibration)),
+        "files": dict(result.files),
+        "variants": {proof.candidate.variant: _proof_json(proof) for proof in result.shipped},
+        "tried": [_proof_json(proof) for proof in result.tried],
+        "left_out": dict(result.left_out),
+        "latency_ms": {name: dict(times) for name, times in result.latency_ms.items()},
+    }
+
+
+def _parity_sentences(fp32: Proof) -> list[str]:
+    """fp32 against PyTorch, provider by provider."""
+    told = []
+    for name, measured in fp32.measured.items():
+        parts = {"validation": measured.agreement, **fp32.extra[name]}
+        numbers = "; ".join(
+            f"{what.replace('_', ' ')} {item.slices} slices, max |Δp| {item.max_difference:.1e}, "
+            f"{item.outside_band} mask pixels outside the band"
+            for what, item in parts.items()
+        )
+        told.append(f"parity on {name} ({'within' if fp32.within(name) else 'beyond'} its limit): {numbers}")
+    return [*told, *(f"parity on {name}: not measured, {why}" for name, why in fp32.refused.items())]
+
+
+def _gate_sentence(proof: Proof, result: Result) -> str:
+    """What the gate said to a candidate, on the provider where it did worst."""
+    kept = proof in result.shipped
+    agreement = proof.measured[REQUIRED].agreement.mask_agreement
+    return (
+        f"{proof.candidate.variant} by {proof.candidate.label} calibration: Dice {proof.dice:.4f}, masks equal on "
+        f"{agreement:.4%}, gate {proof.verdict.sentence}{', kept' if kept else ''}"
+    )
+
+
+def _proof_json(proof: Proof) -> dict[str, Json]:
+    value: dict[str, Json] = {
+        "variant": proof.candidate.variant,
+        "label": proof.candidate.label,
+        "bytes": len(proof.candidate.graph.data),
+        "dice": proof.dice,
+        "parity": proof.parity_json(),
+        "refused": dict(proof.refused),
+    }
+    if proof.candidate.variant != "fp32":
+        value["gate"] = {name: verdict.to_json() for name, verdict in proof.verdicts.items()}
+    return value
+
+
+def _size(count: int) -> str:
+    return f"{count / _KIB:,.0f} KiB"
+
+
+def _times(latency_ms: dict[str, float] | object) -> str:
+    items = latency_ms.items() if isinstance(latency_ms, dict) else ()
+    return ", ".join(f"{name} {value:.1f}" for name, value in items)
