@@ -70,7 +70,7 @@ def application() -> "typer.Typer":
     ) -> None:
         """Brain-tumour segmentation of MRI slices with a verified model. Research use; not a medical device."""
 
-    for add in (_predict, _evaluate, _bench):
+    for add in (_predict, _evaluate, _bench, _verify, _doctor):
         add(app)
     return app
 
@@ -211,3 +211,66 @@ def _bench(app: "typer.Typer") -> None:
             digest=digest,
         )
         raise typer.Exit(commands.run(json, lambda console: command.bench(console, wanted)))
+
+
+def _verify(app: "typer.Typer") -> None:
+    """Adds `brainseg verify`."""
+    import typer
+
+    from brainseg_runtime import commands
+
+    example = "Example: brainseg verify models/resunet --digest 1f0c... --report installation.html"
+
+    @app.command(short_help="Check a bundle and this machine: PASS or FAIL.", epilog=f"{example}\n\n{_CODES}")
+    def verify(
+        bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help=_BUNDLE)],
+        digest: Annotated[str | None, typer.Option(metavar="HEX", help=_DIGEST)] = None,
+        public_key: Annotated[
+            Path | None, typer.Option(metavar="FILE", help="PEM public key that model.sig must be signed with.")
+        ] = None,
+        provider: Annotated[str, typer.Option(help=_PROVIDER)] = "auto",
+        report: Annotated[Path | None, typer.Option(metavar="FILE.html", help=_REPORT)] = None,
+        json: Annotated[str | None, typer.Option("--json", metavar="FILE", help=_JSON)] = None,
+    ) -> None:
+        """Check a bundle and this machine: hashes, contract, signature, and the golden answers of every variant.
+
+        The JSON has: bundle, ok, digest, name, provider, checks (name, status, detail); a status is PASS, FAIL, or
+        SKIP where a check could not be made, which does not count against the bundle. The exit code is 1 on FAIL.
+        """
+        from brainseg_runtime.commands.verify import verify as work
+
+        raise typer.Exit(
+            commands.run(
+                json,
+                lambda console: work(
+                    console, bundle, digest=digest, public_key=public_key, provider=provider, report=report
+                ),
+            )
+        )
+
+
+def _doctor(app: "typer.Typer") -> None:
+    """Adds `brainseg doctor`."""
+    import typer
+
+    from brainseg_runtime import commands
+
+    @app.command(
+        short_help="Tell what is installed and what would run.",
+        epilog=f"Example: brainseg doctor models/resunet --json doctor.json\n\n{_CODES}",
+    )
+    def doctor(
+        bundle: Annotated[
+            Path | None, typer.Argument(metavar="BUNDLE", help="Also tell what would run this model.")
+        ] = None,
+        json: Annotated[str | None, typer.Option("--json", metavar="FILE", help=_JSON)] = None,
+    ) -> None:
+        """Tell what is installed, which providers can be had, what auto would choose and why, and what collides.
+
+        The JSON has: ok, versions, system, python, processor (architecture, features, cores, name), exact_integers,
+        default_threads, providers (name, available, reason), choice (provider, variant, reasons; null without a
+        bundle), rule, problems (what, remedy). The exit code is 1 where there is a problem.
+        """
+        from brainseg_runtime.commands.doctor import doctor as work
+
+        raise typer.Exit(commands.run(json, lambda console: work(console, bundle)))

@@ -267,6 +267,7 @@ color:var(--soft)}
 .note{border-left:3px solid var(--rule);padding:6px 0 6px 14px}
 .note.warning{border-color:var(--warning)}.note.pass{border-color:var(--pass)}.note.fail{border-color:var(--fail)}
 .note.info{border-color:var(--info)}
+.sign{margin:44px 0 0;max-width:340px;border-top:1px solid var(--soft);color:var(--soft);font-size:12.5px}
 .badge{display:inline-block;font-weight:650;font-size:12px;letter-spacing:.03em;padding:0 8px;border:1px solid;
 border-radius:4px}
 .badge.pass{color:var(--pass)}.badge.fail{color:var(--fail)}.badge.warning{color:var(--warning)}

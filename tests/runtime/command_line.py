@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from brainseg_runtime.cli import application
 
-BUNDLE = Path("/work/scratch/r3/bundle")
+BUNDLE = Path(__file__).resolve().parents[1] / "bundles" / "tiny"
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from brainseg_runtime.version import __version__
 from tests.runtime.command_line import BUNDLE, brainseg, environment
 from tests.runtime.made_slices import made_data, made_patient
 
-COMMANDS = ("predict", "evaluate", "bench")
+COMMANDS = ("predict", "evaluate", "bench", "verify", "doctor")
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -42,7 +42,7 @@ def test_version_is_the_package_version() -> None:
         ["unknown"],
         ["predict"],
         ["predict", BUNDLE, "x.tif"],
-        ["bench", "--no-such-option"],
+        ["doctor", "--no-such-option"],
         ["evaluate", BUNDLE, "data", "--threads", "0"],
     ],
 )
@@ -66,9 +66,7 @@ def test_a_missing_bundle_is_a_fault_that_names_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize("missing", ["typer", "rich"])
 def test_without_its_extra_the_command_names_it_and_exits_with_1(missing: str) -> None:
     """The extra is hidden from a fresh interpreter, as it is where only the bare runtime is installed."""
-    hidden = (
-        f"import sys; sys.modules[{missing!r}] = None\nfrom brainseg_runtime.cli import main\nmain(['bench', 'x'])\n"
-    )
+    hidden = f"import sys; sys.modules[{missing!r}] = None\nfrom brainseg_runtime.cli import main\nmain(['doctor'])\n"
     done = subprocess.run(
         [sys.executable, "-c", hidden], capture_output=True, text=True, env=environment(), check=False, timeout=60
     )

@@ -1,0 +1,46 @@
+"""`brainseg doctor`: what is installed, what would run, and what gets in the way."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from brainseg_runtime.commands import DONE, FAULT
+from brainseg_runtime.console import Console
+from brainseg_runtime.doctor import Diagnosis, diagnose
+
+
+def doctor(console: Console, bundle: Path | None) -> int:
+    """Looks at this machine; see `brainseg doctor --help`."""
+    found = diagnose(bundle)
+    console.emit(found.to_json())
+    _tell(console, found)
+    return DONE if found.ok else FAULT
+
+
+def _tell(console: Console, found: Diagnosis) -> None:
+    """Shows everything, the problems last, where they are read."""
+    machine = [
+        ("system", found.system),
+        ("python", found.python),
+        ("processor", found.processor.name or found.processor.architecture),
+        ("features", ", ".join(found.processor.features) or "none that matter here"),
+        ("cores", f"{found.processor.cores}, of which {found.default_threads} are used by default"),
+        *found.versions.items(),
+    ]
+    console.table(["machine", ""], machine)
+    console.say("")
+    rows = [(each.name, "yes" if each.available else "no", each.reason) for each in found.providers]
+    console.table(["provider", "available", "why"], rows)
+    console.say("")
+    console.say("auto, on this machine:")
+    for line in found.rule:
+        console.say(f"  {line}")
+    if found.choice is not None:
+        console.say(f"auto, for this bundle: {found.choice.variant} on {found.choice.provider}")
+        for line in found.choice.reasons:
+            console.say(f"  {line}")
+    for problem in found.problems:
+        console.note(f"problem: {problem.what}\n  remedy: {problem.remedy}")
+    console.say("")
+    count = len(found.problems)
+    console.say("nothing gets in the way" if found.ok else f"{count} problem{'' if count == 1 else 's'}")
