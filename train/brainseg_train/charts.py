@@ -18,8 +18,8 @@ UNIT: Final = (0.0, 1.0)
 """The range of every score."""
 
 
-def patient_chart(tests: Sequence[TestRecord]) -> Html:
-    """Dice of every test patient's volume, a strip for each network."""
+def patient_charts(tests: Sequence[TestRecord]) -> list[Html]:
+    """Dice of every test patient's volume: a strip for each network, and against the tumour's size."""
     strips = [
         Strip(
             name=test.model,
@@ -28,7 +28,27 @@ def patient_chart(tests: Sequence[TestRecord]) -> Html:
         )
         for test in tests
     ]
-    return strip_plot(strips, title="Volume Dice of each test patient", y_label="Dice", y_range=UNIT)
+    sizes = [
+        Series(
+            name=test.model,
+            x=[float(patient.counts.truth) for patient in test.evaluation.patients],
+            y=[patient.dice for patient in test.evaluation.patients],
+            style="points",
+            labels=[f"{patient.id}: {patient.dice:.3f}" for patient in test.evaluation.patients],
+        )
+        for test in tests
+    ]
+    return [
+        strip_plot(strips, title="Volume Dice of each test patient", y_label="Dice", y_range=UNIT),
+        line_chart(
+            sizes,
+            title="Volume Dice against tumour size",
+            x_label="tumour pixels in the truth",
+            y_label="Dice",
+            y_range=UNIT,
+            log_x=True,
+        ),
+    ]
 
 
 def pixel_charts(tests: Sequence[TestRecord]) -> list[Html]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import threading
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
@@ -10,7 +13,7 @@ from brainseg_runtime.console import Console
 from brainseg_runtime.errors import BrainsegError, DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from brainseg_train.comparison import Plan
     from brainseg_train.data import DataSet
@@ -105,13 +108,28 @@ def run(json_target: str | None, work: Callable[[Console], int]) -> int:
     """
     console = Console(json_target)
     try:
-        return work(console)
+        with _interruptible():
+            return work(console)
     except BrainsegError as error:
         console.fault(error)
         return FAULT
     except KeyboardInterrupt:
         console.note("interrupted; everything is kept, the same command with --resume goes on")
         return INTERRUPTED
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """A polite kill, and Ctrl-Break on Windows, act like Ctrl-C."""
+    names = [name for name in ("SIGTERM", "SIGBREAK") if hasattr(signal, name)]
+    if threading.current_thread() is not threading.main_thread():
+        names = []
+    before = {getattr(signal, name): signal.signal(getattr(signal, name), signal.default_int_handler) for name in names}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def compare(console: Console, work: Work, settings: Settings, models: tuple[str, ...], tuning: Tuning) -> int:
@@ -274,6 +292,9 @@ def _tell_leaderboard(study: Study, console: Console) -> int:
     from brainseg_train import leaderboard
     from brainseg_train.report import write_report
 
+    if study.record.status != "complete":
+        console.note(f"study {study.record.id} is led by another process, which writes the results when its runs end")
+        return DONE
     board = leaderboard.make_leaderboard(study)
     leaderboard.write(study, board)
     page = write_report(study, board)

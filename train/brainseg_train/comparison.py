@@ -174,21 +174,16 @@ def carry_out(current: Study, dataset: DataSet, *, workers: int, cache: Path | N
         display: Shows how it goes.
 
     Returns:
-        The study, complete.
+        The study, complete; or as it was where another process leads it, once this one has helped with its trials.
 
     Raises:
-        StudyError: No trial of a network completed, another process leads this study, or a process failed.
+        StudyError: No trial of a network left weights, or a process failed.
         KeyboardInterrupt: Interrupted; everything is kept.
     """
     lead = FileLock(current.folder / "lead.lock")
     if not lead.acquire(wait=False):
         _help(current, dataset, workers=workers, cache=cache, display=display)
-        raise StudyError(
-            f"study {current.record.id} is led by another process",
-            expected="to lead it",
-            got="its trials, with which this process helped; none is left to take",
-            remedy="wait for the other process: it writes the results",
-        )
+        return current
     try:
         began = time.monotonic()
         _train(current, dataset, workers=workers, cache=cache, display=display)

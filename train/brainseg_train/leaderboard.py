@@ -8,13 +8,14 @@ Source of the correction for several pairs: Holm, A simple sequentially rejectiv
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from brainseg_runtime import files
 from brainseg_runtime.intervals import bootstrap_interval, paired_permutation_test
-from brainseg_runtime.report import interval_text, number_text
+from brainseg_runtime.report import NOT_DEFINED, interval_text, number_text
 from brainseg_train import records
 from brainseg_train.final import TestRecord, load_test
 from brainseg_train.tune import describe
@@ -186,7 +187,8 @@ def summary(board: Mapping[str, Any]) -> list[list[str]]:
     rows = []
     for row in board["rows"]:
         test = row["test"]
-        pooled = [number_text(test["pooled"][name] or 0.0) for name in ("dice", "iou", "precision", "recall")]
+        scores = [test["pooled"][name] for name in ("dice", "iou", "precision", "recall")]
+        pooled = [NOT_DEFINED if value is None else number_text(value) for value in scores]
         cells = [
             str(row["rank"]),
             row["model"],
@@ -222,7 +224,7 @@ def score_text(test: Mapping[str, Any], metric: Metric) -> str:
     """A metric with its interval, `0.842 (0.790 – 0.881)`."""
     value, interval = score(test, metric)
     if value is None:
-        return "—"
+        return NOT_DEFINED
     return number_text(value) + (f" ({interval_text(*interval)})" if interval else "")
 
 
@@ -293,12 +295,12 @@ def _pair(first: TestRecord, second: TestRecord) -> Json:
     patients = [name for name in a if name in b]
     left, right = [a[name] for name in patients], [b[name] for name in patients]
     differences = [x - y for x, y in zip(left, right, strict=True)]
-    low, high = bootstrap_interval(differences)
+    interval = bootstrap_interval(differences)
     return {
         "first": first.model,
         "second": second.model,
         "difference": sum(differences) / len(differences),
-        "ci95": [low, high],
+        "ci95": None if math.isnan(interval[0]) else list(interval),  # one patient has none
         "p_value": paired_permutation_test(left, right),
         "patients": len(patients),
     }

@@ -16,7 +16,7 @@ from brainseg_runtime.markup import Html, element
 from brainseg_runtime.overlay import PREDICTION, TRUTH
 from brainseg_runtime.report import Section, badge, facts, figure_png, grid, interval_text, note, page, swatch, table
 from brainseg_train import records
-from brainseg_train.charts import learning_charts, patient_chart, pixel_charts
+from brainseg_train.charts import learning_charts, patient_charts, pixel_charts
 from brainseg_train.errors import RecordError
 from brainseg_train.final import TestRecord, load_test
 from brainseg_train.leaderboard import LEAK, METRICS, score, score_text, subtitle
@@ -53,7 +53,7 @@ def write_report(current: Study, board: Mapping[str, Any]) -> Path:
         Section(title="Result", parts=_result(board)),
         Section(title="Comparison", parts=[subtitle(board), _comparison(board)]),
         Section(title="Is the order more than noise?", parts=_order(board)),
-        Section(title="Patients", parts=[patient_chart(tests), _patients(tests)]),
+        Section(title="Patients", parts=[grid(patient_charts(tests)), _patients(tests)]),
         Section(title="Best, median and worst patient", parts=_pictures(current, tests)),
         Section(title="Curves over all pixels", parts=[grid(pixel_charts(tests))]),
         Section(title="Learning", parts=[grid(learning_charts(current, board))]),
@@ -120,7 +120,7 @@ def _order(board: Mapping[str, Any]) -> list[Html]:
         [
             f"{pair['first']} – {pair['second']}",
             f"{pair['difference']:+.3f}",
-            interval_text(*pair["ci95"]),
+            interval_text(*(pair["ci95"] or (None, None))),
             _p_text(pair["p_value"]),
             _p_text(pair["p_corrected"]),
             badge("MORE THAN NOISE", kind="pass") if pair["more_than_noise"] else badge("NOT TOLD APART", kind="info"),

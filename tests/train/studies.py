@@ -1,0 +1,27 @@
+"""A small comparison of networks, and the command that makes it."""
+
+from __future__ import annotations
+
+import pytest
+
+from brainseg_train.cli import main
+
+ARGUMENTS = ["--preset", "quick", "--width", "2", "--epochs", "2", "--models", "unet,deeplab", "--threads", "1"]
+"""Of the small comparison: two networks, two epochs, seconds."""
+
+
+def run_command(*arguments: str) -> int:
+    """The exit code of `brainseg-train` in this process."""
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    code = ended.value.code
+    return code if isinstance(code, int) else 0
+
+
+def without_times(value: object) -> object:
+    """A leaderboard without what may differ between two studies of the same work."""
+    if isinstance(value, dict):
+        return {key: without_times(item) for key, item in value.items() if key != "timing"}
+    if isinstance(value, list):
+        return [without_times(item) for item in value]
+    return value

@@ -1,0 +1,231 @@
+"""The main job, end to end on small phantoms: what it leaves, and that interrupting it changes nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import signal
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import torch
+
+from brainseg_runtime.metrics import count, dice
+from brainseg_train import checkpoint, pool, study
+from brainseg_train.comparison import Plan, layout, make_request, open_study
+from brainseg_train.data import load_dataset
+from brainseg_train.errors import ConfigError, StudyError
+from brainseg_train.pipeline import InferencePipeline
+from brainseg_train.study import Study
+from tests.train.studies import ARGUMENTS, run_command, without_times
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+COMMAND = [sys.executable, "-m", "brainseg_train.cli"]
+
+
+def board_of(runs: Path) -> dict[str, Any]:
+    document = json.loads((runs / "leaderboard.json").read_text(encoding="utf-8"))
+    assert isinstance(document, dict)
+    return document
+
+
+def newest(runs: Path) -> Study:
+    found = study.newest(runs)
+    assert found is not None
+    return found
+
+
+def test_the_leaderboard_has_a_row_for_each_network_ranked_by_dice(compared: Path) -> None:
+    board = board_of(compared)
+    rows = board["rows"]
+    assert {row["model"] for row in rows} == {"unet", "deeplab"}
+    assert [row["rank"] for row in rows] == [1, 2]
+    assert rows[0]["test"]["volume_dice"]["mean"] >= rows[1]["test"]["volume_dice"]["mean"]
+    for row in rows:
+        assert set(row) >= {"model", "config", "validation", "test", "parameters", "epochs", "timing"}
+        assert row["config"]["model"] == row["model"]
+        assert row["timing"]["seconds"] > 0
+        assert row["epochs"] == 2
+    assert (board["split_by"], board["leaky"]) == ("patient", False)
+
+
+def test_the_test_scores_are_those_of_the_chosen_weights_on_raw_slices(compared: Path, small_patients: Path) -> None:
+    current = newest(compared)
+    dataset = load_dataset(small_patients)
+    for row in board_of(compared)["rows"]:
+        network, _ = checkpoint.load_network(compared / current.record.selected[row["model"]][0])
+        pipeline = InferencePipeline(network).eval()
+        scores = {}
+        for patient in current.split().test:
+            rows = dataset.indices([patient])
+            images = np.stack([dataset.native_image(index) for index in rows])
+            truth = np.stack([dataset.native_mask(index) for index in rows])
+            with torch.inference_mode():
+                mask, _ = pipeline(torch.from_numpy(images))
+            scores[patient] = dice(count(mask.numpy(), truth))
+        assert scores == {patient["id"]: patient["dice"] for patient in row["test"]["patients"]}
+
+
+def test_the_study_says_what_was_asked_and_chosen(compared: Path) -> None:
+    current = newest(compared)
+    assert current.record.status == "complete"
+    assert set(current.record.selected) == {"unet", "deeplab"}
+    assert set(current.record.runs) == {path.parent.name for path in compared.glob("*/run.json")}
+    again = study.load(compared, current.record.id)
+    assert again.record == current.record
+    assert again.request.digest == current.request.digest
+
+
+def test_a_complete_study_is_not_measured_again(
+    compared: Path, small_patients: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = {path: path.stat().st_mtime_ns for path in newest(compared).test_folder.iterdir()}
+    code = run_command(
+        "all", "--data", str(small_patients), "--runs", str(compared), "--workers", "1", "--resume", *ARGUMENTS
+    )
+    assert code == 0
+    assert "is complete" in capsys.readouterr().err
+    assert {path: path.stat().st_mtime_ns for path in newest(compared).test_folder.iterdir()} == before
+    assert len(list((compared / "studies").iterdir())) == 1
+
+
+def test_killed_and_resumed_it_ends_in_the_same_bytes(compared: Path, small_patients: Path, tmp_path: Path) -> None:
+    arguments = ["all", "--data", str(small_patients), "--runs", str(tmp_path), "--workers", "1", *ARGUMENTS]
+    with subprocess.Popen([*COMMAND, *arguments], stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        next(line for line in process.stderr if line.startswith("deeplab 1/1:"))  # the second network has begun
+        process.kill()
+    assert newest(tmp_path).record.status == "running"
+    assert run_command(*arguments, "--resume") == 0
+    assert without_times(board_of(tmp_path)) == without_times(board_of(compared))
+    assert (tmp_path / "leaderboard.md").read_bytes() == (compared / "leaderboard.md").read_bytes()
+    one, other = newest(compared), newest(tmp_path)
+    for unit in one.request.units:
+        weights = [current.run_dir(unit, 0) / "best.safetensors" for current in (one, other)]
+        assert weights[0].read_bytes() == weights[1].read_bytes()
+
+
+def test_two_workers_make_the_same_leaderboard_and_ctrl_c_keeps_everything(
+    compared: Path, small_patients: Path, tmp_path: Path
+) -> None:
+    arguments = ["all", "--data", str(small_patients), "--runs", str(tmp_path), "--workers", "2", *ARGUMENTS]
+    with subprocess.Popen([*COMMAND, *arguments], stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        next(line for line in process.stderr if "1/1:" in line)
+        process.send_signal(signal.SIGINT)
+        rest = process.stderr.read()
+        assert process.wait() == 130
+    assert "--resume" in rest
+    done = subprocess.run(
+        [*COMMAND, *arguments, "--resume", "--json", "-"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert without_times(json.loads(done.stdout)) == without_times(board_of(compared))
+
+
+def test_a_fault_in_a_worker_is_the_commands_fault(small_patients: Path, tmp_path: Path) -> None:
+    dataset = load_dataset(small_patients)
+    plan = Plan(kind="all", models=("unet",), preset="quick", changes={"epochs": 1, "width": 2}, workers=2)
+    current, _ = open_study(plan, dataset, tmp_path, resume=False)
+    with pytest.raises(StudyError, match="nowhere"):
+        pool.run_workers(current, data=tmp_path / "nowhere", cache=None, count=2, show=lambda _event: None)
+    assert newest(tmp_path).record.status == "running"
+
+
+def test_folds_measure_every_patient_once(small_patients: Path, tmp_path: Path) -> None:
+    arguments = ["--data", str(small_patients), "--runs", str(tmp_path), "--workers", "1", "--preset", "quick"]
+    code = run_command(
+        "fit", "unet", *arguments, "--width", "2", "--epochs", "1", "--folds", "3", "--json", str(tmp_path / "fit.json")
+    )
+    assert code == 0
+    document = json.loads((tmp_path / "fit.json").read_text(encoding="utf-8"))
+    assert len(document["runs"]) == 3
+    assert document["row"]["test"]["n_patients"] == 20
+    assert len(set(newest(tmp_path).request.splits)) == 3
+
+
+def test_a_single_fit_does_not_look_at_the_test_part(small_patients: Path, tmp_path: Path) -> None:
+    arguments = ["--data", str(small_patients), "--runs", str(tmp_path), "--preset", "quick", "--width", "2"]
+    assert run_command("fit", "resunet", *arguments, "--epochs", "1", "--rate", "1e-3:1e-5", "--batch", "8") == 0
+    current = newest(tmp_path)
+    assert not current.test_folder.exists()
+    (unit,) = current.request.units
+    config = current.run_records(unit)[0].config
+    assert (config.schedule, config.rate, config.final_rate, config.batch) == ("cosine", 1e-3, 1e-5, 8)
+
+
+def test_a_split_by_slice_is_marked_in_everything_it_makes(small_patients: Path, tmp_path: Path) -> None:
+    arguments = ["--data", str(small_patients), "--runs", str(tmp_path), "--workers", "1", "--preset", "quick"]
+    done = subprocess.run(
+        [*COMMAND, "all", *arguments, "--models", "unet", "--width", "2", "--epochs", "1", "--split-by", "slice"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "slice (LEAKY)" in done.stdout
+    assert "LEAKY" in done.stdout
+    assert "Split by slice" in done.stderr
+    assert board_of(tmp_path)["leaky"]
+    assert board_of(tmp_path)["rows"][0]["leaky"]
+    for name in ("leaderboard.md", "report.html"):
+        assert "leaky" in (tmp_path / name).read_text(encoding="utf-8").lower()
+
+
+def test_tuning_by_tpe_keeps_every_trial(small_patients: Path, tmp_path: Path) -> None:
+    arguments = ["--data", str(small_patients), "--runs", str(tmp_path), "--workers", "1", "--preset", "quick"]
+    code = run_command(
+        "all", *arguments, "--models", "unet", "--width", "4", "--epochs", "1", "--search", "tpe", "--trials", "3"
+    )
+    assert code == 0
+    trials = board_of(tmp_path)["trials"]
+    assert [trial["trial"] for trial in trials] == [0, 1, 2]
+    assert board_of(tmp_path)["rows"][0]["validation"]["dice"] == max(trial["validation"]["dice"] for trial in trials)
+
+
+def plan(**changes: object) -> Plan:
+    return dataclasses.replace(Plan(kind="all", models=("unet",), preset="paper", changes={}), **changes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"models": ("unet", "vgg")}, "vgg"),
+        ({"models": ()}, "no such network"),
+        ({"models": ("unet", "unet")}, "twice"),
+        ({"folds": 3, "split_by": "slice"}, "by patient"),
+        ({"trials": 4}, "fixed number"),
+        ({"workers": 0}, "workers"),
+        ({"threads": 0}, "threads"),
+    ],
+)
+def test_a_plan_that_cannot_be_carried_out_is_refused(changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        plan(**changes)
+
+
+def test_paper_is_the_whole_grid_and_prunes_nothing(small_patients: Path) -> None:
+    request, _ = make_request(plan(), load_dataset(small_patients))
+    assert request.search.trials == 6
+    assert request.search.prune_below is None
+    assert request.configs["unet"].epochs == 40
+
+
+def test_quick_gives_up_what_is_below_the_brightness_threshold(small_patients: Path) -> None:
+    request, _ = make_request(plan(preset="quick"), load_dataset(small_patients))
+    assert request.search.prune_below == request.baseline
+    assert request.search.prune_from >= 3
+
+
+def test_processes_share_the_cores(small_patients: Path) -> None:
+    dataset = load_dataset(small_patients)
+    alone, _ = make_request(plan(preset="quick"), dataset)
+    assert layout(plan(preset="quick"), alone)[0] == 1
+    full, _ = make_request(plan(), dataset)
+    workers, threads = layout(plan(workers=3, threads=2), full)
+    assert (workers, threads) == (3, 2)
