@@ -138,7 +138,18 @@ def test_a_fault_in_a_worker_is_the_commands_fault(small_patients: Path, tmp_pat
 
 
 def test_folds_measure_every_patient_once(small_patients: Path, tmp_path: Path) -> None:
-    arguments = ["--data", str(small_patients), "--runs", str(tmp_path), "--workers", "1", "--preset", "quick"]
+    arguments = [
+        "--data",
+        str(small_patients),
+        "--runs",
+        str(tmp_path),
+        "--workers",
+        "1",
+        "--threads",
+        "1",
+        "--preset",
+        "quick",
+    ]
     code = run_command(
         "fit", "unet", *arguments, "--width", "2", "--epochs", "1", "--folds", "3", "--json", str(tmp_path / "fit.json")
     )
@@ -150,7 +161,18 @@ def test_folds_measure_every_patient_once(small_patients: Path, tmp_path: Path) 
 
 
 def test_a_single_fit_does_not_look_at_the_test_part(small_patients: Path, tmp_path: Path) -> None:
-    arguments = ["--data", str(small_patients), "--runs", str(tmp_path), "--preset", "quick", "--width", "2"]
+    arguments = [
+        "--data",
+        str(small_patients),
+        "--runs",
+        str(tmp_path),
+        "--threads",
+        "1",
+        "--preset",
+        "quick",
+        "--width",
+        "2",
+    ]
     assert run_command("fit", "resunet", *arguments, "--epochs", "1", "--rate", "1e-3:1e-5", "--batch", "8") == 0
     current = newest(tmp_path)
     assert not current.test_folder.exists()
@@ -160,7 +182,18 @@ def test_a_single_fit_does_not_look_at_the_test_part(small_patients: Path, tmp_p
 
 
 def test_a_split_by_slice_is_marked_in_everything_it_makes(small_patients: Path, tmp_path: Path) -> None:
-    arguments = ["--data", str(small_patients), "--runs", str(tmp_path), "--workers", "1", "--preset", "quick"]
+    arguments = [
+        "--data",
+        str(small_patients),
+        "--runs",
+        str(tmp_path),
+        "--workers",
+        "1",
+        "--threads",
+        "1",
+        "--preset",
+        "quick",
+    ]
     done = subprocess.run(
         [*COMMAND, "all", *arguments, "--models", "unet", "--width", "2", "--epochs", "1", "--split-by", "slice"],
         capture_output=True,
@@ -178,7 +211,18 @@ def test_a_split_by_slice_is_marked_in_everything_it_makes(small_patients: Path,
 
 
 def test_tuning_by_tpe_keeps_every_trial(small_patients: Path, tmp_path: Path) -> None:
-    arguments = ["--data", str(small_patients), "--runs", str(tmp_path), "--workers", "1", "--preset", "quick"]
+    arguments = [
+        "--data",
+        str(small_patients),
+        "--runs",
+        str(tmp_path),
+        "--workers",
+        "1",
+        "--threads",
+        "1",
+        "--preset",
+        "quick",
+    ]
     code = run_command(
         "all", *arguments, "--models", "unet", "--width", "4", "--epochs", "1", "--search", "tpe", "--trials", "3"
     )

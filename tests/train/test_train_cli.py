@@ -90,7 +90,20 @@ def test_without_data_the_phantom_stands_in_and_it_says_so(
     monkeypatch.setattr(commands, "PHANTOM_PATIENTS", 20)
     (tmp_path / "cache").mkdir()
     (tmp_path / "cache" / "phantom-20").symlink_to(small_patients, target_is_directory=True)
-    options = ["--cache", "cache", "--width", "2", "--epochs", "1", "--models", "unet", "--workers", "1"]
+    options = [
+        "--cache",
+        "cache",
+        "--width",
+        "2",
+        "--epochs",
+        "1",
+        "--models",
+        "unet",
+        "--workers",
+        "1",
+        "--threads",
+        "1",
+    ]
     assert run_command("all", *options) == 0
     said = capsys.readouterr().err
     assert "data/kaggle_3m is not there" in said.replace(os.sep, "/")
