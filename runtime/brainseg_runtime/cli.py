@@ -22,6 +22,41 @@ _DIGEST = "Refuse any bundle but the one with this digest (SHA-256 of its manife
 _JSON = "Write the result as JSON to this file; - is standard output, where then nothing else goes."
 _REPORT = "Write a page to read, in one self-contained HTML file."
 _CODES = "Exit codes: 0 done, 1 a fault in the input or the result, 2 wrong usage, 130 interrupted."
+_ABOUT = {
+    "predict": (
+        "Segment slices: writes <name>_mask.tif (0 and 255) for each, and predictions.json, into the folder OUT.\n\n"
+        "The JSON (predictions.json, and --json) has: schema, status, n_slices, n_done, n_failed, n_pending, "
+        "bundle, provider, variant, versions, spacing_mm, patients (id, folder, n_slices, n_done, volume_px, "
+        "volume_ml, areas, warnings), slices (name, input, patient, number, status, input_sha256, height, width, "
+        "area_px, mask, probability, overlay, warnings, error)."
+    ),
+    "evaluate": (
+        "Score a model on patients whose masks are known: Dice, IoU, precision, recall, F1, ROC-AUC, PR-AUC.\n\n"
+        "The JSON has: n_patients, n_slices, threshold, provider, variant, pooled (dice, iou, precision, recall, f1, "
+        "roc_auc, pr_auc), volume_dice (mean, median, min, ci95), slice_dice_tumour and slice_dice_all (mean, "
+        "ci95), patients (id, n_slices, dice, iou, ...), run (bundle, digest, data, seconds, versions), and more "
+        "that docs/commands.md lists. What is undefined is null."
+    ),
+    "bench": (
+        "Time a model on this machine, each row in a process of its own.\n\n"
+        "The JSON has: rows (provider, variant, batch, threads, side, calls, p50_ms, p95_ms, slices_per_s, "
+        "load_ms, first_ms, peak_rss_mib; times are those of a call), refused (the rows that could not be had, "
+        "with the error), bundle, machine."
+    ),
+    "verify": (
+        "Check a bundle and this machine: hashes, contract, signature, and the golden answers of every variant.\n\n"
+        "The JSON has: bundle, ok, digest, name, provider, checks (name, status, detail); a status is PASS, FAIL, "
+        "or SKIP where a check could not be made, which does not count against the bundle. The exit code is 1 on "
+        "FAIL."
+    ),
+    "doctor": (
+        "Tell what is installed, which providers can be had, what auto would choose and why, and what collides.\n\n"
+        "The JSON has: ok, versions, system, python, processor (architecture, features, cores, name), "
+        "exact_integers, default_threads, providers (name, available, reason), choice (provider, variant, "
+        "reasons; null without a bundle), rule, problems (what, remedy). The exit code is 1 where there is a "
+        "problem."
+    ),
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -84,7 +119,7 @@ def _predict(app: "typer.Typer") -> None:
 
     example = "Example: brainseg predict models/resunet data/kaggle_3m -o masks --overlay --resume"
 
-    @app.command(short_help="Segment slices.", epilog=f"{example}\n\n{_CODES}")
+    @app.command(help=_ABOUT["predict"], short_help="Segment slices.", epilog=f"{example}\n\n{_CODES}")
     def predict(  # noqa: PLR0913, PLR0917 - the command's options
         bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help=_BUNDLE)],
         inputs: Annotated[
@@ -113,13 +148,7 @@ def _predict(app: "typer.Typer") -> None:
         digest: Annotated[str | None, typer.Option(metavar="HEX", help=_DIGEST)] = None,
         json: Annotated[str | None, typer.Option("--json", metavar="FILE", help=_JSON)] = None,
     ) -> None:
-        """Segment slices: writes <name>_mask.tif (0 and 255) for each, and predictions.json, into the folder OUT.
-
-        The JSON (predictions.json, and --json) has: schema, status, n_slices, n_done, n_failed, n_pending, bundle,
-        provider, variant, versions, spacing_mm, patients (id, folder, n_slices, n_done, volume_px, volume_ml, areas,
-        warnings), slices (name, input, patient, number, status, input_sha256, height, width, area_px, mask,
-        probability, overlay, warnings, error).
-        """
+        """`brainseg predict`."""
         if spacing is not None and not all(0 < value < 1000 for value in spacing):
             raise typer.BadParameter("expected three lengths in mm, above 0 and below 1000", param_hint="--spacing")
         model = commands.Model(bundle=bundle, provider=provider, variant=variant, threads=threads, digest=digest)
@@ -144,7 +173,11 @@ def _evaluate(app: "typer.Typer") -> None:
 
     example = "Example: brainseg evaluate models/resunet data/kaggle_3m --json scores.json --report scores.html"
 
-    @app.command(short_help="Score a model on patients whose masks are known.", epilog=f"{example}\n\n{_CODES}")
+    @app.command(
+        help=_ABOUT["evaluate"],
+        short_help="Score a model on patients whose masks are known.",
+        epilog=f"{example}\n\n{_CODES}",
+    )
     def evaluate(
         bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help=_BUNDLE)],
         data: Annotated[
@@ -157,12 +190,7 @@ def _evaluate(app: "typer.Typer") -> None:
         digest: Annotated[str | None, typer.Option(metavar="HEX", help=_DIGEST)] = None,
         json: Annotated[str | None, typer.Option("--json", metavar="FILE", help=_JSON)] = None,
     ) -> None:
-        """Score a model on patients whose masks are known: Dice, IoU, precision, recall, F1, ROC-AUC, PR-AUC.
-
-        The JSON has: n_patients, n_slices, threshold, provider, variant, bundle, pooled (dice, iou, precision, recall,
-        f1, roc_auc, pr_auc), volume_dice (mean, median, min, ci95), slice_dice_tumour and slice_dice_all (mean, ci95),
-        patients (id, n_slices, dice, iou, ...). What is undefined is null.
-        """
+        """`brainseg evaluate`."""
         model = commands.Model(bundle=bundle, provider=provider, variant=variant, threads=threads, digest=digest)
         raise typer.Exit(commands.run(json, lambda console: command.evaluate(console, model, data, report)))
 
@@ -176,7 +204,7 @@ def _bench(app: "typer.Typer") -> None:
 
     example = "Example: brainseg bench models/resunet --provider cpu --batch 1 --batch 8 --threads 2 --json bench.json"
 
-    @app.command(short_help="Time a model on this machine.", epilog=f"{example}\n\n{_CODES}")
+    @app.command(help=_ABOUT["bench"], short_help="Time a model on this machine.", epilog=f"{example}\n\n{_CODES}")
     def bench(  # noqa: PLR0913, PLR0917 - the command's options
         bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help=_BUNDLE)],
         provider: Annotated[
@@ -194,12 +222,7 @@ def _bench(app: "typer.Typer") -> None:
         digest: Annotated[str | None, typer.Option(metavar="HEX", help=_DIGEST)] = None,
         json: Annotated[str | None, typer.Option("--json", metavar="FILE", help=_JSON)] = None,
     ) -> None:
-        """Time a model on this machine, each row in a process of its own.
-
-        The JSON has: rows (provider, variant, batch, threads, side, calls, p50_ms, p95_ms, slices_per_s, load_ms,
-        first_ms, peak_rss_mib; times are those of a call), refused (the rows that could not be had, with the error),
-        bundle, machine, versions.
-        """
+        """`brainseg bench`."""
         wanted = command.Timing(
             bundle=bundle,
             providers=tuple(provider or ()),
@@ -221,7 +244,11 @@ def _verify(app: "typer.Typer") -> None:
 
     example = "Example: brainseg verify models/resunet --digest 1f0c... --report installation.html"
 
-    @app.command(short_help="Check a bundle and this machine: PASS or FAIL.", epilog=f"{example}\n\n{_CODES}")
+    @app.command(
+        help=_ABOUT["verify"],
+        short_help="Check a bundle and this machine: PASS or FAIL.",
+        epilog=f"{example}\n\n{_CODES}",
+    )
     def verify(
         bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help=_BUNDLE)],
         digest: Annotated[str | None, typer.Option(metavar="HEX", help=_DIGEST)] = None,
@@ -232,11 +259,7 @@ def _verify(app: "typer.Typer") -> None:
         report: Annotated[Path | None, typer.Option(metavar="FILE.html", help=_REPORT)] = None,
         json: Annotated[str | None, typer.Option("--json", metavar="FILE", help=_JSON)] = None,
     ) -> None:
-        """Check a bundle and this machine: hashes, contract, signature, and the golden answers of every variant.
-
-        The JSON has: bundle, ok, digest, name, provider, checks (name, status, detail); a status is PASS, FAIL, or
-        SKIP where a check could not be made, which does not count against the bundle. The exit code is 1 on FAIL.
-        """
+        """`brainseg verify`."""
         from brainseg_runtime.commands.verify import verify as work
 
         raise typer.Exit(
@@ -256,6 +279,7 @@ def _doctor(app: "typer.Typer") -> None:
     from brainseg_runtime import commands
 
     @app.command(
+        help=_ABOUT["doctor"],
         short_help="Tell what is installed and what would run.",
         epilog=f"Example: brainseg doctor models/resunet --json doctor.json\n\n{_CODES}",
     )
@@ -265,12 +289,7 @@ def _doctor(app: "typer.Typer") -> None:
         ] = None,
         json: Annotated[str | None, typer.Option("--json", metavar="FILE", help=_JSON)] = None,
     ) -> None:
-        """Tell what is installed, which providers can be had, what auto would choose and why, and what collides.
-
-        The JSON has: ok, versions, system, python, processor (architecture, features, cores, name), exact_integers,
-        default_threads, providers (name, available, reason), choice (provider, variant, reasons; null without a
-        bundle), rule, problems (what, remedy). The exit code is 1 where there is a problem.
-        """
+        """`brainseg doctor`."""
         from brainseg_runtime.commands.doctor import doctor as work
 
         raise typer.Exit(commands.run(json, lambda console: work(console, bundle)))
