@@ -254,8 +254,14 @@ def _fit_together(plan: Plan, root: Path, work: Work, console: Console) -> int:
     from brainseg_train import together
     from brainseg_train.progress import display
 
+    def open_data() -> DataSet:
+        return _open(root, work)
+
+    if not together.leads():
+        together.fit_together(plan, open_data, work.runs, resume=work.resume, emit=lambda _event: None)
+        return DONE
     with display(plan.config(plan.models[0]).epochs) as shown:
-        study = together.fit_together(plan, lambda: _open(root, work), work.runs, resume=work.resume, emit=shown.show)
+        study = together.fit_together(plan, open_data, work.runs, resume=work.resume, emit=shown.show)
     return DONE if study is None else _tell_runs(study, console)
 
 

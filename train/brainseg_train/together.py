@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from typing import TYPE_CHECKING
 
 import torch
@@ -30,6 +31,11 @@ _LENGTH = 256
 def launched() -> bool:
     """Whether torchrun started this process as one of several."""
     return local_rank() is not None
+
+
+def leads() -> bool:
+    """Whether this process is the one that decides, writes and speaks."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 def fit_together(
