@@ -7,7 +7,6 @@ does not grow with the number of slices. Every file is written whole or not at a
 from __future__ import annotations
 
 import io
-import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -208,23 +207,3 @@ def _settled(entry: SliceEntry) -> Future[SliceEntry]:
     future: Future[SliceEntry] = Future()
     future.set_result(entry)
     return future
-
-
-class Pace:
-    """Says when so many seconds have gone by since it last said so.
-
-    Args:
-        seconds: How many.
-    """
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self._last = time.monotonic()
-
-    def due(self) -> bool:
-        """Whether it is time again."""
-        now = time.monotonic()
-        if now - self._last < self._seconds:
-            return False
-        self._last = now
-        return True

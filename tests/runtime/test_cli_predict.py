@@ -21,9 +21,9 @@ from tests.runtime.command_line import BUNDLE, brainseg, environment
 from tests.runtime.made_slices import made_data, made_image, made_patient
 
 if sys.platform == "win32":
-    OWN_GROUP, STOP = subprocess.CREATE_NEW_PROCESS_GROUP, signal.CTRL_BREAK_EVENT
+    OWN_GROUP, STOP, KILL = subprocess.CREATE_NEW_PROCESS_GROUP, signal.CTRL_BREAK_EVENT, signal.SIGTERM
 else:
-    OWN_GROUP, STOP = 0, signal.SIGINT
+    OWN_GROUP, STOP, KILL = 0, signal.SIGINT, signal.SIGKILL
 
 
 def record(out: Path) -> dict[str, Any]:
@@ -121,6 +121,27 @@ def test_one_bad_file_does_not_stop_the_rest_and_is_named(tmp_path: Path) -> Non
     assert not (out / f"{bad.stem}_mask.tif").exists()
 
 
+def test_a_result_that_cannot_be_written_is_a_fault_of_its_slice_alone(tmp_path: Path) -> None:
+    folder, out = made_patient(tmp_path / "TCGA_X_1_19990101"), tmp_path / "out"
+    (out / f"{folder.name}_2_mask.tif" / "in the way").mkdir(parents=True)
+    done = brainseg("predict", BUNDLE, folder, "-o", out)
+    assert done.code == 1
+    found = record(out)
+    assert [entry["status"] for entry in found["slices"]] == ["done", "failed", "done"]
+    assert found["slices"][1]["error"]["kind"] == "FileWriteError"
+
+
+def test_strict_turns_the_guards_warnings_into_faults(tmp_path: Path) -> None:
+    folder, out = tmp_path / "TCGA_X_1_19990101", tmp_path / "out"
+    folder.mkdir()
+    tifffile.imwrite(folder / "TCGA_X_1_19990101_1.tif", np.zeros((32, 32, 3), np.uint8), photometric="rgb")
+    assert brainseg("predict", BUNDLE, folder, "-o", out).code == 0
+    assert "blank" in record(out)["slices"][0]["warnings"][0]
+    for more in ([], ["--resume"]):
+        assert brainseg("predict", BUNDLE, folder, "-o", out, "--strict", *more).code == 1
+        assert record(out)["slices"][0]["status"] == "failed"
+
+
 def test_colliding_names_are_an_error_before_anything_is_written(tmp_path: Path) -> None:
     for site in ("one", "two"):
         made_patient(tmp_path / site / "TCGA_X_1_19990101", slices=1)
@@ -214,30 +235,62 @@ def test_spacing_that_is_no_length_is_wrong_usage(tmp_path: Path, value: str) ->
     assert done.code == 2
 
 
-def test_an_interrupt_keeps_what_is_done_and_resume_ends_as_if_there_was_none(tmp_path: Path) -> None:
-    """SIGINT on POSIX; on Windows its counterpart for one process group, CTRL_BREAK_EVENT."""
-    folder = made_patient(tmp_path / "TCGA_X_1_19990101", slices=1)
-    for number in range(2, 151):
+@pytest.fixture(scope="module")
+def long_patient(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Enough slices that a run can be stopped in their middle."""
+    folder = made_patient(tmp_path_factory.mktemp("long") / "TCGA_X_1_19990101", slices=1)
+    for number in range(2, 201):
         shutil.copy(folder / f"{folder.name}_1.tif", folder / f"{folder.name}_{number}.tif")
-    out = tmp_path / "out"
+    return folder
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(long_patient: Path) -> dict[str, Any]:
+    out = long_patient.parent / "whole"
+    assert brainseg("predict", BUNDLE, long_patient, "-o", out, "--overlay").code == 0
+    return without_time(record(out))
+
+
+def stopped_run(folder: Path, out: Path, *, stop: int, once: str) -> tuple[int, str]:
+    """Starts a run of its own, stops it as soon as a file matching `once` is there; exit code and messages."""
     command = [sys.executable, "-m", "brainseg_runtime", "predict", BUNDLE, folder, "-o", out, "--overlay"]
     with subprocess.Popen(
         [str(part) for part in command], stderr=subprocess.PIPE, text=True, env=environment(), creationflags=OWN_GROUP
     ) as process:
-        while process.poll() is None and not (out.is_dir() and any(out.glob("*_mask.tif"))):
+        while process.poll() is None and not (out.is_dir() and any(out.glob(once))):
             pass
-        process.send_signal(STOP)
+        process.send_signal(stop)
         _, err = process.communicate(timeout=60)
-    assert process.returncode == 130, err
+    return process.returncode, err
+
+
+def test_an_interrupt_keeps_what_is_done_and_resume_ends_as_if_there_was_none(
+    long_patient: Path, uninterrupted: dict[str, Any], tmp_path: Path
+) -> None:
+    """SIGINT on POSIX; on Windows its counterpart for one process group, CTRL_BREAK_EVENT."""
+    out = tmp_path / "out"
+    code, err = stopped_run(long_patient, out, stop=STOP, once="*_mask.tif")
+    assert code == 130, err
     found = record(out)
     assert found["status"] == "interrupted"
-    assert 0 < found["n_done"] < 150
+    assert 0 < found["n_done"] < 200
     kept = [entry for entry in found["slices"] if entry["status"] == "done"]
     assert all(sha256(out / entry["mask"]["file"]) == entry["mask"]["sha256"] for entry in kept)
     assert not [path for path in out.iterdir() if path.name.startswith(".")], "no half-written file is left"
 
-    done = brainseg("predict", BUNDLE, folder, "-o", out, "--overlay", "--resume")
+    done = brainseg("predict", BUNDLE, long_patient, "-o", out, "--overlay", "--resume")
     assert done.code == 0, done.err
     assert f"resume: {len(kept)} slices" in done.err
-    assert brainseg("predict", BUNDLE, folder, "-o", tmp_path / "whole", "--overlay").code == 0
-    assert without_time(record(out)) == without_time(record(tmp_path / "whole"))
+    assert without_time(record(out)) == uninterrupted
+
+
+def test_a_killed_run_resumes_and_ends_as_if_it_was_not(
+    long_patient: Path, uninterrupted: dict[str, Any], tmp_path: Path
+) -> None:
+    """Killed without a chance to react, once the record was saved for the first time."""
+    out = tmp_path / "out"
+    stopped_run(long_patient, out, stop=KILL, once="predictions.json")
+    assert record(out)["n_done"] > 0
+    done = brainseg("predict", BUNDLE, long_patient, "-o", out, "--overlay", "--resume")
+    assert done.code == 0, done.err
+    assert without_time(record(out)) == uninterrupted
