@@ -70,7 +70,7 @@ def _shipped_dice() -> dict[str, dict[str, float]]:
     for manifest in sorted((ROOT / "models").glob("*/manifest.json")):
         variants = json.loads(manifest.read_text(encoding="utf-8")).get("variants", {})
         for variant, value in variants.items():
-            score = (value.get("accuracy") or {}).get("volume_dice")
+            score = (value.get("accuracy") or {}).get("validation_volume_dice")
             if isinstance(score, (int, float)):
                 found.setdefault(manifest.parent.name, {})[variant] = float(score)
     return found

@@ -87,7 +87,7 @@ def _pytorch_network(way: str, name: str) -> nn.Module:
     torch.manual_seed(0)
     network = build(name).eval()
     if way == "PyTorch bf16 channels_last":
-        return _Bf16(network.to(memory_format=torch.channels_last))
+        return _Bf16(network.to(memory_format=torch.channels_last))  # type: ignore[call-overload]
     return network
 
 

@@ -21,12 +21,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from _pytest.mark.structures import ParameterSet
     from pytest_benchmark.fixture import BenchmarkFixture
 
 SUBSET = {REFERENCE, "onnxruntime fp32", "onnxruntime int8", "OpenVINO fp32", "OpenVINO int8"}
 
 
-def _cases() -> Iterator[object]:
+def _cases() -> Iterator[ParameterSet]:
     for network in NAMES:
         for threads in sorted({1, cores()}):
             for batch in (1, 8, 32):
@@ -36,7 +37,7 @@ def _cases() -> Iterator[object]:
                     yield pytest.param(network, threads, batch, way, marks=marks)
 
 
-@pytest.mark.parametrize(("network", "threads", "batch", "way"), _cases())
+@pytest.mark.parametrize(("network", "threads", "batch", "way"), list(_cases()))
 def test_latency(
     benchmark: BenchmarkFixture, bundle: Callable[[str], Path], network: str, threads: int, batch: int, way: str
 ) -> None:
