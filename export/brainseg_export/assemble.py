@@ -8,17 +8,6 @@ from importlib import metadata
 from typing import Final
 
 import numpy as np
-from brainseg_runtime.evaluate import evaluate
-from brainseg_runtime.evaluation import Evaluation
-from brainseg_runtime.golden import GoldenCase
-from brainseg_runtime.guard import take_fingerprint
-from brainseg_runtime.manifest import Fingerprint, Licence, Variant
-from brainseg_runtime.strict_json import Json
-from brainseg_train import final
-from brainseg_train.checkpoint import WeightsInfo
-from brainseg_train.data import DataSet
-from brainseg_train.errors import RecordError
-from brainseg_train.phantom import MARK
 from numpy.typing import NDArray
 
 from brainseg_export import cases, vectors
@@ -30,11 +19,22 @@ from brainseg_export.prove import Proof, stability
 from brainseg_export.sbom import bill_of_materials
 from brainseg_export.seal import PATIENTS, PHANTOM, Contents
 from brainseg_export.select import Chosen
+from brainseg_runtime.evaluate import evaluate
+from brainseg_runtime.evaluation import Evaluation
+from brainseg_runtime.golden import GoldenCase
+from brainseg_runtime.guard import take_fingerprint
+from brainseg_runtime.manifest import Fingerprint, Licence, Variant
+from brainseg_runtime.strict_json import Json
+from brainseg_train import final
+from brainseg_train.checkpoint import WeightsInfo
+from brainseg_train.data import DataSet
+from brainseg_train.errors import RecordError
+from brainseg_train.phantom import MARK
 
 FINGERPRINT_SLICES: Final = 600
-"""Training slices that the input guard's picture of intensities is taken over: its ends are 1st and 99th percentiles."""
+"""Training slices over which the input guard's picture of intensities is taken; its ends are their percentiles."""
 
-_TOOLS: Final = ("numpy", "onnx", "onnxruntime", "onnxruntime-ep-openvino", "onnxscript", "torch")
+_TOOLS: Final[tuple[str, ...]] = ("numpy", "onnx", "onnxruntime", "onnxruntime-ep-openvino", "onnxscript", "torch")
 
 
 def labels(chosen: Chosen, info: WeightsInfo, dataset: DataSet) -> dict[str, str]:
@@ -211,5 +211,5 @@ def _training(chosen: Chosen, info: WeightsInfo, facts: Facts, patients: Patient
 def _tools() -> dict[str, str]:
     """Versions of what the bundle was made and proven with."""
     installed = {item.metadata["Name"].lower() for item in metadata.distributions()}
-    found = {name: metadata.version(name) for name in _TOOLS if name in installed}
+    found: dict[str, str] = {name: metadata.version(name) for name in _TOOLS if name in installed}
     return {"python": platform.python_version(), **found}

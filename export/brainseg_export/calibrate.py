@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from brainseg_runtime.evaluate import Case, Predict
 from numpy.typing import NDArray
 
 from brainseg_export.cases import batches
 from brainseg_export.errors import ExportError
+from brainseg_runtime.evaluate import Case, Predict
 
 MAX_LOGIT: Final = 16.0
 """Logits beyond are counted here; a float32 probability of 1 - 6e-8 is the last before 1."""
@@ -38,7 +38,7 @@ TEMPERATURES: Final = (0.2, 5.0)
 ECE_BINS: Final = 15
 """Of equal width, as in Guo et al."""
 
-_CENTRES: Final[NDArray[np.float64]] = (np.arange(BINS) + 0.5) * (2 * MAX_LOGIT / BINS) - MAX_LOGIT
+_CENTRES: Final[NDArray[np.float64]] = np.linspace(-MAX_LOGIT, MAX_LOGIT, 2 * BINS + 1)[1::2]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +70,9 @@ def calibrate(logits: NDArray[np.int64]) -> Calibration:
     """
     pooled = logits.sum(axis=0)
     if not pooled.sum(axis=1).all():
-        raise ExportError("nothing to calibrate on", expected="validation pixels with and without tumour", got="one kind")
+        raise ExportError(
+            "nothing to calibrate on", expected="validation pixels with and without tumour", got="one kind"
+        )
     temperature = fit_temperature(pooled)
     scores = mean_dice(logits, temperature)
     threshold = choose_threshold(scores)
@@ -139,7 +141,9 @@ def mean_dice(logits: NDArray[np.int64], temperature: float) -> NDArray[np.float
     first = np.searchsorted(_CENTRES, edges)
     false, true = above[:, 0, first], above[:, 1, first]
     size = false + true + above[:, 1, :1]
-    return np.divide(2.0 * true, size, out=np.ones(size.shape), where=size > 0).mean(axis=0)
+    dice: NDArray[np.float64] = np.divide(2.0 * true, size, out=np.ones(size.shape), where=size > 0)
+    mean: NDArray[np.float64] = dice.mean(axis=0)
+    return mean
 
 
 def choose_threshold(scores: NDArray[np.float64]) -> float:
@@ -183,4 +187,5 @@ def _loss(pooled: NDArray[np.int64], temperature: float) -> float:
 
 
 def _sigmoid(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    return 1 / (1 + np.exp(-x))
+    share: NDArray[np.float64] = 1 / (1 + np.exp(-x))
+    return share

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from brainseg_runtime.evaluate import Case
-from brainseg_train.data import DataSet, load_dataset
-from brainseg_train.split import Split
 from numpy.typing import NDArray
 
 from brainseg_export.errors import ExportError
+from brainseg_runtime.evaluate import Case
+from brainseg_train.data import DataSet, load_dataset
+from brainseg_train.split import Split
 
 BATCH: Final = 8
 """Slices that are computed at once: large enough to keep the engines busy, small enough for their caches."""

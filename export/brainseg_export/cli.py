@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
 from brainseg_runtime import commands
 from brainseg_runtime.console import Console
 from brainseg_runtime.errors import BrainsegError
@@ -18,6 +19,7 @@ from brainseg_runtime.strict_json import Json
 from brainseg_runtime.version import __version__
 
 if TYPE_CHECKING:
+    from brainseg_export.export import Options
     from brainseg_export.select import Chosen
 
 _VARIANTS = ("fp32", "int8")
@@ -86,8 +88,8 @@ def export(  # noqa: PLR0913, PLR0917 - one parameter an option
 ) -> None:
     """Make sealed bundles from trained runs, proven to compute the same.
 
-    Converts the network to ONNX, compares it with PyTorch on every validation slice, quantises it, keeps what passes its
-    gate, and seals graph, evidence, golden vectors and model card. Prints a table; the last line is the bundle's path.
+    Converts the network to ONNX, compares it with PyTorch on every validation slice, quantises it, keeps what passes
+    its gate, and seals graph, evidence, golden vectors and model card. Prints a table; the last line is the path.
 
     The JSON has bundles: [model, path, digest, run, reason, calibration, files, variants, tried, left_out, latency_ms],
     and faults: [model, kind, what, expected, got, remedy].
@@ -115,15 +117,13 @@ def export(  # noqa: PLR0913, PLR0917 - one parameter an option
 
 
 def _export_all(
-    chosen: Sequence[Chosen], out: Path, data: Path | None, cache: Path | None, options: object, console: Console
+    chosen: Sequence[Chosen], out: Path, data: Path | None, cache: Path | None, options: Options, console: Console
 ) -> int:
     """Export one run after another; a fault in one does not keep the others from their bundles."""
     from brainseg_export import cases, summary
-    from brainseg_export.export import Options, export
+    from brainseg_export.export import export
     from brainseg_export.sign import require_signer
 
-    if not isinstance(options, Options):
-        return commands.FAULT
     if options.private_key is not None:
         require_signer(options.private_key)
     bundles: list[Json] = []

@@ -19,14 +19,14 @@ from typing import Final
 
 import onnx
 import torch
-from brainseg_runtime.contract import CONTRACT, SCHEMA
-from brainseg_runtime.version import __version__
-from brainseg_train.pipeline import InferencePipeline
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from brainseg_export.errors import ConversionError
 from brainseg_export.graph import OPSET, Audit, audit, strip
+from brainseg_runtime.contract import CONTRACT, SCHEMA
+from brainseg_runtime.version import __version__
+from brainseg_train.pipeline import InferencePipeline
 
 EXAMPLE_SHAPE: Final = (2, 176, 208, 3)
 """What is traced: no two dynamic axes alike and none of size 0 or 1, which the tracer would take for constants."""

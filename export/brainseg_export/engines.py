@@ -8,13 +8,13 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
+
+from brainseg_export.convert import Graph
 from brainseg_runtime.engine import Engine
 from brainseg_runtime.errors import ProviderError
 from brainseg_runtime.evaluate import Predict
 from brainseg_runtime.providers import provider_status
-from numpy.typing import NDArray
-
-from brainseg_export.convert import Graph
 
 REQUIRED: Final = "cpu"
 """The provider that is always there, and whose answers a bundle must not go without."""
@@ -83,6 +83,10 @@ def same_bits(graph: Graph, provider: str, images: NDArray[np.uint8]) -> bool:
     answers = []
     for threads in (1, 2, 4):
         predict = predictor(graph, provider, threads=threads)
-        for _ in range(2):
-            answers.append(b"".join(b"".join(part.tobytes() for part in predict(image[None])) for image in images))
+        answers += [_bits(predict, images) for _ in range(2)]
     return len(set(answers)) == 1
+
+
+def _bits(predict: Predict, images: NDArray[np.uint8]) -> bytes:
+    """Every bit of the answers to images asked one by one."""
+    return b"".join(part.tobytes() for image in images for part in predict(image[None]))

@@ -8,12 +8,6 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from brainseg_runtime.evaluate import Predict
-from brainseg_runtime.images import read_image
-from brainseg_runtime.segmenter import Segmenter
-from brainseg_runtime.version import __version__
-from brainseg_train.data import DataSet
-from brainseg_train.pipeline import InferencePipeline
 from torch import nn
 
 from brainseg_export import calibrate, cases, parity, quantize, seal, select
@@ -26,6 +20,12 @@ from brainseg_export.errors import GateError
 from brainseg_export.latency import milliseconds, torch_milliseconds
 from brainseg_export.prove import Candidate, Proof, Watch, best_of, prove
 from brainseg_export.select import Chosen
+from brainseg_runtime.evaluate import Predict
+from brainseg_runtime.images import read_image
+from brainseg_runtime.segmenter import Segmenter
+from brainseg_runtime.version import __version__
+from brainseg_train.data import DataSet
+from brainseg_train.pipeline import InferencePipeline
 
 FP32_NAME: Final = "model.onnx"
 INT8_NAME: Final = "model.int8.onnx"

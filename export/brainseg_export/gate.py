@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from brainseg_runtime.evaluate import Case, Predict
-from brainseg_runtime.metrics import Counts, count, dice
-from brainseg_runtime.strict_json import Json
 
 from brainseg_export.cases import batches
 from brainseg_export.parity import Agreement, compare
+from brainseg_runtime.evaluate import Case, Predict
+from brainseg_runtime.metrics import Counts, count, dice
+from brainseg_runtime.strict_json import Json
 
 MAX_MEAN_DROP: Final = 0.003
 """Of the mean volume Dice: a tenth of what separates two human readers' agreement from the next."""
@@ -126,6 +126,4 @@ def judge(variant: Measured, fp32: Measured) -> Verdict:
     """
     drops = {patient: fp32.dice[patient] - score for patient, score in variant.dice.items()}
     worst = max(drops, key=lambda patient: drops[patient])
-    return Verdict(
-        mean_drop=fp32.mean - variant.mean, worst_drop=drops[worst], worst_patient=worst, measured=variant
-    )
+    return Verdict(mean_drop=fp32.mean - variant.mean, worst_drop=drops[worst], worst_patient=worst, measured=variant)

@@ -1,8 +1,9 @@
 """What a graph of a bundle may hold: everything else is refused before it is written.
 
-The rules keep a graph what it claims to be: one flat list of standard operators from raw pixels to mask and probability,
-with all its numbers inside. Custom operators, functions, subgraphs and external data are how a model file reaches other
-code or other files; doc strings and metadata of nodes are where exporters leave paths of the machine that ran them.
+The rules keep a graph what it claims to be: one flat list of standard operators from raw pixels to mask and
+probability, with all its numbers inside. Custom operators, functions, subgraphs and external data are how a model file
+reaches other code or other files; doc strings and metadata of nodes are where exporters leave paths of the machine that
+ran them.
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ from dataclasses import dataclass
 from typing import Final
 
 import onnx
-from brainseg_runtime.contract import CONTRACT
-from brainseg_runtime.contract import Tensor as ContractTensor
 from google.protobuf.message import DecodeError
 
 from brainseg_export.errors import AuditError
+from brainseg_runtime.contract import CONTRACT
+from brainseg_runtime.contract import Tensor as ContractTensor
 
 OPSET: Final = 18
 """The exporter's native operator set: nothing is converted, and every engine of the last three years reads it."""
@@ -29,16 +30,14 @@ MAX_GRAPH_BYTES: Final = 256 << 20
 MAX_NODES: Final = 2_000
 """Most nodes; the largest shipped graph has 230, 390 once quantised."""
 
-OPERATORS: Final = frozenset(
-    # around the network: weights of the resize, products, scaling, threshold
-    ("Abs", "Add", "Cast", "Clip", "Concat", "Constant", "Div", "Expand", "Gather", "GreaterOrEqual", "MatMul", "Max", "Min")
-    + ("Mul", "Range", "ReduceMax", "ReduceSum", "Reshape", "Shape", "Sigmoid", "Slice", "Squeeze", "Sub", "Transpose")
-    + ("Unsqueeze", "Where")
-    # the network
-    + ("Conv", "DepthToSpace", "MaxPool", "ReduceMean", "Relu", "Resize")
-    # its integer form
-    + ("DequantizeLinear", "QuantizeLinear")
+_AROUND: Final = (
+    "Abs Add Cast Clip Concat Constant Div Expand Gather GreaterOrEqual MatMul Max Min Mul Range ReduceMax ReduceSum "
+    "Reshape Shape Sigmoid Slice Squeeze Sub Transpose Unsqueeze Where"
 )
+_NETWORK: Final = "Conv DepthToSpace MaxPool ReduceMean Relu Resize"
+_INTEGERS: Final = "DequantizeLinear QuantizeLinear"
+
+OPERATORS: Final = frozenset(f"{_AROUND} {_NETWORK} {_INTEGERS}".split())
 """The operators that the three networks and their integer forms are made of."""
 
 _DTYPES: Final = {"uint8": onnx.TensorProto.UINT8, "float32": onnx.TensorProto.FLOAT}
@@ -93,7 +92,11 @@ def audit(data: bytes, *, name: str) -> Audit:
 
 
 def strip(model: onnx.ModelProto) -> None:
-    """Remove, in place, what explains a graph's making and not its meaning: doc strings, node metadata, inner shapes."""
+    """Remove, in place, what explains how a graph was made: doc strings, metadata of nodes, inner shapes.
+
+    Args:
+        model: Its own metadata stay.
+    """
     model.doc_string = ""
     graph = model.graph
     graph.doc_string = ""
@@ -153,7 +156,12 @@ def _described(value: onnx.ValueInfoProto) -> tuple[str, int, tuple[str, ...]]:
 def _node_findings(node: onnx.NodeProto) -> Iterator[str]:
     """Subgraphs, and tensors within attributes."""
     for attribute in node.attribute:
-        if attribute.HasField("g") or attribute.graphs or attribute.ref_attr_name or attribute.HasField("sparse_tensor"):
+        if (
+            attribute.HasField("g")
+            or attribute.graphs
+            or attribute.ref_attr_name
+            or attribute.HasField("sparse_tensor")
+        ):
             yield f"a subgraph, reference or sparse tensor in {node.name}"
         for tensor in (attribute.t, *attribute.tensors):
             yield from _tensor_findings(tensor)

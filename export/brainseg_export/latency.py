@@ -12,11 +12,11 @@ from typing import Final
 
 import numpy as np
 import torch
-from brainseg_runtime.evaluate import Predict
-from brainseg_runtime.processor import usable_cores
 
 from brainseg_export.convert import Graph
 from brainseg_export.engines import predictor
+from brainseg_runtime.evaluate import Predict
+from brainseg_runtime.processor import usable_cores
 
 SIDE: Final = 256
 """Rows and columns of the slice, pixels: the data set's."""

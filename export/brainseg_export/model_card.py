@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from brainseg_runtime.evaluation import Evaluation, PatientScores
-from brainseg_runtime.intervals import bootstrap_interval
-from brainseg_runtime.manifest import Licence
 
 from brainseg_export.calibrate import Calibration
 from brainseg_export.gate import Verdict
 from brainseg_export.select import Chosen
+from brainseg_runtime.evaluation import Evaluation, PatientScores
+from brainseg_runtime.intervals import bootstrap_interval
+from brainseg_runtime.manifest import Licence
 
 WORST: Final = 3
 """Patients whose failures are told."""
@@ -59,17 +59,26 @@ def write_card(facts: Facts) -> str:
 
 
 def _head(facts: Facts) -> list[str]:
-    model = facts.chosen.model
+    record = facts.chosen.record
+    model = record.config.model
     return [
         f"# {model} {facts.version}",
         "",
-        f"Segments FLAIR abnormality of lower-grade glioma in single MRI slices: {_NETWORKS.get(model, model)}, "
-        f"width {facts.chosen.record.config.width}, {facts.chosen.record.parameters:,} parameters.",
+        _sentence(
+            "Segments FLAIR abnormality of lower-grade glioma in single MRI slices:",
+            f"{_NETWORKS.get(model, model)}, width {record.config.width}, {record.parameters:,} parameters.",
+        ),
         "",
-        "**Not a medical device.** Nobody has cleared it for diagnosis or treatment; its masks are for research and need "
-        "a reader.",
+        _sentence(
+            "**Not a medical device.** Nobody has cleared it for diagnosis or treatment;",
+            "its masks are for research and need a reader.",
+        ),
         "",
-        *(["**Trained on drawn heads, not on patients.** It says nothing about patients.", ""] if facts.phantom else []),
+        *(
+            ["**Trained on drawn heads, not on patients.** It says nothing about patients.", ""]
+            if facts.phantom
+            else []
+        ),
     ]
 
 
@@ -77,8 +86,10 @@ def _use(_: Facts) -> list[str]:
     return [
         "## Intended use",
         "",
-        "- Research on segmentation of abnormality in pre-contrast T1, FLAIR and post-contrast T1 slices, co-registered "
-        "and in this order as three channels of 8 bits.",
+        _sentence(
+            "- Research on segmentation of abnormality in pre-contrast T1, FLAIR and post-contrast T1 slices,",
+            "co-registered and in this order as three channels of 8 bits.",
+        ),
         "- Not for other diseases, other sequences, children, scans after surgery, or any decision about a patient.",
         "- In: raw pixels (N, H, W, 3) uint8, 16 to 2048 a side. Out: mask and probability at the same size.",
         "",
@@ -86,15 +97,18 @@ def _use(_: Facts) -> list[str]:
 
 
 def _data(facts: Facts) -> list[str]:
-    split, sites = facts.chosen.split, sorted({patient.site for patient in facts.validation.patients})
+    split, record = facts.chosen.split, facts.chosen.record
+    sites = sorted({patient.site for patient in facts.validation.patients})
     return [
         "## Data",
         "",
-        f"- {len(split.train)} patients trained it, {len(split.validation)} chose among models, epochs, threshold and "
-        f"variants, {len(split.test)} were kept for testing; no patient is in two parts.",
+        _sentence(
+            f"- {len(split.train)} patients trained it, {len(split.validation)} chose among models, epochs, threshold",
+            f"and variants, {len(split.test)} were kept for testing; no patient is in two parts.",
+        ),
         f"- Sites among the validation patients: {', '.join(sites)}.",
         f"- Licence: {facts.licence.id}. {facts.licence.note}",
-        f"- Data digest `{facts.chosen.record.data_digest}`, split digest `{facts.chosen.record.split_digest}`.",
+        f"- Data digest `{record.data_digest}`, split digest `{record.split_digest}`.",
         "",
     ]
 
@@ -105,10 +119,11 @@ def _training(facts: Facts) -> list[str]:
     return [
         "## Training",
         "",
-        f"- Run `{record.id}`, taken as the {facts.chosen.reason}." if facts.chosen.study else
-        f"- Run `{record.id}`, {facts.chosen.reason}.",
-        f"- Adam, rate {config.rate:g} ({config.schedule}), batch {config.batch}, best epoch {best} of {record.epochs}; "
-        "binary cross-entropy and soft Dice.",
+        f"- Run `{record.id}`: {facts.chosen.reason}.",
+        _sentence(
+            f"- Adam, rate {config.rate:g} ({config.schedule}), batch {config.batch},",
+            f"best epoch {best} of {record.epochs}; binary cross-entropy and soft Dice.",
+        ),
         f"- Validation Dice in training, at 128 × 128 and threshold 0.5: {facts.chosen.validation_dice:.4f}.",
         "",
     ]
@@ -123,10 +138,14 @@ def _results(facts: Facts) -> list[str]:
         "",
         *_scores(facts.validation),
         "",
-        f"- Threshold {calibration.threshold:g}: mean volume Dice {calibration.dice:.4f}, "
-        f"at 0.5 {calibration.dice_at_half:.4f}.",
-        f"- Temperature {calibration.temperature:g}: expected calibration error {calibration.ece_before:.4f} before, "
-        f"{calibration.ece_after:.4f} after.",
+        _sentence(
+            f"- Threshold {calibration.threshold:g}: mean volume Dice {calibration.dice:.4f},",
+            f"at 0.5 {calibration.dice_at_half:.4f}.",
+        ),
+        _sentence(
+            f"- Temperature {calibration.temperature:g}: expected calibration error",
+            f"{calibration.ece_before:.4f} before, {calibration.ece_after:.4f} after.",
+        ),
         "",
     ]
 
@@ -137,8 +156,10 @@ def _test(facts: Facts) -> list[str]:
     return [
         "## Results on the test patients",
         "",
-        "Looked at once, after every choice, by the trained network in PyTorch at threshold "
-        f"{facts.test.threshold:g} and without temperature.",
+        _sentence(
+            "Looked at once, after every choice, by the trained network in PyTorch",
+            f"at threshold {facts.test.threshold:g} and without temperature.",
+        ),
         "",
         *_scores(facts.test),
         "",
@@ -162,15 +183,19 @@ def _scores(evaluation: Evaluation) -> list[str]:
     ]
     found = evaluation.detection
     return [
-        f"{evaluation.n_patients} patients, {evaluation.n_slices} slices, at the slices' own size; intervals are 95 %, by "
-        "bootstrap over patients.",
+        _sentence(
+            f"{evaluation.n_patients} patients, {evaluation.n_slices} slices, at the slices' own size;",
+            "intervals are 95 %, by bootstrap over patients.",
+        ),
         "",
         "| score | value | 95 % interval |",
         "|---|---|---|",
         *(f"| {name} | {_number(value)} | {_interval(interval)} |" for name, value, interval in rows),
         "",
-        f"Of {found.tumour_slices} slices with tumour {found.missed} were missed whole; of {found.healthy_slices} without, "
-        f"{found.false_alarms} were marked somewhere. Two empty masks score 1.",
+        _sentence(
+            f"Of {found.tumour_slices} slices with tumour {found.missed} were missed whole;",
+            f"of {found.healthy_slices} without, {found.false_alarms} were marked somewhere. Two empty masks score 1.",
+        ),
     ]
 
 
@@ -238,36 +263,50 @@ def _variants(facts: Facts) -> list[str]:
         "## Variants",
         "",
         "- fp32: the reference; what it differs from PyTorch by is in the manifest.",
-        *(
-            f"- {name}: {verdict.sentence}; masks agree on {verdict.measured.agreement.mask_agreement:.4%} of the pixels."
-            for name, verdict in facts.verdicts.items()
-        ),
+        *(_variant(name, verdict) for name, verdict in facts.verdicts.items()),
         *(f"- {name} is not in this bundle: {why}." for name, why in facts.left_out.items()),
         "",
     ]
+
+
+def _variant(name: str, verdict: Verdict) -> str:
+    agreement = verdict.measured.agreement.mask_agreement
+    return f"- {name}: gate {verdict.sentence}; its masks agree with fp32's on {agreement:.4%} of the pixels."
 
 
 def _limits(_: Facts) -> list[str]:
     return [
         "## Limits",
         "",
-        "- Slices are seen one by one at 128 × 128: structures below two pixels of a 256 × 256 slice are blurred away, and "
-        "nothing is known about the slice above.",
-        "- It knows five hospitals' scanners of the years around 2000. Other machines, field strengths, skull stripping or "
-        "windowing can break it; the runtime warns where intensities are unlike those it was trained on.",
-        "- Where a sequence is missing, some training patients have FLAIR in its place; other substitutes were never seen.",
-        "- Masks of two human readers agree to a Dice of about 0.84 on such patients (Buda et al., 2019); above that, "
-        "differences say more about the reader than about the model.",
+        _sentence(
+            "- Slices are seen one by one at 128 × 128: structures below two pixels of a 256 × 256 slice",
+            "are blurred away, and nothing is known about the slice above.",
+        ),
+        _sentence(
+            "- It knows five hospitals' scanners of the years around 2000. Other machines, field strengths, skull",
+            "stripping or windowing can break it; the runtime warns where intensities are unlike those of training.",
+        ),
+        _sentence(
+            "- Where a sequence is missing, some training patients have FLAIR in its place;",
+            "other substitutes were never seen.",
+        ),
+        _sentence(
+            "- Masks of two human readers agree to a Dice of about 0.84 on such patients (Buda et al., 2019);",
+            "above that, differences say more about the reader than about the model.",
+        ),
         "- A probability is calibrated over all pixels, most of which are easy; at a tumour's edge it is not.",
         "",
     ]
+
+
+def _sentence(*parts: str) -> str:
+    """One line of Markdown from parts that fit into lines of code."""
+    return " ".join(parts)
 
 
 def _number(value: float | None) -> str:
     return "undefined" if value is None else f"{value:.4f}"
 
 
-def _interval(interval: tuple[float | None, float | None] | None) -> str:
-    if interval is None or interval[0] is None or interval[1] is None:
-        return ""
-    return f"{interval[0]:.3f} to {interval[1]:.3f}"
+def _interval(interval: tuple[float, float] | None) -> str:
+    return "" if interval is None else f"{interval[0]:.3f} to {interval[1]:.3f}"

@@ -14,13 +14,13 @@ from typing import Final
 
 import numpy as np
 import torch
-from brainseg_runtime.evaluate import Case, Predict
-from brainseg_runtime.strict_json import Json
-from brainseg_train.pipeline import InferencePipeline
 from numpy.typing import NDArray
 
 from brainseg_export.cases import batches
 from brainseg_export.errors import ParityError
+from brainseg_runtime.evaluate import Case, Predict
+from brainseg_runtime.strict_json import Json
+from brainseg_train.pipeline import InferencePipeline
 
 LIMIT: Final = 1e-5
 """Largest difference in probability between fp32 on a processor and PyTorch; half of what one step of an 8-bit mask of
@@ -195,20 +195,21 @@ def require(name: str, agreement: Agreement, *, limit: float = LIMIT) -> None:
         raise ParityError(
             f"{name} does not compute what the network computes",
             expected=f"differences of at most {limit:g} and equal masks outside ±{limit:g} of the threshold",
-            got=f"a difference of {agreement.max_difference:.3g}, {agreement.outside_band} mask pixels outside the band",
+            got=f"{agreement.max_difference:.3g}, and {agreement.outside_band} mask pixels outside the band",
             remedy="report this: an exporter or engine computes something else; nothing was written",
         )
 
 
 def _blobs(rng: np.random.Generator, count: int, height: int, width: int) -> NDArray[np.uint8]:
     """Smooth bright shapes on dark ground, somewhat like heads."""
-    y, x = np.mgrid[0:1:height * 1j, 0:1:width * 1j]
-    image = np.zeros((count, height, width, 3))
-    for slice_hwc in image:
+    y, x = np.mgrid[0 : 1 : height * 1j, 0 : 1 : width * 1j]
+    image = rng.normal(0, 4, (count, height, width, 3))
+    for index in range(count):
         for _ in range(6):
             cy, cx, radius = rng.uniform(0.2, 0.8), rng.uniform(0.2, 0.8), rng.uniform(0.05, 0.4)
-            slice_hwc += np.exp(-((y - cy) ** 2 + (x - cx) ** 2) / radius**2)[..., None] * rng.uniform(0, 120, 3)
-    return np.clip(image + rng.normal(0, 4, image.shape), 0, 255).astype(np.uint8)
+            blob = np.exp(-((y - cy) ** 2 + (x - cx) ** 2) / radius**2)
+            image[index] += blob[..., None] * rng.uniform(0, 120, 3)
+    return np.clip(image, 0, 255).astype(np.uint8)
 
 
 def _constant(rng: np.random.Generator, height: int, width: int) -> NDArray[np.uint8]:
@@ -246,4 +247,5 @@ def _ramp(rng: np.random.Generator, height: int, width: int) -> NDArray[np.uint8
     """Every value in order, along a diagonal that differs by channel."""
     y, x = np.mgrid[0:height, 0:width]
     slope = rng.uniform(-3, 3, (2, 3))
-    return ((y[..., None] * slope[0] + x[..., None] * slope[1]) % 256).astype(np.uint8)
+    values: NDArray[np.float64] = np.mod(y[..., None] * slope[0] + x[..., None] * slope[1], 256)
+    return values.astype(np.uint8)

@@ -12,9 +12,6 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final, Protocol
 
-from brainseg_runtime.evaluate import Predict
-from brainseg_runtime.strict_json import Json
-
 from brainseg_export import parity
 from brainseg_export.cases import Patients
 from brainseg_export.convert import Graph
@@ -22,6 +19,8 @@ from brainseg_export.engines import REQUIRED, predictors, same_bits
 from brainseg_export.gate import Measured, Verdict, judge, measure
 from brainseg_export.parity import Agreement
 from brainseg_export.vectors import golden_images
+from brainseg_runtime.evaluate import Predict
+from brainseg_runtime.strict_json import Json
 
 LIMITS: Final[Mapping[str, float]] = MappingProxyType({"cpu": parity.LIMIT, "openvino": 1e-4, "cuda": 1e-3})
 """Largest difference of a probability from PyTorch in fp32, by provider: OpenVINO fuses and reorders more freely, and

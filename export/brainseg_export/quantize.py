@@ -22,7 +22,6 @@ from typing import Any, Final, Literal, get_args
 import numpy as np
 import onnx
 import onnxruntime
-from brainseg_runtime.contract import CONTRACT
 from numpy.typing import NDArray
 from onnxruntime.quantization import CalibrationMethod, QuantType
 from onnxruntime.quantization.calibrate import TensorData, TensorsData
@@ -30,6 +29,7 @@ from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 
 from brainseg_export.convert import Graph, write
 from brainseg_export.errors import QuantizationError
+from brainseg_runtime.contract import CONTRACT
 
 Method = Literal["minmax", "percentile", "entropy"]
 METHODS: Final[tuple[Method, ...]] = get_args(Method)
@@ -82,7 +82,9 @@ def observe(graph: Graph, images: Sequence[NDArray[np.uint8]]) -> dict[str, Obse
             yield from zip(names, session.run(names, {CONTRACT.input.name: batch}), strict=True)
 
     limits = _limits(passes())
-    seen = {name: Observation(low=low, high=high, counts=np.zeros(BINS, np.int64)) for name, (low, high) in limits.items()}
+    seen = {
+        name: Observation(low=low, high=high, counts=np.zeros(BINS, np.int64)) for name, (low, high) in limits.items()
+    }
     for name, values in passes():
         seen[name].counts += _histogram(values, seen[name].low, seen[name].high)
     return seen
@@ -128,7 +130,7 @@ def quantize(graph: Graph, observations: Mapping[str, Observation], method: Meth
 
 
 def network_nodes(model: onnx.ModelProto) -> list[onnx.NodeProto]:
-    """The nodes on a way from the first convolution to the last, both included: the network without its surroundings."""
+    """The nodes on a way from the first convolution to the last, both included: the network alone."""
     producer = {output: node for node in model.graph.node for output in node.output}
     convolutions = [node for node in model.graph.node if node.op_type == "Conv"]
     reached = set(convolutions[0].output)
@@ -229,9 +231,7 @@ def _histogram(values: NDArray[np.float32], low: float, high: float) -> NDArray[
 
 def _tensors_data(ranges: Mapping[str, tuple[float, float]]) -> Any:  # noqa: ANN401 - a class without types
     """Limits in the form that the quantiser takes."""
-    data = {
-        name: TensorData(lowest=np.float32(low), highest=np.float32(high)) for name, (low, high) in ranges.items()
-    }
+    data = {name: TensorData(lowest=np.float32(low), highest=np.float32(high)) for name, (low, high) in ranges.items()}
     return TensorsData(CalibrationMethod.MinMax, data)
 
 

@@ -15,7 +15,6 @@ from importlib import metadata
 from typing import Final
 from uuid import UUID
 
-from brainseg_runtime.version import __version__
 from cyclonedx.model import HashAlgorithm, HashType
 from cyclonedx.model.bom import Bom
 from cyclonedx.model.component import Component, ComponentType
@@ -23,6 +22,8 @@ from cyclonedx.model.license import LicenseExpression
 from cyclonedx.output.json import JsonV1Dot6
 from packageurl import PackageURL
 from packaging.requirements import Requirement
+
+from brainseg_runtime.version import __version__
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -45,7 +46,9 @@ def bill_of_materials(name: str, version: str, graphs: Mapping[str, bytes]) -> s
     libraries = {item: _library(item, found) for item, found in closure(ROOTS).items()}
     models = [_model(name, version, file, data) for file, data in sorted(graphs.items())]
     bom = Bom(serial_number=_serial(graphs), components=[runtime, *libraries.values(), *models])
-    bom.metadata.component = Component(name=name, version=version, type=ComponentType.APPLICATION, bom_ref=f"bundle:{name}")
+    bom.metadata.component = Component(
+        name=name, version=version, type=ComponentType.APPLICATION, bom_ref=f"bundle:{name}"
+    )
     bom.register_dependency(bom.metadata.component, [runtime, *models])
     bom.register_dependency(runtime, [libraries[root] for root in ROOTS])
     for item, component in libraries.items():

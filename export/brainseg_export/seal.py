@@ -8,14 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from brainseg_export.convert import Graph
+from brainseg_export.sign import sign
 from brainseg_runtime import files, golden
 from brainseg_runtime.bundle import open_bundle
 from brainseg_runtime.golden import GoldenCase
 from brainseg_runtime.manifest import MANIFEST_NAME, FileEntry, Fingerprint, Licence, Manifest, Variant
 from brainseg_runtime.strict_json import Json
-
-from brainseg_export.convert import Graph
-from brainseg_export.sign import sign
 
 GOLDEN_NAME: Final = "golden.npz"
 CARD_NAME: Final = "MODEL_CARD.md"

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from torch import nn
+
+from brainseg_export.errors import SelectionError
 from brainseg_train import checkpoint, records, study
 from brainseg_train.checkpoint import WeightsInfo
 from brainseg_train.records import RunRecord
 from brainseg_train.split import Split
 from brainseg_train.study import Study
-from torch import nn
-
-from brainseg_export.errors import SelectionError
 
 _DONE: Final = ("complete", "pruned", "interrupted")
 """States in which a run has its best weights; one that is still running may yet change them."""
@@ -63,7 +63,9 @@ def best(runs: Path) -> Chosen:
     found = _finalists(runs)
     first = max(found, key=lambda chosen: chosen.validation_dice)
     others = ", ".join(f"{other.model} {other.validation_dice:.4f}" for other in found if other is not first)
-    return _with_reason(first, f"highest validation Dice of its study ({first.validation_dice:.4f}; {others or 'no other'})")
+    return _with_reason(
+        first, f"highest validation Dice of its study ({first.validation_dice:.4f}; {others or 'no other'})"
+    )
 
 
 def best_of_each(runs: Path) -> tuple[Chosen, ...]:
@@ -74,7 +76,9 @@ def best_of_each(runs: Path) -> tuple[Chosen, ...]:
         RecordError: A record is damaged.
     """
     return tuple(
-        _with_reason(chosen, f"highest validation Dice of the study's {chosen.model} runs ({chosen.validation_dice:.4f})")
+        _with_reason(
+            chosen, f"highest validation Dice of the study's {chosen.model} runs ({chosen.validation_dice:.4f})"
+        )
         for chosen in _finalists(runs)
     )
 

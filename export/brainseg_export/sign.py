@@ -11,10 +11,9 @@ from __future__ import annotations
 import importlib.util
 from pathlib import Path
 
+from brainseg_export.errors import SigningError
 from brainseg_runtime.errors import MissingExtraError
 from brainseg_runtime.manifest import SIGNATURE_NAME
-
-from brainseg_export.errors import SigningError
 
 
 def require_signer(private_key: Path) -> None:
@@ -48,8 +47,10 @@ def sign(folder: Path, private_key: Path) -> None:
     from model_signing import hashing, signing
 
     try:
-        hashes = hashing.Config().set_ignored_paths(paths=[folder / SIGNATURE_NAME])
-        signer = signing.Config().set_hashing_config(hashes).use_elliptic_key_signer(private_key=private_key)
+        hashes = hashing.Config()  # type: ignore[no-untyped-call]  # its constructor has no annotations
+        hashes.set_ignored_paths(paths=[SIGNATURE_NAME])
+        config = signing.Config()  # type: ignore[no-untyped-call]
+        signer = config.set_hashing_config(hashes).use_elliptic_key_signer(private_key=private_key)
         signer.sign(folder, folder / SIGNATURE_NAME)
     except (ValueError, TypeError, OSError) as error:
         raise SigningError(

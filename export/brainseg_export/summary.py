@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-
-from brainseg_runtime.strict_json import Json
 
 from brainseg_export.engines import REQUIRED
 from brainseg_export.export import Result
 from brainseg_export.prove import Proof
+from brainseg_runtime.strict_json import Json
 
 HEADERS = ("file", "size", "max |Δp|", "masks equal", "Dice fp32 → here", "ms per slice")
 """Of the table; parity and agreement are those of the cpu provider with PyTorch over all validation slices."""
@@ -46,12 +45,15 @@ def sentences(result: Result) -> list[str]:
         result: What an export made.
     """
     chosen, calibration = result.chosen, result.calibration
-    told = [
-        f"{chosen.model}: run {chosen.record.id}, {chosen.reason}",
-        f"threshold {calibration.threshold:g} (mean volume Dice {calibration.dice:.4f}, at 0.5 "
-        f"{calibration.dice_at_half:.4f}), temperature {calibration.temperature:g} (calibration error "
-        f"{calibration.ece_before:.4f} → {calibration.ece_after:.4f})",
-    ]
+    threshold = (
+        f"threshold {calibration.threshold:g} (mean volume Dice {calibration.dice:.4f}, "
+        f"at 0.5 {calibration.dice_at_half:.4f})"
+    )
+    temperature = (
+        f"temperature {calibration.temperature:g} "
+        f"(calibration error {calibration.ece_before:.4f} → {calibration.ece_after:.4f})"
+    )
+    told = [f"{chosen.model}: run {chosen.record.id}, {chosen.reason}", f"{threshold}, {temperature}"]
     told += _parity_sentences(result.shipped[0])
     told += [_gate_sentence(proof, result) for proof in result.tried]
     told += [f"{variant} is left out: {why}" for variant, why in result.left_out.items()]
@@ -121,6 +123,5 @@ def _size(count: int) -> str:
     return f"{count / _KIB:,.0f} KiB"
 
 
-def _times(latency_ms: dict[str, float] | object) -> str:
-    items = latency_ms.items() if isinstance(latency_ms, dict) else ()
-    return ", ".join(f"{name} {value:.1f}" for name, value in items)
+def _times(latency_ms: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {value:.1f}" for name, value in latency_ms.items())

@@ -11,13 +11,13 @@ from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
+
+from brainseg_export.parity import compare
 from brainseg_runtime.evaluate import Predict
 from brainseg_runtime.golden import Answer, GoldenCase
 from brainseg_runtime.manifest import Tolerance
 from brainseg_train.phantom import make_patient
-from numpy.typing import NDArray
-
-from brainseg_export.parity import compare
 
 SIDE: Final = 128
 """Of the drawn heads, pixels: the vectors stay below a few hundred KiB."""
