@@ -225,9 +225,10 @@ def _segments(data: bytes, tags: Tags, tiled: bool, lengths: list[int], compress
     segments = []
     for offset, size, length in zip(offsets, sizes, lengths, strict=True):
         # Twice the pixels is more than either method ever needs, and bounds the time that a crafted file costs.
-        if offset + size > len(data) or not 0 < size <= 2 * length + 64:
-            raise ImageError("the TIFF is truncated or damaged", expected=f"{length} bytes of pixels", got="other")
-        segment = data[offset : offset + size]
+        if not 0 < size <= 2 * length + 64:
+            expected = f"1 to {2 * length + 64} bytes for {length} pixels and channels"
+            raise ImageError("the TIFF's segments are damaged", expected=expected, got=size)
+        segment = data[offset : offset + size]  # shorter where the file ends before
         held = _plain_length(segment, length, compression)
         if held != length:
             raise ImageError("the TIFF is truncated or damaged", expected=f"{length} bytes of pixels", got=held)

@@ -275,6 +275,12 @@ def test_nothing_to_evaluate_is_an_error() -> None:
         evaluate([VOLUMES[0].case(), VOLUMES[0].case()], predict, threshold=THRESHOLD)
 
 
+def test_a_truth_of_another_size_than_its_image_is_an_error() -> None:
+    whole = Volume("a", VOLUMES[0].images[:3], (*VOLUMES[0].truths[:2], VOLUMES[0].truths[2][1:]))
+    with pytest.raises(ImageError, match="cover"):
+        evaluate([whole.case()], predict, threshold=THRESHOLD)
+
+
 def test_a_model_that_returns_nonsense_is_an_error_not_a_score() -> None:
     def wrong_size(images: NDArray[np.uint8]) -> tuple[NDArray[Any], NDArray[Any]]:
         return tuple(each[:, 1:] for each in predict(images))  # type: ignore[return-value]

@@ -49,16 +49,21 @@ def written(pixels: NDArray[Any], *, planar: bool = False, **form: Any) -> bytes
     return buffer.getvalue()
 
 
-def patched(tiff: bytes, tag: int, value: int, *, count: int | None = None, kind: int | None = None) -> bytes:
-    """A little-endian classic TIFF with one entry of its first page changed."""
+UNIT = 296  # of resolution: a tag of one SHORT that no reader needs
+
+
+def patched(
+    tiff: bytes, tag: int, value: int, *, count: int | None = None, kind: int | None = None, code: int | None = None
+) -> bytes:
+    """A little-endian classic TIFF with one entry of its first page changed, to another tag where `code` says so."""
     data = bytearray(tiff)
     (page,) = struct.unpack_from("<I", data, 4)
     (entries,) = struct.unpack_from("<H", data, page)
     for at in range(page + 2, page + 2 + 12 * entries, 12):
-        code, old_kind, old_count = struct.unpack_from("<HHI", data, at)
-        if code == tag:
+        found, old_kind, old_count = struct.unpack_from("<HHI", data, at)
+        if found == tag:
             new_kind, new_count = kind or old_kind, old_count if count is None else count
-            struct.pack_into("<HHI", data, at, tag, new_kind, new_count)
+            struct.pack_into("<HHI", data, at, code or tag, new_kind, new_count)
             struct.pack_into("<H2x" if new_kind == 3 else "<I", data, at + 8, value)
             return bytes(data)
     raise AssertionError(f"no tag {tag}")
@@ -110,10 +115,25 @@ def test_other_compressions_are_refused_by_name_with_a_remedy(compression: str) 
         (written(np.stack([PIXELS, PIXELS])), "a further page"),
         (patched(written(PIXELS), 262, 6), "6"),
         (written(PIXELS, extratags=[(274, "H", 1, 6, True)]), "6"),
+        (patched(written(PIXELS), UNIT, 2, code=266), "2"),
+        (patched(written(PIXELS), UNIT, 3, code=32997), "3"),
         (b"", "an empty file"),
         (b"\x89PNG\r\n\x1a\n" + bytes(64), "89 50 4e 47"),
     ],
-    ids=["uint16", "float32", "int8", "grey", "rgba", "pages", "ycbcr", "turned", "empty", "png"],
+    ids=[
+        "uint16",
+        "float32",
+        "int8",
+        "grey",
+        "rgba",
+        "pages",
+        "ycbcr",
+        "turned",
+        "mirrored bits",
+        "deep",
+        "empty",
+        "png",
+    ],
 )
 def test_what_is_no_8_bit_image_of_three_channels_is_refused(data: bytes, got: str) -> None:
     with pytest.raises(ImageError) as caught:
@@ -199,6 +219,33 @@ def test_pixels_cut_short_inside_compressed_data_are_refused_not_filled() -> Non
     data = patched(DEFLATED[:at] + short + bytes(99), 279, len(short))
     with pytest.raises(ImageError, match="truncated or damaged"):
         decode(data, "x.tif", samples=3)
+
+
+def test_a_checksum_cut_off_is_refused() -> None:
+    with pytest.raises(ImageError, match="no end"):
+        decode(patched(DEFLATED, 279, len(zlib.compress(PIXELS.tobytes(), 6)) - 4), "x.tif", samples=3)
+
+
+def test_packed_bits_cut_short_are_refused_not_filled() -> None:
+    buffer = io.BytesIO()
+    Image.fromarray(PIXELS[:16, :16, 0]).save(buffer, "TIFF", compression="packbits")
+    data = buffer.getvalue()
+    assert (decode(data, "x.tif", samples=1) == PIXELS[:16, :16, 0]).all()
+    with Image.open(buffer) as picture:
+        size = dict(picture.tag_v2)[279][0]  # type: ignore[attr-defined]
+    with pytest.raises(ImageError, match="truncated or damaged"):
+        decode(patched(data, 279, size - 1), "x.tif", samples=1)
+
+
+def test_bytes_that_stand_for_nothing_are_not_followed() -> None:
+    head = patched(written(np.zeros((64, 64), np.uint8)), 259, 32773)
+    with pytest.raises(ImageError, match="segments are damaged"):
+        decode(patched(patched(head, 279, 1 << 20), 273, len(head)) + b"\x80" * (1 << 20), "x.tif", samples=1)
+
+
+def test_a_tag_that_comes_twice_is_refused_whichever_is_true() -> None:
+    with pytest.raises(ImageError, match="one tag SAMPLES"):
+        decode(patched(TIFF, UNIT, 3, code=277), "x.tif", samples=3)
 
 
 @pytest.mark.parametrize("compression", [8, 32773], ids=["deflate", "packbits"])
