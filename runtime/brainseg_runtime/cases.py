@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brainseg_runtime.contract import DEFAULT_LIMITS, Limits
-from brainseg_runtime.errors import DataError
+from brainseg_runtime.errors import DataError, DatasetError, ImageError
 from brainseg_runtime.evaluate import BATCH, Case, PatientScores, Slice, evaluate
 from brainseg_runtime.evaluation import Evaluation
-from brainseg_runtime.images import read_slice
+from brainseg_runtime.images import patient_problems, read_slice
 from brainseg_runtime.intervals import SAMPLES
 from brainseg_runtime.patients import Patient, scan_dataset
 
@@ -55,8 +55,7 @@ def evaluate_dataset(
         As `brainseg evaluate --json` writes it.
 
     Raises:
-        DatasetError: The folder is faulty; all problems are told at once.
-        ImageError: A slice or mask cannot be read, or the two differ in size.
+        DatasetError: The folder or files in it are faulty; the problems are told together.
         DataError: No threshold is known: the model came without a bundle and none was given.
         InferenceError: The model could not be run.
         MissingExtraError: tifffile is not installed.
@@ -91,16 +90,26 @@ def dataset_cases(
         One case for each patient; its slices must be used up before the next one is asked for.
 
     Raises:
-        ImageError: As `read_slice`, when the slice's turn comes.
+        DatasetError: A slice or mask cannot be read, or the two differ in size. It comes when that slice's turn comes,
+            and lists what is wrong with all files from that patient on.
     """
-
-    def slices() -> Iterator[_Read]:
-        for patient in patients:
-            for paths in patient.slices:
-                yield patient.id, (paths.number, *read_slice(paths, limits=limits))
-
-    for patient_id, group in groupby(read_ahead(slices(), ahead), key=lambda read: read[0]):
+    for patient_id, group in groupby(read_ahead(_slices(patients, limits), ahead), key=lambda read: read[0]):
         yield Case(patient_id, (each for _, each in group))
+
+
+def _slices(patients: Iterable[Patient], limits: Limits) -> Iterator[_Read]:
+    """Read every slice; at the first that cannot be, look through the rest, so that all faults are told at once."""
+    remaining = iter(patients)
+    for patient in remaining:
+        for paths in patient.slices:
+            try:
+                read = paths.number, *read_slice(paths, limits=limits)
+            except ImageError as error:
+                problems = [each for one in (patient, *remaining) for each in patient_problems(one, limits=limits)]
+                problems = problems or [str(error)]  # a file that was unreadable once
+                headline = f"the data set cannot be read: {len(problems)} problem{'s' * (len(problems) > 1)}"
+                raise DatasetError(headline, problems=problems) from error
+            yield patient.id, read
 
 
 def predict_arrays(segmenter: Segmenter, images: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:

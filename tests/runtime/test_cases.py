@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from brainseg_runtime.cases import dataset_cases, read_ahead
 from brainseg_runtime.contract import Limits
-from brainseg_runtime.errors import ImageError
+from brainseg_runtime.errors import DatasetError, ImageError
 from brainseg_runtime.evaluate import Case, evaluate
 from brainseg_runtime.images import read_slice
 from brainseg_runtime.patients import Patient, scan_dataset
@@ -96,14 +96,18 @@ def test_reading_ahead_gives_the_evaluation_of_reading_one_by_one(data: tuple[Pa
     assert readers() == []
 
 
-def test_a_slice_that_cannot_be_read_ends_the_evaluation_by_name(data: tuple[Patient, ...]) -> None:
-    data[1].slices[1].image.write_bytes(b"II*\0")
+def test_files_that_cannot_be_read_end_the_evaluation_and_are_all_named(data: tuple[Patient, ...]) -> None:
+    faulty = [data[1].slices[1].image, data[1].slices[3].mask, data[2].slices[0].image]
+    for path in faulty:
+        assert path is not None
+        path.write_bytes(b"II*\0")
     told: list[str] = []
-    with pytest.raises(ImageError, match=data[1].slices[1].image.name):
+    with pytest.raises(DatasetError, match="3 problems") as caught:
         evaluate(dataset_cases(data), predict, threshold=0.5, on_patient=lambda patient: told.append(patient.id))
     assert told == [data[0].id]
+    assert [problem.split(": ")[0] for problem in caught.value.problems] == [str(path) for path in faulty]
 
 
 def test_the_limits_hold_for_what_is_read(data: tuple[Patient, ...]) -> None:
-    with pytest.raises(ImageError, match="out of range"):
+    with pytest.raises(DatasetError, match="out of range"):
         evaluate(dataset_cases(data, limits=Limits(max_side=16)), predict, threshold=0.5)
