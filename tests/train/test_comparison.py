@@ -18,6 +18,7 @@ from brainseg_train import checkpoint, pool, study
 from brainseg_train.comparison import Plan, layout, make_request, open_study
 from brainseg_train.data import load_dataset
 from brainseg_train.errors import ConfigError, StudyError
+from brainseg_train.lock import FileLock
 from brainseg_train.pipeline import InferencePipeline
 from brainseg_train.study import Study
 from tests.train.studies import ARGUMENTS, run_command, without_times
@@ -128,10 +129,37 @@ def test_two_workers_make_the_same_leaderboard_and_ctrl_c_keeps_everything(
     assert without_times(json.loads(done.stdout)) == without_times(board_of(compared))
 
 
+def small_study(small_patients: Path, runs: Path) -> Study:
+    plan = Plan(kind="all", models=("unet",), preset="quick", changes={"epochs": 1, "width": 2}, threads=1)
+    return open_study(plan, load_dataset(small_patients), runs, resume=False)[0]
+
+
+def test_a_worker_that_is_killed_is_named_and_its_trial_free_again(
+    small_patients: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    current = small_study(small_patients, tmp_path)
+    started = []
+
+    def start(*arguments: Any) -> Any:  # noqa: ANN401 - passes on what it is given
+        started.append(genuine(*arguments))
+        return started[-1]
+
+    genuine = pool._start
+    monkeypatch.setattr(pool, "_start", start)
+    with pytest.raises(StudyError, match="ended by itself") as caught:
+        pool.run_workers(
+            current, data=small_patients, cache=None, count=1, show=lambda _event: started[0].process.kill()
+        )
+    assert "--resume" in str(caught.value.remedy)
+    (unit,) = current.request.units
+    claim = current.tuner(unit).claim()
+    assert claim is not None
+    assert claim.number == 0
+    claim.leave()
+
+
 def test_a_fault_in_a_worker_is_the_commands_fault(small_patients: Path, tmp_path: Path) -> None:
-    dataset = load_dataset(small_patients)
-    plan = Plan(kind="all", models=("unet",), preset="quick", changes={"epochs": 1, "width": 2}, workers=2)
-    current, _ = open_study(plan, dataset, tmp_path, resume=False)
+    current = small_study(small_patients, tmp_path)
     with pytest.raises(StudyError, match="nowhere"):
         pool.run_workers(current, data=tmp_path / "nowhere", cache=None, count=2, show=lambda _event: None)
     assert newest(tmp_path).record.status == "running"
@@ -230,6 +258,50 @@ def test_tuning_by_tpe_keeps_every_trial(small_patients: Path, tmp_path: Path) -
     trials = board_of(tmp_path)["trials"]
     assert [trial["trial"] for trial in trials] == [0, 1, 2]
     assert board_of(tmp_path)["rows"][0]["validation"]["dice"] == max(trial["validation"]["dice"] for trial in trials)
+
+
+def test_a_hopeless_run_is_given_up_and_stays_in_the_record(small_patients: Path, tmp_path: Path) -> None:
+    arguments = ["--data", str(small_patients), "--runs", str(tmp_path), "--workers", "1", "--threads", "1"]
+    code = run_command("all", *arguments, "--preset", "quick", "--models", "unet", "--width", "2", "--epochs", "5")
+    assert code == 0
+    (trial,) = board_of(tmp_path)["trials"]
+    assert (trial["status"], trial["epochs"]) == ("pruned", 3)
+    assert "HOPELESS" in (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert json.loads(next(tmp_path.glob("*/run.json")).read_text(encoding="utf-8"))["status"] == "pruned"
+
+
+def test_a_run_that_diverges_is_a_fault_that_is_named(
+    small_patients: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--data", str(small_patients), "--runs", str(tmp_path), "--preset", "quick", "--width", "2"]
+    assert run_command("fit", "unet", *arguments, "--epochs", "2", "--rate", "1e30", "--threads", "1") == 1
+    said = capsys.readouterr().err
+    assert "no trial of unet" in said
+    assert "failed" in said
+
+
+def test_a_second_command_helps_and_leaves_the_results_to_the_first(
+    small_patients: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["all", "--data", str(small_patients), "--runs", str(tmp_path), "--workers", "1", *ARGUMENTS]
+    arguments[arguments.index("--epochs") + 1] = "1"
+    dataset = load_dataset(small_patients)
+    wanted = Plan(
+        kind="all",
+        models=("unet", "deeplab"),
+        preset="quick",
+        changes={"epochs": 1, "width": 2, "device": "auto"},
+        workers=1,
+        threads=1,
+    )
+    current, _ = open_study(wanted, dataset, tmp_path, resume=False)
+    with FileLock(current.folder / "lead.lock"):
+        assert run_command(*arguments, "--resume") == 0
+        assert "led by another process" in capsys.readouterr().err
+        assert not (tmp_path / "leaderboard.json").exists()
+    assert run_command(*arguments, "--resume") == 0
+    assert len(board_of(tmp_path)["rows"]) == 2
+    assert len(list(tmp_path.glob("*/run.json"))) == 2
 
 
 def plan(**changes: object) -> Plan:

@@ -149,7 +149,8 @@ def all_(  # noqa: PLR0913, PLR0917 - one parameter an option
     )
     names = tuple(name.strip() for name in models.split(",") if name.strip())
     tuning = commands.Tuning(search=search, trials=trials)
-    raise typer.Exit(commands.run(json, lambda console: commands.compare(console, work, settings, names, tuning)))
+    code = commands.run(json, lambda console: commands.compare(console, work, settings, names, tuning), resumable=True)
+    raise typer.Exit(code)
 
 
 @app.command(
@@ -199,7 +200,8 @@ def fit(  # noqa: PLR0913, PLR0917 - one parameter an option
         threads=threads,
     )
     training = commands.Training(rate=rate, batch=batch, initial=initial)
-    raise typer.Exit(commands.run(json, lambda console: commands.fit(console, work, settings, model, training)))
+    code = commands.run(json, lambda console: commands.fit(console, work, settings, model, training), resumable=True)
+    raise typer.Exit(code)
 
 
 @app.command(epilog=f"Example: brainseg-train check data/kaggle_3m --json check.json\n\n{_CODES}")

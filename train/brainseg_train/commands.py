@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import signal
 import threading
 from contextlib import contextmanager
@@ -96,12 +97,13 @@ class Training:
         return changes
 
 
-def run(json_target: str | None, work: Callable[[Console], int]) -> int:
+def run(json_target: str | None, work: Callable[[Console], int], *, resumable: bool = False) -> int:
     """Do a command's work, and turn faults and interrupts into messages and exit codes.
 
     Args:
         json_target: What `--json` was given, if it was.
         work: The command.
+        resumable: Whether the command can go on after an interrupt.
 
     Returns:
         0 done, 1 a fault in the input or the result, 130 interrupted.
@@ -114,7 +116,8 @@ def run(json_target: str | None, work: Callable[[Console], int]) -> int:
         console.fault(error)
         return FAULT
     except KeyboardInterrupt:
-        console.note("interrupted; everything is kept, the same command with --resume goes on")
+        kept = "; everything is kept, the same command with --resume goes on" if resumable else ""
+        console.note(f"interrupted{kept}")
         return INTERRUPTED
 
 
@@ -239,12 +242,13 @@ def _carry_out(plan: Plan, root: Path, work: Work, console: Console) -> Study:
     from brainseg_train import comparison
     from brainseg_train.progress import display
 
+    console.note(f"{root}: reading every slice; the first time they are resized into the cache")
     dataset = _open(root, work)
     study, origin = comparison.open_study(plan, dataset, work.runs, resume=work.resume)
     _tell_study(study, origin, dataset, console)
     if origin == "complete":
         return study
-    workers, _ = comparison.layout(plan, study.request)
+    workers, _ = comparison.layout(dataclasses.replace(plan, threads=study.record.threads), study.request)
     with display(comparison.epochs_left(study)) as shown:
         return comparison.carry_out(study, dataset, workers=workers, cache=work.cache, display=shown)
 

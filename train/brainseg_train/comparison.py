@@ -275,7 +275,7 @@ def _select(current: Study) -> dict[str, tuple[str, ...]]:
             best = best_of((trial, run.best.validation["dice"] if run.best else None) for trial, run in runs.items())
         if best is None:
             raise StudyError(
-                f"no trial of {unit.name} completed",
+                f"no trial of {unit.name} left weights",
                 expected="at least one",
                 got=", ".join(f"{run.id}: {run.status}" for run in runs.values()) or "none",
                 remedy="try more epochs or another rate; hopeless trials are stopped early except under --preset paper",
