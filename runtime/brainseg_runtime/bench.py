@@ -107,7 +107,8 @@ def measure_apart(case: BenchCase) -> BenchRow:
 
 def _end_at_interrupt() -> None:
     """Lets Ctrl-C, which reaches every process of a terminal, end the measuring process without a traceback."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # as a job in the background has it
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def measure(case: BenchCase) -> BenchRow:
