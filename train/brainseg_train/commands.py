@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from brainseg_runtime.console import Console
 from brainseg_runtime.errors import BrainsegError, DataError
+from brainseg_runtime.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -207,6 +208,8 @@ def report(console: Console, runs: Path, study_id: str | None) -> int:
 def _find(work: Work, console: Console) -> tuple[Path, PresetName]:
     """The data's folder, generated where need be, and the preset that suits it."""
     if work.data is not None and work.data != PHANTOM:
+        if not Path(work.data).is_dir():
+            raise DataError(f"{work.data} is not there", expected="a folder of patient folders", got="none")
         return Path(work.data), work.preset or "paper"
     if work.data is None and DEFAULT_DATA.is_dir():
         return DEFAULT_DATA, work.preset or "paper"
@@ -222,7 +225,7 @@ def _phantom_folder(work: Work, console: Console) -> Path:
     """The phantom in the cache folder, generated the first time."""
     from brainseg_train.data import default_cache_folder
 
-    folder = (work.cache or default_cache_folder()) / f"phantom-{PHANTOM_PATIENTS}"
+    folder = (work.cache or default_cache_folder()) / f"phantom-{__version__}-{PHANTOM_PATIENTS}"
     if not folder.is_dir():
         folder.parent.mkdir(parents=True, exist_ok=True)
         _write_phantom(console, folder, PHANTOM_PATIENTS, 0)
@@ -273,8 +276,6 @@ def _open(root: Path, work: Work) -> DataSet:
     """The data set, resized into the cache if need be."""
     from brainseg_train.data import load_dataset
 
-    if not root.is_dir():
-        raise DataError(f"{root} is not there", expected="a folder of patient folders", remedy="name it with --data")
     return load_dataset(root, cache=work.cache)
 
 

@@ -182,22 +182,16 @@ def to_markdown(board: Mapping[str, Any]) -> str:
 
 def summary(board: Mapping[str, Any]) -> list[list[str]]:
     """The few columns that fit a terminal, head first; a leaky split stands in a column of its own."""
-    head = ["", "model", "volume Dice (95 % interval)", "median", "pooled Dice", "IoU", "precision", "recall"]
-    head += ["validation", "parameters", "epochs", "seconds", *(["split by"] if board["leaky"] else [])]
+    head = ["", "model", "volume Dice (95 % interval)", "pooled Dice", "IoU", "precision", "recall", "validation"]
+    head += ["epochs", "seconds", *(["split by"] if board["leaky"] else [])]
     rows = []
     for row in board["rows"]:
         test = row["test"]
         scores = [test["pooled"][name] for name in ("dice", "iou", "precision", "recall")]
         pooled = [NOT_DEFINED if value is None else number_text(value) for value in scores]
-        cells = [
-            str(row["rank"]),
-            row["model"],
-            score_text(test, METRICS[0]),
-            number_text(test["volume_dice"]["median"]),
-        ]
-        cells += [*pooled, number_text(row["validation"]["dice"]), f"{row['parameters']:,}", str(row["epochs"])]
-        cells += [f"{row['timing']['seconds']:.0f}", *(["slice (LEAKY)"] if board["leaky"] else [])]
-        rows.append(cells)
+        cells = [str(row["rank"]), row["model"], score_text(test, METRICS[0]), *pooled]
+        cells += [number_text(row["validation"]["dice"]), str(row["epochs"]), f"{row['timing']['seconds']:.0f}"]
+        rows.append([*cells, *(["slice (LEAKY)"] if board["leaky"] else [])])
     return [head, *rows]
 
 
