@@ -114,7 +114,7 @@ def _read_tags(data: bytes) -> Tags:
     order = {b"II": "<", b"MM": ">"}.get(data[:2])
     version = struct.unpack(f"{order}H", data[2:4])[0] if order and len(data) >= 16 else None
     if order is None or version not in (42, 43):
-        raise ImageError("not a TIFF", expected="a file that begins as a TIFF does", got=_shown(data[:4]))
+        raise ImageError("not a TIFF", expected="II or MM, then 42 or 43", got=_shown(data[:4]))
     if version == 43:
         size, zero, first = struct.unpack(f"{order}HHQ", data[4:16])
         if (size, zero) != (8, 0):

@@ -13,12 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from brainseg_runtime.cases import dataset_cases, read_ahead
+from brainseg_runtime import Segmenter
+from brainseg_runtime.cases import dataset_cases, evaluate_dataset, predict_arrays, read_ahead
 from brainseg_runtime.contract import Limits
-from brainseg_runtime.errors import DatasetError, ImageError
+from brainseg_runtime.errors import DataError, DatasetError, ImageError
 from brainseg_runtime.evaluate import Case, evaluate
 from brainseg_runtime.images import read_slice
+from brainseg_runtime.metrics import Counts, count
 from brainseg_runtime.patients import Patient, scan_dataset
+from tests.runtime.tiny import TINY
 
 
 def readers() -> list[str]:
@@ -106,6 +109,29 @@ def test_files_that_cannot_be_read_end_the_evaluation_and_are_all_named(data: tu
         evaluate(dataset_cases(data), predict, threshold=0.5, on_patient=lambda patient: told.append(patient.id))
     assert told == [data[0].id]
     assert [problem.split(": ")[0] for problem in caught.value.problems] == [str(path) for path in faulty]
+
+
+def test_a_data_set_is_evaluated_by_a_bundle_as_slice_by_slice(data: tuple[Patient, ...]) -> None:
+    segmenter = Segmenter.load(TINY, provider="cpu")
+    root = data[0].slices[0].image.parent.parent
+    told: list[str] = []
+    found = evaluate_dataset(segmenter, root, samples=50, on_patient=lambda patient: told.append(patient.id))
+    assert told == [patient.id for patient in data]
+    assert (found.provider, found.variant) == (segmenter.info.provider, segmenter.info.variant)
+    assert found.threshold == segmenter.info.provenance.threshold
+    for patient, scores in zip(data, found.patients, strict=True):
+        pairs = [read_slice(paths) for paths in patient.slices]
+        assert scores.counts == Counts.total(count(segmenter.predict(image).mask, truth) for image, truth in pairs)
+    masks, probabilities = predict_arrays(segmenter, np.stack([image for image, _ in pairs]))
+    assert (masks == (probabilities >= np.float32(found.threshold))).all()
+
+
+def test_a_model_without_a_bundle_needs_its_threshold_told(data: tuple[Patient, ...]) -> None:
+    segmenter = Segmenter.load_unsealed(TINY / "model.onnx")
+    root = data[0].slices[0].image.parent.parent
+    with pytest.raises(DataError, match="threshold"):
+        evaluate_dataset(segmenter, root)
+    assert evaluate_dataset(segmenter, root, threshold=0.4, samples=2).threshold == 0.4
 
 
 def test_the_limits_hold_for_what_is_read(data: tuple[Patient, ...]) -> None:
