@@ -122,7 +122,8 @@ def test_a_data_set_is_evaluated_by_a_bundle_as_slice_by_slice(data: tuple[Patie
     for patient, scores in zip(data, found.patients, strict=True):
         pairs = [read_slice(paths) for paths in patient.slices]
         assert scores.counts == Counts.total(count(segmenter.predict(image).mask, truth) for image, truth in pairs)
-    masks, probabilities = predict_arrays(segmenter, np.stack([image for image, _ in pairs]))
+    images = np.stack([read_slice(paths)[0] for paths in data[0].slices])
+    masks, probabilities = predict_arrays(segmenter, images)
     assert (masks == (probabilities >= np.float32(found.threshold))).all()
 
 
