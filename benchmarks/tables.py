@@ -88,13 +88,14 @@ def _table(name: str, title: str, method: str, figures: list[Figure]) -> Table:
     extra = list(dict.fromkeys(key for figure in figures for key in figure.values))
     timed = name not in {"memory", "growth"}
     unit = "seconds" if name in _IN_SECONDS else "ms"
-    times = [f"{unit} (quartiles)", "times as fast"] if timed else []
+    compared = any(figure.reference for figure in figures)
+    times = [f"{unit} (quartiles)", "times as fast"][: 1 + compared] if timed else []
     headers = (*keys, "way", *times, *(key.replace("_", " ") for key in extra))
     rows = [
         (
             *(str(figure.case.get(key, "")) for key in keys),
             figure.way,
-            *(_timing(figure, figures, unit) if timed else ()),
+            *(_timing(figure, figures, unit)[: len(times)] if timed else ()),
             *(_value(figure.values.get(key)) for key in extra),
         )
         for figure in figures
