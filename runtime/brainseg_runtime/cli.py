@@ -45,9 +45,9 @@ _ABOUT = {
     ),
     "verify": (
         "Check a bundle and this machine: hashes, contract, signature, and the golden answers of every variant.\n\n"
-        "The JSON has: bundle, ok, digest, name, provider, providers, checks (name, status, detail); a status is PASS, FAIL, "
-        "or SKIP where a check could not be made, which does not count against the bundle. The exit code is 1 on "
-        "FAIL."
+        "The JSON has: bundle, ok, digest, name, provider, providers, checks (name, status, detail); a status is "
+        "PASS, FAIL, or SKIP where a check could not be made, which does not count against the bundle. The exit "
+        "code is 1 on FAIL."
     ),
     "doctor": (
         "Tell what is installed, which providers can be had, what auto would choose and why, and what collides.\n\n"
