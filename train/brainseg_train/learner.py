@@ -146,15 +146,14 @@ class Learner:
         if self._mean:
             checkpoint.fill(self._mean.network, under("averaged/", tensors), where)
         for name, parameter in self.network.named_parameters():
-            moments = {key: tensors.get(prefix + name) for prefix, key in _MOMENTS.items()}
-            if any(moment is None or moment.shape != parameter.shape for moment in moments.values()):
-                raise CheckpointError(f"{where} lacks the optimiser's moments", expected=f"those of {name}", got="none")
-            # The fused step walks memory as it lies, so the moments must lie as their parameter does.
-            state = {
-                key: torch.empty_like(parameter).copy_(moment) for key, moment in moments.items() if moment is not None
-            }
-            step = torch.tensor(float(steps), device=parameter.device if self._optimizer.defaults["fused"] else "cpu")
-            self._optimizer.state[parameter] = {"step": step, **state}
+            state = {"step": torch.tensor(float(steps), device=parameter.device if self._fused else "cpu")}
+            for prefix, key in _MOMENTS.items():
+                moment = tensors.get(prefix + name)
+                if moment is None or moment.shape != parameter.shape:
+                    raise CheckpointError(f"{where} lacks {prefix}{name}", expected=f"shape {tuple(parameter.shape)}")
+                # The fused step walks memory as it lies, so a moment must lie as its parameter does.
+                state[key] = torch.empty_like(parameter).copy_(moment)
+            self._optimizer.state[parameter] = state
         self.steps = steps
 
     def _fresh_network(self) -> nn.Module:
