@@ -1,4 +1,4 @@
-"""Mergeable histograms of probabilities, and the areas, curves and calibration that follow from them.
+"""Mergeable histograms of probabilities, and the areas under curves that follow from them.
 
 The exact ROC and PR curves of a data set need every pixel sorted. Here pixels are counted in the bins of
 `brainseg_runtime.bins` instead, which takes constant memory, merges exactly, and loses only the order of pixels that
@@ -11,21 +11,19 @@ that real ties have in scikit-learn, and are exact where pixels share a bin only
 
 Legend: B bins; in the first axis of counts 0 is negative, 1 positive (tumour); T and F true and false positives.
 Source: Fawcett, An introduction to ROC analysis, 2006 (curve, ties); average precision without interpolation as in
-Boyd et al., Area under the precision-recall curve, 2013; calibration error: Guo et al., On calibration of modern neural
-networks, 2017.
+Boyd et al., Area under the precision-recall curve, 2013.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from brainseg_runtime.bins import bin_edges, bin_index, bins_of_one_value, coarse_starts, n_bins
+from brainseg_runtime.bins import bin_index, bins_of_one_value, coarse_starts, n_bins
 from brainseg_runtime.errors import DataError, ImageError
 
 BITS = 10
@@ -36,48 +34,6 @@ COARSE_BITS = 4
 by less than a thousandth there, a small part of an interval's width."""
 
 _CHUNK = 1 << 17  # pixels at once: their bins stay in the processor's cache
-
-_HUNDREDTHS = tuple(step / 100 for step in range(1, 100))
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Curve:
-    """Points of a curve, in drawing order; x and y in [0, 1]."""
-
-    x: tuple[float, ...]
-    y: tuple[float, ...]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class CalibrationBin:
-    """Pixels whose probability lies between two edges.
-
-    Attributes:
-        low: Lower edge.
-        high: Upper edge.
-        n: Pixels.
-        probability: Their mean probability.
-        tumour: Share of them that is tumour.
-    """
-
-    low: float
-    high: float
-    n: int
-    probability: float
-    tumour: float
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Calibration:
-    """How far probabilities are from frequencies.
-
-    Attributes:
-        ece: Expected calibration error: mean over pixels of their bin's |probability - tumour|; NaN without pixels.
-        bins: The bins that hold pixels, by rising probability; a reliability diagram's points.
-    """
-
-    ece: float
-    bins: tuple[CalibrationBin, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -198,7 +154,7 @@ class Histogram:
         """
         if not self.positives or not self.negatives:
             return math.nan
-        false, true = self._cumulated()
+        false, true = self.cumulated()
         positive = self.counts[1, ::-1]
         return float(positive @ (true / np.maximum(true + false, 1)) / self.positives)
 
@@ -215,7 +171,7 @@ class Histogram:
         """
         if not self.positives or not self.negatives:
             return math.nan
-        false, true = self._cumulated()
+        false, true = self.cumulated()
         negative, positive = self.counts[:, ::-1].astype(np.float64)
         tied = positive * (true / np.maximum(true + false, 1))
         highest = positive * (true / np.maximum(true + false - negative, 1))
@@ -225,87 +181,9 @@ class Histogram:
         above, below = ((np.maximum(gap, 0) @ unsure) for gap in (highest - tied, tied - lowest))
         return float(max(above, below) / self.positives)
 
-    def roc_curve(self, *, points: int = 200) -> Curve:
-        """False positive rate (x) against true positive rate (y), thinned evenly along the curve.
-
-        Args:
-            points: Most points.
-
-        Returns:
-            From (0, 0) to (1, 1); empty unless both classes are there.
-        """
-        if not self.positives or not self.negatives:
-            return Curve(x=(), y=())
-        false, true = np.concatenate([np.zeros((2, 1)), self._cumulated()], axis=1)
-        return _thinned(false / self.negatives, true / self.positives, points)
-
-    def pr_curve(self, *, points: int = 200) -> Curve:
-        """Recall (x) against precision (y), thinned evenly along the curve, from the highest threshold down.
-
-        Args:
-            points: Most points.
-
-        Returns:
-            Up to recall 1; empty unless both classes are there.
-        """
-        if not self.positives or not self.negatives:
-            return Curve(x=(), y=())
-        false, true = self._cumulated()
-        some = true + false > 0
-        return _thinned(true[some] / self.positives, true[some] / (true + false)[some], points)
-
-    def dice_curve(self, thresholds: Sequence[float] = _HUNDREDTHS) -> Curve:
-        """Threshold (x) against pooled Dice (y).
-
-        Args:
-            thresholds: In [0, 1]; each acts at the lower edge of the first bin that lies wholly at or above it.
-        """
-        false, true = self._cumulated()
-        first = np.searchsorted(bin_edges(self.bits)[0], thresholds, side="left")
-        at = len(true) - 1 - np.minimum(first, len(true) - 1)
-        union = true[at] + false[at] + self.positives
-        scores = np.where(union > 0, 2 * true[at] / np.maximum(union, 1), 1.0)
-        return Curve(x=tuple(float(value) for value in thresholds), y=tuple(float(value) for value in scores))
-
-    def calibration(self, bins: int = 15) -> Calibration:
-        """Mean probability against share of tumour, in equally wide bins.
-
-        A pixel's probability is taken as the middle of its histogram bin, so a mean is within half such a bin, 0.025 %
-        of 1 at 10 bits, and so is an edge.
-
-        Args:
-            bins: Number of equally wide bins over [0, 1].
-        """
-        low, high = bin_edges(self.bits)
-        middle = (low + high) / 2
-        group = np.minimum((middle * bins).astype(np.int64), bins - 1)
-        negative, positive = (np.bincount(group, row, bins) for row in self.counts)
-        n = negative + positive
-        total = np.bincount(group, self.counts.sum(axis=0) * middle, bins)
-        filled = tuple(
-            CalibrationBin(
-                low=i / bins,
-                high=(i + 1) / bins,
-                n=int(n[i]),
-                probability=float(total[i] / n[i]),
-                tumour=float(positive[i] / n[i]),
-            )
-            for i in np.flatnonzero(n)
-        )
-        ece = float(np.abs(total - positive).sum() / n.sum()) if filled else math.nan
-        return Calibration(ece=ece, bins=filled)
-
-    def _cumulated(self) -> NDArray[np.float64]:
-        """(2, B) false and true positives at each bin's lower edge, from the highest bin down."""
+    def cumulated(self) -> NDArray[np.float64]:
+        """(2, B) false and true positives at each bin's lower edge as threshold, from the highest bin down."""
         return np.cumsum(self.counts[:, ::-1], axis=1).astype(np.float64)
-
-
-def _thinned(x: NDArray[np.float64], y: NDArray[np.float64], points: int) -> Curve:
-    """A curve's ends and, between them, points at even distances along it."""
-    length = np.concatenate([[0.0], np.cumsum(np.abs(np.diff(x)) + np.abs(np.diff(y)))])
-    wanted = np.linspace(0.0, length[-1], max(points, 2))
-    chosen = np.unique(np.concatenate([[0], np.searchsorted(length, wanted[1:-1]), [len(x) - 1]]))
-    return Curve(x=tuple(x[chosen].tolist()), y=tuple(y[chosen].tolist()))
 
 
 def _check_pair(probability: NDArray[Any], truth: NDArray[Any]) -> None:

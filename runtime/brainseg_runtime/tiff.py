@@ -1,10 +1,10 @@
 """TIFF bytes to pixels, with everything checked before a decoder sees it.
 
-A TIFF can claim any size, point anywhere and hide gigabytes behind a few bytes. So the tags that matter are read here,
-by this file alone, under caps; each segment of pixels must lie in the file and be exactly as long as its share of the
-image, compressed ones after a decompression that stops at that length. Uncompressed strips, the data set's own form,
-are the pixels then. The rest tifffile decodes, from a file rewritten from those tags and segments and nothing else: no
-further page, no vendor tag, no offset of the original's choosing.
+A TIFF can claim any size, point anywhere and hide gigabytes behind a few bytes. So `brainseg_runtime.tiff_tags` reads
+the tags that matter, and each segment of pixels must lie in the file and be exactly as long as its share of the image,
+compressed ones after a decompression that stops at that length. Uncompressed strips, the data set's own form, are the
+pixels then. The rest tifffile decodes, from a file rewritten from those tags and segments and nothing else: no further
+page, no vendor tag, no offset of the original's choosing.
 
 Taken: one page of 8-bit unsigned samples, in strips or tiles, samples interleaved or in planes, classic or BigTIFF,
 either byte order; uncompressed, Deflate (with or without horizontal predictor) or PackBits. The rest is refused.
@@ -18,9 +18,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
-from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import IntEnum
 from types import MappingProxyType
 from typing import Final
 
@@ -29,43 +27,13 @@ from numpy.typing import NDArray
 
 from brainseg_runtime.contract import DEFAULT_LIMITS, Limits
 from brainseg_runtime.errors import ImageError, MissingExtraError
+from brainseg_runtime.tiff_tags import RESAVE, Tag, Tags, one_value, read_tags
 
-
-class Tag(IntEnum):
-    """The tags that say where pixels lie and what they mean; all others are passed over."""
-
-    WIDTH = 256
-    HEIGHT = 257
-    BITS = 258
-    COMPRESSION = 259
-    PHOTOMETRIC = 262
-    FILL_ORDER = 266
-    STRIP_OFFSETS = 273
-    ORIENTATION = 274
-    SAMPLES = 277
-    ROWS_PER_STRIP = 278
-    STRIP_SIZES = 279
-    PLANAR = 284
-    PREDICTOR = 317
-    TILE_WIDTH = 322
-    TILE_HEIGHT = 323
-    TILE_OFFSETS = 324
-    TILE_SIZES = 325
-    SAMPLE_FORMAT = 339
-    DEPTH = 32997
-
-
-Tags = Mapping[Tag, tuple[int, ...]]
-
-_MAX_TAGS: Final = 512  # writers of microscopes reach about 100
-_MAX_VALUES: Final = 3 * 2048  # of one tag: one strip a row of the largest image, in three planes
-_INTEGERS: Final = MappingProxyType({1: "B", 3: "H", 4: "I", 16: "Q"})  # field types BYTE, SHORT, LONG, LONG8
 _NONE, _PACKBITS, _DEFLATE = 1, 32773, frozenset({8, 32946})
 _COMPRESSIONS: Final = MappingProxyType(
     {2: "CCITT", 3: "CCITT fax 3", 4: "CCITT fax 4", 5: "LZW", 6: "old JPEG", 7: "JPEG", 34712: "JPEG 2000"}
     | {34925: "LZMA", 50000: "Zstandard", 50001: "WebP", 50002: "JPEG XL"}
 )
-_RESAVE: Final = "save it as an uncompressed 8-bit TIFF with one page"
 _DECODER_FAULTS: Final = (ArithmeticError, AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError)
 
 
@@ -101,7 +69,7 @@ def decode(data: bytes, where: str, *, samples: int, limits: Limits = DEFAULT_LI
         MissingExtraError: The pixels are compressed or in tiles, and tifffile is not installed.
     """
     try:
-        layout = _layout(data, _read_tags(data), samples, limits)
+        layout = _layout(data, read_tags(data), samples, limits)
         plain = layout.compression == _NONE and layout.tile is None
         return _arranged(np.frombuffer(b"".join(layout.segments), np.uint8) if plain else _decoded(layout), layout)
     except ImageError as error:
@@ -109,67 +77,25 @@ def decode(data: bytes, where: str, *, samples: int, limits: Limits = DEFAULT_LI
         raise named from error.__cause__
 
 
-def _read_tags(data: bytes) -> Tags:
-    """The known tags of the only page."""
-    order = {b"II": "<", b"MM": ">"}.get(data[:2])
-    version = struct.unpack(f"{order}H", data[2:4])[0] if order and len(data) >= 16 else None
-    if order is None or version not in (42, 43):
-        raise ImageError("not a TIFF", expected="II or MM, then 42 or 43", got=_shown(data[:4]))
-    if version == 43:
-        size, zero, first = struct.unpack(f"{order}HHQ", data[4:16])
-        if (size, zero) != (8, 0):
-            raise ImageError("not a TIFF", expected="BigTIFF offsets of 8 bytes", got=f"{size} bytes")
-        return _read_page(data, first, order, head="Q", entry="HHQ", value="Q")
-    return _read_page(data, struct.unpack(f"{order}I", data[4:8])[0], order, head="H", entry="HHI", value="I")
-
-
-def _read_page(data: bytes, start: int, order: str, *, head: str, entry: str, value: str) -> Tags:
-    """The known tags of the page that begins at an offset; there must be no page after it."""
-    count = _unpack(data, start, order + head)[0]
-    if not 0 < count <= _MAX_TAGS:
-        raise ImageError("the TIFF's page is damaged", expected=f"1 to {_MAX_TAGS} tags", got=count)
-    at = start + struct.calcsize(order + head)
-    inline = struct.calcsize(value)
-    step = struct.calcsize(order + entry) + inline
-    tags: dict[Tag, tuple[int, ...]] = {}
-    for position in range(at, at + count * step, step):
-        code, kind, n = _unpack(data, position, order + entry)
-        if code not in Tag.__members__.values():
-            continue
-        tag = Tag(code)
-        if tag in tags or kind not in _INTEGERS or not 0 < n <= _MAX_VALUES:
-            raise ImageError(
-                "a TIFF tag is damaged", expected=f"one tag {tag.name} of whole numbers", got=f"{n} values"
-            )
-        layout = f"{order}{n}{_INTEGERS[kind]}"
-        offset = position + step - inline
-        if struct.calcsize(layout) > inline:
-            offset = _unpack(data, offset, order + value)[0]
-        tags[tag] = _unpack(data, offset, layout)
-    if _unpack(data, at + count * step, order + value)[0]:
-        raise ImageError("the TIFF has more than one page", expected="one page", got="a further page", remedy=_RESAVE)
-    return tags
-
-
 def _layout(data: bytes, tags: Tags, samples: int, limits: Limits) -> _Layout:
     """What the tags say of the pixels, refused where it is not what is taken."""
-    height, width = _one(tags, Tag.HEIGHT), _one(tags, Tag.WIDTH)
+    height, width = one_value(tags, Tag.HEIGHT), one_value(tags, Tag.WIDTH)
     low, high = limits.min_side, limits.max_side
     if not (low <= height <= high and low <= width <= high):
         raise ImageError(
             "the image's size is out of range", expected=f"{low} to {high} pixels", got=f"{height}x{width}"
         )
     _check_meaning(tags, samples)
-    compression, predictor = _one(tags, Tag.COMPRESSION, 1), _one(tags, Tag.PREDICTOR, 1)
+    compression, predictor = one_value(tags, Tag.COMPRESSION, 1), one_value(tags, Tag.PREDICTOR, 1)
     if compression not in {_NONE, _PACKBITS, *_DEFLATE}:
         got = _COMPRESSIONS.get(compression, f"method {compression}")
-        raise ImageError("compression not taken", expected="none, Deflate or PackBits", got=got, remedy=_RESAVE)
+        raise ImageError("compression not taken", expected="none, Deflate or PackBits", got=got, remedy=RESAVE)
     _expect("predictor", predictor, {1, 2} if compression in _DEFLATE else {1})
-    planar = _one(tags, Tag.PLANAR, 1) == 2 and samples > 1
+    planar = one_value(tags, Tag.PLANAR, 1) == 2 and samples > 1
     tile = None
-    rows = min(_one(tags, Tag.ROWS_PER_STRIP, height), height)
+    rows = min(one_value(tags, Tag.ROWS_PER_STRIP, height), height)
     if Tag.TILE_WIDTH in tags:
-        tile = _one(tags, Tag.TILE_HEIGHT), _one(tags, Tag.TILE_WIDTH)
+        tile = one_value(tags, Tag.TILE_HEIGHT), one_value(tags, Tag.TILE_WIDTH)
         if any(side % 16 or not 0 < side <= 2048 for side in tile):
             raise ImageError("the TIFF's tiles are damaged", expected="sides of 16 to 2048 by 16", got=tile)
     elif rows < 1:
@@ -192,20 +118,22 @@ def _layout(data: bytes, tags: Tags, samples: int, limits: Limits) -> _Layout:
 
 def _check_meaning(tags: Tags, samples: int) -> None:
     """Refuse pixels that do not mean intensity, eight bits of it, upright."""
-    _expect("samples a pixel", _one(tags, Tag.SAMPLES, 1), {samples})
+    _expect("samples a pixel", one_value(tags, Tag.SAMPLES, 1), {samples})
     for name, tag, expected, default in (
         ("bits a sample", Tag.BITS, 8, 1),
         ("sample format (1 is unsigned)", Tag.SAMPLE_FORMAT, 1, 1),
     ):
         values = tags.get(tag, (default,))
         if set(values) != {expected} or len(values) not in (1, samples):
-            raise ImageError(f"wrong {name}", expected=expected, got=", ".join(map(str, values[:8])), remedy=_RESAVE)
+            raise ImageError(f"wrong {name}", expected=expected, got=", ".join(map(str, values[:8])), remedy=RESAVE)
     # An inverted grey scale, a palette, or YCbCr under the same bytes would be a wrong image without a word.
-    _expect("photometric interpretation (1 grey, 2 RGB)", _one(tags, Tag.PHOTOMETRIC), {1} if samples == 1 else {1, 2})
-    _expect("planar configuration", _one(tags, Tag.PLANAR, 1), {1, 2})
-    _expect("fill order", _one(tags, Tag.FILL_ORDER, 1), {1})
-    _expect("orientation (1 is upright)", _one(tags, Tag.ORIENTATION, 1), {1})
-    _expect("image depth", _one(tags, Tag.DEPTH, 1), {1})
+    _expect(
+        "photometric interpretation (1 grey, 2 RGB)", one_value(tags, Tag.PHOTOMETRIC), {1} if samples == 1 else {1, 2}
+    )
+    _expect("planar configuration", one_value(tags, Tag.PLANAR, 1), {1, 2})
+    _expect("fill order", one_value(tags, Tag.FILL_ORDER, 1), {1})
+    _expect("orientation (1 is upright)", one_value(tags, Tag.ORIENTATION, 1), {1})
+    _expect("image depth", one_value(tags, Tag.DEPTH, 1), {1})
 
 
 def _segment_sizes(height: int, width: int, rows: int, tile: tuple[int, int] | None) -> list[int]:
@@ -328,27 +256,7 @@ def _rewritten(layout: _Layout) -> bytes:
     return b"".join([struct.pack("<2sHI", b"II", 42, pixels_end), *layout.segments, *page, bytes(4), values])
 
 
-def _one(tags: Tags, tag: Tag, default: int | None = None) -> int:
-    """The only value of a tag."""
-    values = tags.get(tag, () if default is None else (default,))
-    if len(values) != 1:
-        raise ImageError("a TIFF tag is missing or damaged", expected=f"one value of {tag.name}", got=len(values))
-    return values[0]
-
-
 def _expect(name: str, got: int, allowed: set[int]) -> None:
     """Refuse a tag's value by name."""
     if got not in allowed:
-        raise ImageError(f"wrong {name}", expected=" or ".join(map(str, sorted(allowed))), got=got, remedy=_RESAVE)
-
-
-def _unpack(data: bytes, offset: int, layout: str) -> tuple[int, ...]:
-    """Numbers at an offset, which must lie in the file."""
-    if offset + struct.calcsize(layout) > len(data):
-        raise ImageError("the TIFF is truncated or damaged", expected="a tag inside the file", got="one beyond its end")
-    return struct.unpack_from(layout, data, offset)
-
-
-def _shown(head: bytes) -> str:
-    """First bytes as an error shows them."""
-    return head.hex(" ") or "an empty file"
+        raise ImageError(f"wrong {name}", expected=" or ".join(map(str, sorted(allowed))), got=got, remedy=RESAVE)

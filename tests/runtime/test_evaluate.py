@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from brainseg_runtime.curves import calibration, roc_curve
 from brainseg_runtime.errors import DataError, ImageError
 from brainseg_runtime.evaluate import Case, PatientScores, evaluate
 from brainseg_runtime.evaluation import Evaluation
@@ -88,8 +89,8 @@ def test_pooled_scores_are_those_of_all_pixels_at_once() -> None:
     assert (pooled.roc_auc, pooled.pr_auc) == (ALL.roc_auc(), ALL.pr_auc())
     assert EVALUATION.area_bounds.roc_auc == ALL.roc_auc_bound()
     assert EVALUATION.area_bounds.pr_auc == ALL.pr_auc_bound()
-    assert EVALUATION.calibration == ALL.calibration()
-    assert EVALUATION.curves.roc == ALL.roc_curve()
+    assert EVALUATION.calibration == calibration(ALL)
+    assert EVALUATION.curves.roc == roc_curve(ALL)
     assert EVALUATION.curves.dice.y[49] == pytest.approx(pooled.dice)
 
 

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 
 from brainseg_runtime.bins import bin_edges, bin_index, bins_of_one_value, n_bins
 from brainseg_runtime.errors import DataError, ImageError
-from brainseg_runtime.histogram import COARSE_BITS, Curve, Histogram
-from brainseg_runtime.metrics import count, dice
+from brainseg_runtime.histogram import COARSE_BITS, Histogram
 
 ROUNDING = 1e-12  # of sums of some dozen float64 terms near 1
 
@@ -46,10 +45,6 @@ def average_precision(drawn: list[tuple[float, bool]]) -> float:
     """Mean over positives of the precision at their own threshold, by its definition."""
     chosen = [[t for p, t in drawn if p >= threshold] for threshold, positive in drawn if positive]
     return sum(sum(each) / len(each) for each in chosen) / len(chosen)
-
-
-def area_under(curve: Curve) -> float:
-    return sum((b - a) * (c + d) / 2 for a, b, c, d in zip(curve.x, curve.x[1:], curve.y, curve.y[1:], strict=False))
 
 
 @given(st.lists(probabilities, min_size=1), fineness)
@@ -120,7 +115,6 @@ def test_areas_are_within_their_bounds_of_brute_force(drawn: list[tuple[float, b
     else:
         scores = (counted.roc_auc(), counted.roc_auc_bound(), counted.pr_auc(), counted.pr_auc_bound())
         assert all(math.isnan(score) for score in scores)
-        assert counted.roc_curve() == counted.pr_curve() == Curve(x=(), y=())
 
 
 @given(st.lists(st.tuples(st.sampled_from([0.0, 0.1, 0.3, 0.5, 0.9, 1.0]), st.booleans()), min_size=2, max_size=40))
@@ -148,54 +142,6 @@ def test_the_bound_is_tiny_for_probabilities_like_a_networks() -> None:
     counted = Histogram.of((1 / (1 + np.exp(-logits))).astype(np.float32), truth)
     assert counted.roc_auc_bound() < 1e-5
     assert counted.pr_auc_bound() < 1e-3
-
-
-@given(pixels, st.sampled_from([0.0, 0.25, 0.5, 1.0]))
-def test_dice_curve_is_dice_of_the_mask_at_a_threshold_that_is_an_edge(
-    drawn: list[tuple[float, bool]], threshold: float
-) -> None:
-    probability, truth = arrays(drawn)
-    curve = histogram(drawn).dice_curve([threshold])
-    assert curve.x == (threshold,)
-    assert curve.y[0] == pytest.approx(dice(count(probability >= threshold, truth)), abs=ROUNDING)
-
-
-def test_curves_end_where_they_must_and_keep_their_areas() -> None:
-    rng = np.random.default_rng(1)
-    truth = rng.random(50_000) < 0.1
-    probability = (1 / (1 + np.exp(-rng.normal(np.where(truth, 1, -1), 1.5)))).astype(np.float32)
-    counted = Histogram.of(probability, truth)
-    roc, pr = counted.roc_curve(points=100), counted.pr_curve(points=100)
-    assert len(roc.x) <= 100
-    assert len(pr.x) <= 100
-    assert (roc.x[0], roc.y[0], roc.x[-1], roc.y[-1]) == (0, 0, 1, 1)
-    assert pr.x[-1] == 1
-    assert pr.y[-1] == pytest.approx(truth.mean())
-    assert (np.diff(roc.x) >= 0).all()
-    assert (np.diff(roc.y) >= 0).all()
-    assert area_under(roc) == pytest.approx(counted.roc_auc(), abs=1e-3)
-    assert area_under(pr) == pytest.approx(counted.pr_auc(), abs=1e-2)
-
-
-def test_calibration_is_that_of_single_pixels() -> None:
-    rng = np.random.default_rng(2)
-    probability = rng.random(20_000).astype(np.float32) ** 2
-    truth = rng.random(20_000) < probability**1.5
-    found = Histogram.of(probability, truth).calibration(10)
-    group = np.minimum((probability * 10).astype(int), 9)
-    gaps = [abs(float(probability[group == i].sum()) - int(truth[group == i].sum())) for i in range(10)]
-    assert found.ece == pytest.approx(sum(gaps) / 20_000, abs=1e-3)
-    assert [(one.low, one.high) for one in found.bins] == [(i / 10, (i + 1) / 10) for i in range(10)]
-    assert sum(one.n for one in found.bins) == 20_000
-    for i, one in enumerate(found.bins):
-        assert one.probability == pytest.approx(float(probability[group == i].mean()), abs=1e-3)
-        assert one.tumour == pytest.approx(truth[group == i].mean(), abs=5e-3)
-
-
-def test_calibration_of_nothing_has_no_bins() -> None:
-    nothing = Histogram.empty().calibration()
-    assert nothing.bins == ()
-    assert math.isnan(nothing.ece)
 
 
 @pytest.mark.parametrize(
