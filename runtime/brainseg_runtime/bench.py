@@ -12,9 +12,8 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +21,7 @@ from numpy.typing import NDArray
 
 from brainseg_runtime.errors import BrainsegError, WorkerError
 
+_LOADING = 600.0  # most seconds to load in: TensorRT builds its engine for minutes
 WARM_UP = 3  # calls before the clock starts: the first ones allocate and, on some providers, compile
 
 
@@ -92,23 +92,39 @@ def measure_apart(case: BenchCase) -> BenchRow:
 
     Raises:
         BrainsegError: The row cannot be had, such as a provider that is not installed.
-        WorkerError: The process ended without an answer.
+        WorkerError: The process ended without an answer, or gave none in time.
     """
     fresh = multiprocessing.get_context("spawn")  # never forked: memory and threads of this process stay out of it
-    with ProcessPoolExecutor(1, mp_context=fresh, initializer=_end_at_interrupt) as pool:
-        try:
-            return pool.submit(measure, case).result()
-        except BrokenProcessPool as error:
-            raise WorkerError(
-                f"the process that measured {case.provider} {case.variant} ended without an answer",
-                remedy="see the system's log: it may have run out of memory",
-            ) from error
+    answer, to_answer = fresh.Pipe(duplex=False)
+    process = fresh.Process(target=_answer, args=(case, to_answer), daemon=True)
+    process.start()
+    to_answer.close()
+    what = f"the process that measured {case.provider} {case.variant}"
+    try:
+        if not answer.poll(_LOADING + 20 * case.seconds):
+            raise WorkerError(f"{what} gave no answer", expected=f"one within {_LOADING + 20 * case.seconds:.0f} s")
+        outcome: BenchRow | BrainsegError = answer.recv()
+    except EOFError as error:
+        remedy = "see the system's log: it may have run out of memory"
+        raise WorkerError(f"{what} ended without an answer", remedy=remedy) from error
+    finally:
+        process.kill()
+        process.join()
+        answer.close()
+    if isinstance(outcome, BrainsegError):
+        raise outcome
+    return outcome
 
 
-def _end_at_interrupt() -> None:
-    """Lets Ctrl-C, which reaches every process of a terminal, end the measuring process without a traceback."""
+def _answer(case: BenchCase, to: Connection) -> None:
+    """Measures in the fresh process, and sends the row or what is in its way."""
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # as a job in the background has it
+        # Ctrl-C reaches every process of a terminal; this one ends without a traceback of its own.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        to.send(measure(case))
+    except BrainsegError as error:
+        to.send(error)
 
 
 def measure(case: BenchCase) -> BenchRow:

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from brainseg_runtime.bench import peak_rss_mib, synthetic_slices
+from brainseg_runtime.bench import BenchCase, measure_apart, peak_rss_mib, synthetic_slices
+from brainseg_runtime.errors import WorkerError
 from tests.runtime.command_line import BUNDLE, brainseg
 
 KEYS = {"provider", "variant", "batch", "p50_ms", "p95_ms", "slices_per_s", "peak_rss_mib"}
@@ -45,6 +46,13 @@ def test_a_provider_that_cannot_be_had_is_named_and_a_fault() -> None:
 @pytest.mark.parametrize("batch", [0, 65])
 def test_a_batch_outside_the_contract_is_wrong_usage(batch: int) -> None:
     assert brainseg("bench", BUNDLE, "--batch", batch).code == 2
+
+
+def test_a_process_that_dies_is_told_and_not_waited_for() -> None:
+    """Slices of this size cannot be made, which ends the process before it answers."""
+    case = BenchCase(bundle=BUNDLE, provider="cpu", variant="fp32", side=1 << 40)
+    with pytest.raises(WorkerError, match="ended without an answer"):
+        measure_apart(case)
 
 
 def test_slices_to_time_are_the_same_every_time() -> None:

@@ -142,6 +142,38 @@ def test_strict_turns_the_guards_warnings_into_faults(tmp_path: Path) -> None:
         assert record(out)["slices"][0]["status"] == "failed"
 
 
+@pytest.mark.parametrize("missing", ["tifffile", "PIL"])
+def test_a_missing_extra_is_one_fault_that_names_it(tmp_path: Path, missing: str) -> None:
+    """The extra is hidden from a fresh interpreter."""
+    folder = made_patient(tmp_path / "TCGA_X_1_19990101")
+    arguments = ["predict", str(BUNDLE), str(folder), "-o", str(tmp_path / "out"), "--overlay"]
+    script = (
+        f"import sys; sys.modules[{missing!r}] = None\nfrom brainseg_runtime.cli import main\nmain({arguments!r})\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, env=environment(), check=False, timeout=60
+    )
+    assert done.returncode == 1
+    assert "brainseg-runtime[io]" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stderr.count("error:") == 1
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("name", 1), ("height", -1), ("area_px", True), ("warnings", [None]), ("mask", {"file": "a/b", "sha256": ""})],
+)
+def test_a_record_with_an_odd_entry_is_refused(tmp_path: Path, key: str, value: object) -> None:
+    folder, out = made_patient(tmp_path / "TCGA_X_1_19990101", slices=1), tmp_path / "out"
+    assert brainseg("predict", BUNDLE, folder, "-o", out).code == 0
+    found = record(out)
+    found["slices"][0][key] = value
+    (out / "predictions.json").write_text(json.dumps(found), encoding="utf-8")
+    done = brainseg("predict", BUNDLE, folder, "-o", out, "--resume")
+    assert done.code == 1
+    assert "without --resume" in done.err
+
+
 def test_colliding_names_are_an_error_before_anything_is_written(tmp_path: Path) -> None:
     for site in ("one", "two"):
         made_patient(tmp_path / site / "TCGA_X_1_19990101", slices=1)
