@@ -24,8 +24,10 @@ SIDE: Final = 256
 THREADS: Final = min(4, usable_cores())
 """What the runtime takes if it is not told."""
 
-_WARM: Final = 5
+_WARM: Final = 3
 _RUNS: Final = 25
+_SECONDS: Final = 2.0
+"""After which no further run begins: on a busy machine a few runs must do."""
 
 
 def milliseconds(graph: Graph, provider: str) -> float:
@@ -50,12 +52,14 @@ def torch_milliseconds(reference: Predict) -> float:
 
 def _median(predict: Predict) -> float:
     image = np.random.default_rng(0).integers(0, 256, (1, SIDE, SIDE, 3), dtype=np.uint8)
-    seconds = []
-    for _ in range(_WARM + _RUNS):
+    for _ in range(_WARM):
+        predict(image)
+    seconds: list[float] = []
+    while len(seconds) < _RUNS and sum(seconds) < _SECONDS:
         began = time.perf_counter()
         predict(image)
         seconds.append(time.perf_counter() - began)
-    return float(np.median(seconds[_WARM:]) * 1e3)
+    return float(np.median(seconds) * 1e3)
 
 
 @contextmanager
