@@ -73,10 +73,12 @@ class Console:
         Raises:
             FileWriteError: The file cannot be written.
         """
+        # A path that is no UTF-8 holds halves of surrogate pairs, which JSON can only have as escapes.
+        text = encode_json(value).encode("utf-8", "backslashreplace").decode("utf-8")
         if self._json == "-":
-            _write(sys.stdout, encode_json(value))
+            _write(sys.stdout, text)
         elif self._json is not None:
-            write_page(Path(self._json), encode_json(value))
+            write_page(Path(self._json), text)
 
     @contextmanager
     def progress(self, what: str, total: int | None) -> Iterator[Advance]:

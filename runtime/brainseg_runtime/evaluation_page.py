@@ -15,8 +15,16 @@ from brainseg_runtime.report import Section, facts, figure_png, grid, interval_t
 from brainseg_runtime.svg import Series, Strip, diagonal, line_chart, strip_plot
 
 UNIT = (0.0, 1.0)
-_SCORES = ("dice", "iou", "precision", "recall", "f1", "roc_auc", "pr_auc")
-_NAMES = ("Dice", "IoU", "precision", "recall", "F1", "ROC-AUC", "PR-AUC")
+SCORES = {
+    "dice": "Dice",
+    "iou": "IoU",
+    "precision": "precision",
+    "recall": "recall",
+    "f1": "F1",
+    "roc_auc": "ROC-AUC",
+    "pr_auc": "PR-AUC",
+}
+"""The scores over all pixels: key to name."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,13 +40,16 @@ class Picture:
     rgb: NDArray[np.uint8]
 
 
-def evaluation_page(evaluation: Evaluation, pictures: Sequence[Picture], run: Mapping[str, object]) -> Html:
+def evaluation_page(
+    evaluation: Evaluation, pictures: Sequence[Picture], run: Mapping[str, object], *, title: str = "Evaluation"
+) -> Html:
     """The whole page.
 
     Args:
         evaluation: What was measured.
         pictures: Overlays of chosen patients; none leaves their section out.
         run: What ran: label to value, shown as it is at the end.
+        title: The page's heading, such as "Evaluation of resunet 1.0.0".
 
     Returns:
         A document that loads nothing.
@@ -60,7 +71,7 @@ def evaluation_page(evaluation: Evaluation, pictures: Sequence[Picture], run: Ma
     lead = (
         f"{_plural(evaluation.n_patients, 'patient')}, {_plural(evaluation.n_slices, 'slice')}, at native resolution."
     )
-    return page("Evaluation", sections, lead=lead, footer=f"Averaging: {evaluation.averaging}.")
+    return page(title, sections, lead=lead, footer=f"Averaging: {evaluation.averaging}.")
 
 
 def chosen_patients(evaluation: Evaluation) -> dict[str, PatientScores]:
@@ -179,7 +190,7 @@ def _pooled(evaluation: Evaluation) -> Html:
     """The seven scores over all pixels."""
     rows = [
         (name, getattr(evaluation.pooled, score), _interval(getattr(evaluation.pooled_ci95, score)))
-        for name, score in zip(_NAMES, _SCORES, strict=True)
+        for score, name in SCORES.items()
     ]
     return table(["score", "value", "95 % interval"], rows, caption="Over all pixels of all patients")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -172,6 +173,18 @@ def test_a_record_with_an_odd_entry_is_refused(tmp_path: Path, key: str, value: 
     done = brainseg("predict", BUNDLE, folder, "-o", out, "--resume")
     assert done.code == 1
     assert "without --resume" in done.err
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only here may a file's name be any bytes")
+def test_a_name_that_is_no_utf8_is_segmented_and_resumed(tmp_path: Path) -> None:
+    folder, out = made_patient(tmp_path / "TCGA_X_1_19990101", slices=1, masks=False), tmp_path / "out"
+    next(folder.iterdir()).rename(folder / os.fsdecode(b"odd\xff_1.tif"))
+    assert brainseg("predict", BUNDLE, folder, "-o", out).code == 0
+    (entry,) = record(out)["slices"]
+    assert (out / entry["mask"]["file"]).exists()
+    done = brainseg("predict", BUNDLE, folder, "-o", out, "--resume")
+    assert done.code == 0, done.err
+    assert "resume: 1 slices" in done.err
 
 
 def test_colliding_names_are_an_error_before_anything_is_written(tmp_path: Path) -> None:

@@ -42,6 +42,11 @@ def test_json_goes_to_a_file_in_a_new_folder(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "a" / "b.json").read_text(encoding="utf-8")) == {"key": 1}
 
 
+def test_a_path_that_is_no_utf8_comes_through_json_unchanged(tmp_path: Path) -> None:
+    Console(str(tmp_path / "a.json")).emit({"path": "x\udcff.tif"})
+    assert json.loads((tmp_path / "a.json").read_bytes()) == {"path": "x\udcff.tif"}
+
+
 def test_json_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(FileWriteError, match="file"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 from brainseg_runtime.cases import dataset_cases, predict_arrays
@@ -10,12 +11,10 @@ from brainseg_runtime.commands import DONE, Model, running
 from brainseg_runtime.console import Console, write_page
 from brainseg_runtime.evaluate import evaluate as score
 from brainseg_runtime.evaluation import Evaluation
-from brainseg_runtime.evaluation_page import chosen_patients, evaluation_page
+from brainseg_runtime.evaluation_page import SCORES, chosen_patients, evaluation_page
 from brainseg_runtime.patients import scan_dataset
 from brainseg_runtime.pictures import patient_picture
 from brainseg_runtime.report import NOT_DEFINED, interval_text
-
-_POOLED = ("dice", "iou", "precision", "recall", "f1", "roc_auc", "pr_auc")
 
 
 def evaluate(console: Console, model: Model, data: Path, report: Path | None) -> int:
@@ -41,8 +40,10 @@ def evaluate(console: Console, model: Model, data: Path, report: Path | None) ->
     if report is not None:
         chosen = chosen_patients(evaluation)
         pictures = [patient_picture(segmenter, patients[each.id], each, label) for label, each in chosen.items()]
-        used = {"provider": info.provider, "variant": info.variant, **info.versions}
-        write_page(report, evaluation_page(evaluation, pictures, {**ran, **used}))
+        moment = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S %Z}"
+        used = {"provider": info.provider, "variant": info.variant, **info.versions, "written": moment}
+        title = f"Evaluation of {info.provenance.model}"
+        write_page(report, evaluation_page(evaluation, pictures, {**ran, **used}, title=title))
     _tell_evaluation(console, evaluation)
     return DONE
 
@@ -55,8 +56,8 @@ def _tell_evaluation(console: Console, evaluation: Evaluation) -> None:
         ("Dice, mean over slices with tumour", evaluation.slice_dice_tumour.mean, evaluation.slice_dice_tumour.ci95),
         ("Dice, mean over all slices", evaluation.slice_dice_all.mean, evaluation.slice_dice_all.ci95),
         *(
-            (f"{score}, all pixels", getattr(pooled, score), getattr(evaluation.pooled_ci95, score))
-            for score in _POOLED
+            (f"{name}, all pixels", getattr(pooled, score), getattr(evaluation.pooled_ci95, score))
+            for score, name in SCORES.items()
         ),
     ]
     shown = [
