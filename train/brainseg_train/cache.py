@@ -146,8 +146,10 @@ def _open(entry: Path, key: str, patients: Sequence[Patient], slices: Sequence[S
         manifest = json.loads(read_capped(entry / _MANIFEST, _MANIFEST_LIMIT))
         height, width = (int(value) for value in manifest["native_size"])
         files = {f"{name}.npy": _file_digest(entry / f"{name}.npy") for name in _ARRAYS}
+        if manifest["sha256"] != files:
+            raise _DamagedError(f"{entry} holds other files than its manifest says")
         arrays = {name: np.load(entry / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in _ARRAYS}
-    except (OSError, ValueError, KeyError, TypeError, BrainsegError) as error:
+    except (OSError, EOFError, ValueError, KeyError, TypeError, BrainsegError) as error:
         raise _DamagedError(f"{entry} is damaged", got=error) from error
     count = len(slices)
     shapes = {

@@ -81,7 +81,7 @@ def make_patient(index: int, seed: int, *, slices: tuple[int, int] = (20, 40), s
     head = draw_head(rng, count, side // 2)
     site = _SITES[index % len(_SITES)]
     images = _scan(rng, head, SCANNERS[site])
-    # As in the real set, FLAIR stands in for a sequence that was not taken.
+    # As in the real set, FLAIR stands in for a sequence that was not taken, and who lacks the first lacks the last too.
     if index % 8 == 3:
         images[..., 2] = images[..., 1]
     if index % 16 == 11:
@@ -119,7 +119,7 @@ def write_phantom(
     out = Path(out)
     if patients < 1:
         raise PhantomError("a phantom cannot be made", expected="at least 1 patient", got=patients)
-    _check(0, seed, slices, side)
+    _check(patients - 1, seed, slices, side)
     if out.exists() and not (out / MARK).is_file() and (not out.is_dir() or any(out.iterdir())):
         raise PhantomError(
             f"{out} is not replaced",
