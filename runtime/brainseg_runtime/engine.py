@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from brainseg_runtime.contract import CONTRACT
 from brainseg_runtime.errors import BrainsegError, ContractError, InferenceError, ProviderError
-from brainseg_runtime.providers import PROVIDERS, devices_for
+from brainseg_runtime.providers import PROVIDERS, devices_for, require_provider
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -35,7 +35,9 @@ SHAPES_PER_SESSION: Final = 32
 OPENVINO_BOUND_MIB: Final = 512
 """Most that OpenVINO adds to the process beyond its first prediction, whatever the sizes; measured: 330."""
 
-_HEAVY: Final = frozenset({"Conv", "FusedConv", "ConvTranspose", "MatMul", "Gemm", "QLinearConv", "ConvInteger"})
+_HEAVY: Final = frozenset(
+    {"Conv", "FusedConv", "ConvTranspose", "MatMul", "Gemm", "QLinearConv", "ConvInteger", "MatMulInteger"}
+)
 """Operators that carry the work: all of them must run on the provider that was asked for."""
 
 _TYPES: Final = MappingProxyType({"uint8": "tensor(uint8)", "float32": "tensor(float)"})
@@ -90,7 +92,7 @@ class Engine:
         self._shapes: set[tuple[int, int]] = set()
         self._session = _open_session(model, provider, threads)
         _check_contract(self._session)
-        self.nodes: Mapping[str, int] = _check_assignment(self._session, provider)
+        self.nodes: Mapping[str, int] = check_assignment(self._session, provider)
 
     def run(self, image_nhwc: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
         """Segment one image.
@@ -142,6 +144,7 @@ def _open_session(model: bytes, provider: str, threads: int) -> Session:
     """A session with every option stated, on the provider and nothing but the provider and ``cpu``."""
     import onnxruntime
 
+    require_provider(provider)
     options = _options(provider, threads)
     devices = devices_for(provider)
     name = PROVIDERS[provider]
@@ -210,8 +213,19 @@ def _signature(name: str, kind: str, shape: Sequence[int | str | None]) -> str:
     return f"{name}: {kind}({axes})"
 
 
-def _check_assignment(session: Session, provider: str) -> Mapping[str, int]:
-    """Count nodes by provider and refuse a session that leaves the heavy ones to another."""
+def check_assignment(session: Session, provider: str) -> Mapping[str, int]:
+    """Count nodes by provider and refuse a session that leaves the heavy ones to another.
+
+    Args:
+        session: Made with ``session.record_ep_graph_assignment_info``.
+        provider: Which one was asked for; ``cpu`` runs everything, so nothing is counted there.
+
+    Returns:
+        How many nodes each provider runs.
+
+    Raises:
+        ProviderError: A heavy node is another provider's.
+    """
     if provider == "cpu":
         return MappingProxyType({})
     names = {full: short for short, full in PROVIDERS.items()}

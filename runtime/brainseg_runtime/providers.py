@@ -88,6 +88,22 @@ def provider_status(name: str) -> ProviderStatus:
     return ProviderStatus(name=name, available=False, reason="not installed")
 
 
+def require_provider(name: str) -> None:
+    """Refuse a provider that cannot be had, before onnxruntime replaces it with another one and only warns.
+
+    Raises:
+        ProviderError: No provider has that name, or it is not installed; the remedy says how to install it.
+    """
+    status = provider_status(name)
+    if not status.available:
+        raise ProviderError(
+            f"provider {name} cannot be had",
+            expected="an installed provider",
+            got=status.reason,
+            remedy=_REMEDY.get(name),
+        )
+
+
 def choose(manifest: Manifest, provider: str, variant: str, processor: Processor) -> Choice:
     """Provider and variant by the fixed rule.
 
@@ -102,12 +118,7 @@ def choose(manifest: Manifest, provider: str, variant: str, processor: Processor
     """
     picked, reasons = _choose_variant(manifest, variant, processor)
     if provider != "auto":
-        status = provider_status(provider)
-        if not status.available:
-            raise ProviderError(
-                f"provider {provider} cannot be had", expected="an installed provider", got=status.reason,
-                remedy=_REMEDY.get(provider),
-            )  # fmt: skip
+        require_provider(provider)
         return Choice(provider=provider, variant=picked, reasons=(*reasons, f"provider {provider}: asked for"))
     name, more = _choose_provider(manifest, picked)
     return Choice(provider=name, variant=picked, reasons=(*reasons, *more))

@@ -18,6 +18,7 @@ from brainseg_runtime.contract import DEFAULT_LIMITS, Limits
 from brainseg_runtime.errors import BrainsegError
 from brainseg_runtime.golden import Answer, GoldenCase, decode
 from brainseg_runtime.manifest import SIGNATURE_NAME, Tolerance
+from brainseg_runtime.providers import provider_status
 from brainseg_runtime.segmenter import Segmenter
 from brainseg_runtime.signature import verify_signature
 from brainseg_runtime.strict_json import Json
@@ -61,6 +62,11 @@ class Verification:
     checks: tuple[Check, ...]
 
     @property
+    def provider(self) -> str | None:
+        """The providers that ran, each once; None where none did."""
+        return ", ".join(dict.fromkeys(self.providers.values())) or None
+
+    @property
     def ok(self) -> bool:
         """Whether no check failed."""
         return all(check.status is not Status.FAIL for check in self.checks)
@@ -72,6 +78,7 @@ class Verification:
             "ok": self.ok,
             "digest": self.digest,
             "name": self.name,
+            "provider": self.provider,
             "providers": dict(self.providers),
             "checks": [{"name": c.name, "status": c.status.value, "detail": c.detail} for c in self.checks],
         }
@@ -102,6 +109,8 @@ def verify_bundle(
     Raises:
         ProviderError: No provider has that name.
     """
+    if provider != "auto":
+        provider_status(provider)  # an unknown name is the caller's fault, not the bundle's
     opened, made = _attempt("bundle", lambda: open_bundle(path, limits=limits), _describe)
     bundle = made[0] if made else None
     checks = [opened]

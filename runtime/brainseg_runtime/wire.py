@@ -64,7 +64,8 @@ def receive(stream: BinaryIO) -> Message | None:
     magic, length = _START.unpack(start) if len(start) == _START.size else (b"", 0)
     if magic != _MAGIC or length > MAX_HEAD:
         raise WorkerError("the isolated process is out of step", expected=f"{_MAGIC!r}", got=f"{start[:8]!r}")
-    fields = Fields(parse(_exactly(stream, length), "message", limit=MAX_HEAD, error=WorkerError), "message")
+    head = parse(_exactly(stream, length), "message", limit=MAX_HEAD, error=WorkerError)
+    fields = Fields(head, "message", error=WorkerError)
     lengths = fields.take("blobs")
     sizes = [size for size in lengths if isinstance(size, int)] if isinstance(lengths, list) else []
     if not isinstance(lengths, list) or len(sizes) != len(lengths) or len(sizes) > MAX_BLOBS:

@@ -7,6 +7,9 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
 from brainseg_runtime.bundle import open_bundle
 from brainseg_runtime.contract import Limits
 from brainseg_runtime.errors import (
@@ -17,9 +20,6 @@ from brainseg_runtime.errors import (
     BundleTooLargeError,
     DigestMismatchError,
 )
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-
 from tests.runtime.tiny import TINY, copy_tiny, digest_of, edit_manifest
 
 FILES = sorted(path.name for path in TINY.iterdir())

@@ -7,10 +7,11 @@ import threading
 from pathlib import Path
 
 import pytest
-from brainseg_runtime.errors import BundleMissingError, BundleTooLargeError, FileWriteError, InputError
-from brainseg_runtime.files import read_capped, replace_folder, write_bytes, write_json, write_text
 from hypothesis import given
 from hypothesis import strategies as st
+
+from brainseg_runtime.errors import BundleMissingError, BundleTooLargeError, FileWriteError, InputError
+from brainseg_runtime.files import read_capped, replace_folder, write_bytes, write_json, write_text
 
 
 def test_a_written_file_holds_its_bytes_and_leaves_nothing_beside_it(tmp_path: Path) -> None:
@@ -73,9 +74,14 @@ def test_a_folder_is_replaced_whole(tmp_path: Path) -> None:
 def test_a_failure_while_filling_leaves_the_old_folder(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "old").write_bytes(b"kept")
-    with pytest.raises(KeyError), replace_folder(tmp_path / "out") as folder:
-        (folder / "new").touch()
-        raise KeyError
+
+    def fill_and_fail() -> None:
+        with replace_folder(tmp_path / "out") as folder:
+            (folder / "new").touch()
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fill_and_fail()
     assert [p.name for p in tmp_path.iterdir()] == ["out"]
     assert (tmp_path / "out" / "old").read_bytes() == b"kept"
 

@@ -6,10 +6,10 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from brainseg_runtime.errors import DataError, ImageError
-from brainseg_runtime.guard import inspect_image, refuse, take_fingerprint
 from numpy.typing import NDArray
 
+from brainseg_runtime.errors import DataError, ImageError
+from brainseg_runtime.guard import inspect_image, refuse, take_fingerprint
 from tests.runtime.tiny import slice_image
 
 SEEN = take_fingerprint(slice_image(96, 80, seed) for seed in range(20))

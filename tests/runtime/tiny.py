@@ -16,12 +16,14 @@ TINY = Path(__file__).parents[1] / "bundles" / "tiny"
 
 
 def slice_image(height: int = 40, width: int = 56, seed: int = 0) -> NDArray[np.uint8]:
-    """(H, W, 3) noise over a bright disk in the middle channel."""
+    """(H, W, 3) like the slices that the bundle was made from: a bright disk on a grey head."""
     rng = np.random.default_rng(seed)
     rows, columns = np.mgrid[:height, :width]
-    disk = np.hypot(rows - height / 2, columns - width / 2) < min(height, width) / 4
-    levels = np.where(disk[..., None], (80, 190, 130), (60, 70, 65)) + rng.integers(0, 12, (height, width, 3))
-    return levels.astype(np.uint8)
+    head = np.hypot((rows - height / 2) / height, (columns - width / 2) / width) < 0.42
+    disk = np.hypot(rows - height / 2, columns - width / 2) < 0.15 * min(height, width)
+    levels = head[..., None] * np.where(disk[..., None], (90, 185, 135), (70, 75, 75))
+    made: NDArray[np.uint8] = (levels + rng.integers(0, 12, (height, width, 3))).astype(np.uint8)
+    return made
 
 
 def copy_tiny(folder: Path, name: str = "bundle") -> Path:

@@ -1,0 +1,101 @@
+"""The engine: what it accepts as a model, what as an answer, and what it refuses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+
+from brainseg_runtime.engine import SHAPES_PER_SESSION, Engine, check_assignment
+from brainseg_runtime.errors import ContractError, InferenceError, ProviderError
+from brainseg_runtime.providers import provider_status
+from tests.runtime.onnx_bytes import (
+    FLOAT,
+    block,
+    brightest_channel,
+    contract_model,
+    node,
+    number,
+)
+from tests.runtime.tiny import TINY, slice_image
+
+MODEL = (TINY / "model.onnx").read_bytes()
+needs_openvino = pytest.mark.skipif(not provider_status("openvino").available, reason="openvino is not installed")
+
+
+def test_the_answer_is_the_graphs() -> None:
+    image = slice_image()[None]
+    mask, probability = Engine(brightest_channel(), provider="cpu", threads=1).run(image)
+    np.testing.assert_allclose(probability, image.max(axis=-1) / 255, atol=1e-6)
+    np.testing.assert_array_equal(mask, image.max(axis=-1) >= 128)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        b"",
+        b"no model",
+        MODEL[:-100],
+        brightest_channel(mask="mosk"),
+        contract_model([], image=("image", FLOAT, ("N", "H", "W", 3))),
+        contract_model([], image=("image", 2, ("N", 3, "H", "W"))),
+        contract_model([], image=("image", 2, ("N", "H", "W", "C"))),
+        contract_model([node("NoSuchOperator", ["image"], ["mask"])]),
+    ],
+)
+def test_what_is_no_model_of_the_contract_is_refused(model: bytes) -> None:
+    with pytest.raises(ContractError):
+        Engine(model, provider="cpu", threads=1)
+
+
+@pytest.mark.parametrize("last", ["doubled", "logarithm"])
+def test_an_answer_that_is_no_probability_is_an_error_and_not_a_mask(last: str) -> None:
+    engine = Engine(brightest_channel(last=last), provider="cpu", threads=1)
+    with pytest.raises(InferenceError, match="probability"):
+        engine.run(slice_image()[None])
+
+
+def test_a_model_that_names_another_file_does_not_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "secret.bin").write_bytes(bytes(4))
+    monkeypatch.chdir(tmp_path)
+    # A constant with external_data 13 {key 1, value 2} and data_location 14 = EXTERNAL.
+    entry = block(13, block(1, "location") + block(2, "secret.bin"))
+    constant = block(5, number(2, FLOAT) + block(8, "secret") + entry + number(14, 1))
+    stolen = [node("Mul", ["pixels", "secret"], ["probability"]), constant]
+    with pytest.raises(ContractError, match=r"onnxruntime cannot read the model"):
+        Engine(contract_model(stolen), provider="cpu", threads=1)
+
+
+def test_a_provider_that_is_not_there_is_an_error() -> None:
+    if provider_status("cuda").available:
+        pytest.skip("cuda is installed here")
+    with pytest.raises(ProviderError):
+        Engine(MODEL, provider="cuda", threads=1)
+
+
+@needs_openvino
+def test_openvino_really_has_the_nodes() -> None:
+    engine = Engine(MODEL, provider="openvino", threads=1)
+    assert set(engine.nodes) == {"openvino"}
+    assert engine.nodes["openvino"] > 10
+
+
+def test_work_left_to_another_provider_is_an_error() -> None:
+    options = onnxruntime.SessionOptions()
+    options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+    session = onnxruntime.InferenceSession(MODEL, options, providers=["CPUExecutionProvider"])
+    with pytest.raises(ProviderError, match=r"openvino would leave work to cpu; expected all \['MatMul'"):
+        check_assignment(session, "openvino")
+
+
+@needs_openvino
+def test_replacing_a_session_changes_no_bit() -> None:
+    engine = Engine(MODEL, provider="openvino", threads=1)
+    image = slice_image(40, 40)[None]
+    _, before = engine.run(image)
+    for side in range(SHAPES_PER_SESSION + 2):
+        engine.run(slice_image(16 + side, 16)[None])
+    _, after = engine.run(image)
+    np.testing.assert_array_equal(before, after)
