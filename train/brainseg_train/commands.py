@@ -207,18 +207,22 @@ def report(console: Console, runs: Path, study_id: str | None) -> int:
 
 def _find(work: Work, console: Console) -> tuple[Path, PresetName]:
     """The data's folder, generated where need be, and the preset that suits it."""
+    from brainseg_train.phantom import MARK
+
     if work.data is not None and work.data != PHANTOM:
-        if not Path(work.data).is_dir():
-            raise DataError(f"{work.data} is not there", expected="a folder of patient folders", got="none")
-        return Path(work.data), work.preset or "paper"
-    if work.data is None and DEFAULT_DATA.is_dir():
-        return DEFAULT_DATA, work.preset or "paper"
-    if work.data is None:
-        console.note(
-            f"{DEFAULT_DATA} is not there: generated patients (a phantom) stand in for it, with the quick preset. Name "
-            "a folder of patients with --data."
-        )
-    return _phantom_folder(work, console), work.preset or "quick"
+        root = Path(work.data)
+        if not root.is_dir():
+            raise DataError(f"{root} is not there", expected="a folder of patient folders", got="none")
+    elif work.data is None and DEFAULT_DATA.is_dir():
+        root = DEFAULT_DATA
+    else:
+        if work.data is None:
+            console.note(
+                f"{DEFAULT_DATA} is not there: generated patients (the phantom) stand in for it. Name a folder of "
+                "patients with --data."
+            )
+        root = _phantom_folder(work, console)
+    return root, work.preset or ("quick" if (root / MARK).is_file() else "paper")
 
 
 def _phantom_folder(work: Work, console: Console) -> Path:
