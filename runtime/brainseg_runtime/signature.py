@@ -45,7 +45,7 @@ def verify_signature(folder: str | os.PathLike[str], public_key: str | os.PathLi
         config = verifying.Config()  # type: ignore[no-untyped-call]  # its constructor has no annotations
         verifier = config.use_elliptic_key_verifier(public_key=Path(public_key))
         verifier.verify(path, path / SIGNATURE_NAME)
-    except (ValueError, TypeError, KeyError, OSError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, OSError) as error:
         raise SignatureError(
             f"the signature of {path} does not hold",
             expected=f"files signed with the key that belongs to {public_key}",
