@@ -52,7 +52,7 @@ def sign(folder: Path, private_key: Path) -> None:
         config = signing.Config()  # type: ignore[no-untyped-call]
         signer = config.set_hashing_config(hashes).use_elliptic_key_signer(private_key=private_key)
         signer.sign(folder, folder / SIGNATURE_NAME)
-    except (ValueError, TypeError, OSError) as error:
+    except (ValueError, TypeError, AttributeError, OSError) as error:  # a key of another kind has no curve
         raise SigningError(
             f"the bundle cannot be signed with {private_key}",
             expected="an elliptic private key in PEM form, without a password",

@@ -13,7 +13,9 @@ from brainseg_export.errors import ExportError
 from brainseg_runtime.evaluate import Case
 
 
-def patients(count: int = 4, seed: int = 0, sharpness: float = 1.0) -> tuple[list[Case], dict[bytes, NDArray[np.float32]]]:
+def patients(
+    count: int = 4, seed: int = 0, sharpness: float = 1.0
+) -> tuple[list[Case], dict[bytes, NDArray[np.float32]]]:
     """Cases whose images stand for logits, and the probability that belongs to each image."""
     rng = np.random.default_rng(seed)
     cases, answers = [], {}
@@ -90,7 +92,5 @@ def test_the_threshold_is_as_good_as_the_best_and_nearest_one_half(scores: list[
     chosen = calibrate.choose_threshold(array)
     value = array[calibrate.THRESHOLDS.index(chosen)]
     assert value >= array.max() - calibrate.PLATEAU
-    nearer = [
-        s for t, s in zip(calibrate.THRESHOLDS, array, strict=True) if abs(t - 0.5) < abs(chosen - 0.5) - 1e-12
-    ]
+    nearer = [s for t, s in zip(calibrate.THRESHOLDS, array, strict=True) if abs(t - 0.5) < abs(chosen - 0.5) - 1e-12]
     assert all(score < array.max() - calibrate.PLATEAU for score in nearer)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -78,8 +79,7 @@ def test_nothing_in_the_file_speaks_of_the_machine(made: tuple[InferencePipeline
     data = made[1].data
     for path in (Path.cwd(), Path.home(), Path(sys.prefix), Path(torch.__file__).parent, ROOT):
         assert str(path).encode() not in data
-    for word in (b".py", b"site-packages", b"torch", b"pkg."):
-        assert word not in data, word
+    assert not re.search(rb"site-packages|torch|pkg\.|\w\.pyc?\b", data)
     model = onnx.load_model_from_string(data)
     assert not any(node.doc_string or node.metadata_props for node in model.graph.node)
 

@@ -1,9 +1,104 @@
-"""The whole export: one command, one bundle, proven and sealed."""
+"""The whole export: one command, one bundle, proven and sealed, or none."""
 
 from __future__ import annotations
 
-from tests.export.conftest import Exported
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from brainseg_export import select
+from brainseg_runtime.bundle import open_bundle
+from brainseg_runtime.images import read_image, scan_dataset
+from brainseg_runtime.segmenter import Segmenter
+from brainseg_runtime.verify import verify_bundle
+from brainseg_train.data import load_dataset
+from brainseg_train.pipeline import InferencePipeline
+from tests.export.conftest import Exported, run_export
 
 
-def test_first(exported: Exported) -> None:
-    assert exported.bundle.is_dir()
+def test_the_bundle_is_whole_and_every_variant_of_it_gives_its_golden_answers(exported: Exported) -> None:
+    bundle = open_bundle(exported.bundle, digest=exported.report["bundles"][0]["digest"])
+    assert set(bundle.manifest.variants) >= {"fp32"}
+    assert {"model.onnx", "golden.npz", "MODEL_CARD.md", "sbom.cdx.json"} <= set(bundle.files)
+    verify_bundle(exported.bundle)
+
+
+def test_the_manifest_holds_where_the_weights_come_from_and_what_was_measured(exported: Exported) -> None:
+    manifest = open_bundle(exported.bundle).manifest
+    chosen = select.best(exported.runs)
+    assert manifest.training["run"] == chosen.record.id
+    assert manifest.training["split_digest"] == chosen.record.split_digest
+    fp32 = manifest.variants["fp32"]
+    cpu = fp32.parity["cpu"]
+    assert isinstance(cpu, dict)
+    assert cpu["passed"] is True
+    assert {"validation", "sizes_and_batches", "adversarial"} <= set(cpu)
+    assert fp32.same_bits["cpu"] is True
+    assert manifest.fingerprint is not None
+    assert manifest.licence.id == "Apache-2.0", "drawn heads carry no patients' licence"
+
+
+def test_from_image_files_the_runtime_answers_what_training_answers(exported: Exported) -> None:
+    manifest = open_bundle(exported.bundle).manifest
+    network, _ = select.load(select.best(exported.runs))
+    pipeline = InferencePipeline(network, threshold=manifest.threshold, temperature=manifest.temperature).eval()
+    dataset = load_dataset(exported.data)
+    segmenter = Segmenter.load(exported.bundle, provider="cpu", variant="fp32")
+    for row, patient in ((0, 0), (len(dataset.slices) - 1, -1)):
+        path = scan_dataset(exported.data)[patient].slices[0 if row == 0 else -1].image
+        result = segmenter.predict(read_image(path))
+        with torch.inference_mode():
+            mask, probability = pipeline(torch.from_numpy(dataset.native_image(row)[None]))
+        assert np.abs(result.probability - probability[0].numpy()).max() <= 1e-5
+        far = np.abs(probability[0].numpy() - manifest.threshold) > 1e-5
+        assert np.array_equal(result.mask[far], mask[0].numpy()[far])
+
+
+def test_every_calibration_was_tried_and_the_gate_spoke_to_each(exported: Exported) -> None:
+    tried = exported.report["bundles"][0]["tried"]
+    assert [item["label"] for item in tried] == ["minmax", "percentile", "entropy"]
+    assert all(set(item["gate"]["cpu"]) >= {"passed", "mean_drop", "worst_drop", "mask_agreement"} for item in tried)
+
+
+def test_the_card_says_what_a_reader_must_know(exported: Exported) -> None:
+    card = (exported.bundle / "MODEL_CARD.md").read_text(encoding="utf-8")
+    for part in (
+        "Not a medical device", "drawn heads, not on patients", "## Intended use", "## Data", "Licence:",
+        "95 % interval", "By site and by size", "## Where it fails", "calibration error", "## Limits", "test patients",
+    ):  # fmt: skip
+        assert part in card, part
+
+
+def test_the_bill_of_materials_lists_the_runtimes_closure(exported: Exported) -> None:
+    bill = json.loads((exported.bundle / "sbom.cdx.json").read_text(encoding="utf-8"))
+    assert bill["bomFormat"] == "CycloneDX"
+    names = {component["name"] for component in bill["components"]}
+    assert {"brainseg-runtime", "numpy", "onnxruntime"} <= names
+    assert not names & {"torch", "onnx", "tifffile", "typer"}
+
+
+def test_no_path_of_this_machine_is_in_the_bundle(exported: Exported) -> None:
+    for path in exported.bundle.iterdir():
+        data = path.read_bytes()
+        assert str(exported.data).encode() not in data
+        assert str(exported.runs).encode() not in data
+
+
+def test_a_failure_leaves_the_old_bundle_and_nothing_else(
+    exported: Exported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(exported.bundle, out / exported.bundle.name)
+    before = {path.name: path.read_bytes() for path in (out / exported.bundle.name).iterdir()}
+    monkeypatch.setattr("brainseg_export.parity.LIMIT", 0.0)  # nothing computes to the last bit
+    monkeypatch.setattr("brainseg_export.parity.SIZES", ((64, 64),))
+    monkeypatch.setattr("brainseg_export.parity.ADVERSARIAL", 4)
+    monkeypatch.setattr("brainseg_export.parity.require.__kwdefaults__", {"limit": 0.0})
+    assert run_export("--best", "--runs", str(exported.runs), "--out", str(out)) == 1
+    assert "does not compute what the network computes" in capsys.readouterr().err
+    assert {path.name: path.read_bytes() for path in (out / exported.bundle.name).iterdir()} == before
+    assert [path.name for path in out.iterdir()] == [exported.bundle.name]

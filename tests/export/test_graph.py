@@ -66,7 +66,9 @@ def test_a_custom_domain_is_refused_even_where_nothing_uses_it() -> None:
     assert "operator sets" in findings(lambda model: model.opset_import.append(helper.make_opsetid("com.acme", 1)))
 
 
-@pytest.mark.parametrize(("kind", "domain"), [("Gelu", ""), ("Loop", ""), ("Div", "com.microsoft"), ("StringConcat", "")])
+@pytest.mark.parametrize(
+    ("kind", "domain"), [("Gelu", ""), ("Loop", ""), ("Div", "com.microsoft"), ("StringConcat", "")]
+)
 def test_operators_that_are_not_listed_are_refused(kind: str, domain: str) -> None:
     def change(model: onnx.ModelProto) -> None:
         model.graph.node[2].op_type = kind
@@ -112,9 +114,7 @@ def test_impossible_dimensions_are_refused(dims: list[int]) -> None:
 
 def test_too_many_nodes_are_refused() -> None:
     def change(model: onnx.ModelProto) -> None:
-        model.graph.node.extend(
-            helper.make_node("Abs", ["float"], [f"a{index}"]) for index in range(MAX_NODES)
-        )
+        model.graph.node.extend(helper.make_node("Abs", ["float"], [f"a{index}"]) for index in range(MAX_NODES))
 
     assert "nodes, at most" in findings(change)
 

@@ -1,0 +1,154 @@
+"""Which run is taken, and which are refused."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from brainseg_export import select
+from brainseg_export.errors import SelectionError
+from brainseg_runtime import files
+from brainseg_train import checkpoint, models, records, study
+from brainseg_train.errors import CheckpointError, RecordError
+from brainseg_train.records import RunRecord
+
+
+@pytest.fixture
+def own(runs: Path, tmp_path: Path) -> Path:
+    """A copy of the runs that a test may damage."""
+    return Path(shutil.copytree(runs, tmp_path / "runs"))
+
+
+def dice(record: RunRecord) -> float:
+    assert record.best is not None
+    return record.best.validation["dice"]
+
+
+def test_the_best_run_of_the_study_is_taken_and_says_why(runs: Path) -> None:
+    chosen = select.best(runs)
+    everything = records.load_records(runs)
+    assert dice(chosen.record) == max(dice(record) for record in everything)
+    assert "highest validation Dice" in chosen.reason
+    assert chosen.study is not None
+    assert chosen.study.record.id in chosen.reason
+
+
+def test_the_best_run_of_each_network_is_taken(runs: Path) -> None:
+    assert sorted(chosen.model for chosen in select.best_of_each(runs)) == ["deeplab", "unet"]
+
+
+def test_a_run_is_found_by_name_and_by_its_weights(runs: Path) -> None:
+    name = select.best(runs).record.id
+    assert select.by_id(runs, name).record.id == name
+    by_file = select.by_checkpoint(runs / name / "best.safetensors")
+    assert by_file.record.id == name
+    assert select.load(by_file)[1].run == name
+
+
+@pytest.mark.parametrize("name", ["nobody", "", "..", "../runs", "a/b"])
+def test_a_name_that_is_no_runs_is_refused(runs: Path, name: str) -> None:
+    with pytest.raises(SelectionError, match="holds no run"):
+        select.by_id(runs, name)
+
+
+def test_a_weights_file_without_a_record_is_refused(runs: Path, tmp_path: Path) -> None:
+    name = select.best(runs).record.id
+    for suffix in (".safetensors", ".json"):
+        shutil.copy(runs / name / f"best{suffix}", tmp_path)
+    with pytest.raises(SelectionError, match="cannot be exported"):
+        select.by_checkpoint(tmp_path / "best.safetensors")
+
+
+def test_a_folder_without_a_study_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SelectionError, match="no study to export from"):
+        select.best(tmp_path)
+
+
+def _edit_study(runs: Path, **changes: object) -> None:
+    path = next((runs / "studies").glob(f"*/{study.STUDY}"))
+    value = json.loads(path.read_text(encoding="utf-8"))
+    value.update(changes)
+    path.write_text(json.dumps(value), encoding="utf-8")
+
+
+def test_an_unfinished_study_is_passed_over(own: Path) -> None:
+    _edit_study(own, status="running")
+    with pytest.raises(SelectionError, match="running"):
+        select.best(own)
+
+
+def test_a_study_split_by_slice_is_passed_over(own: Path) -> None:
+    path = next((own / "studies").glob(f"*/{study.STUDY}"))
+    value = json.loads(path.read_text(encoding="utf-8"))
+    value["request"]["split_by"] = "slice"
+    path.write_text(json.dumps(value), encoding="utf-8")
+    with pytest.raises(SelectionError, match="split by slice"):
+        select.best(own)
+
+
+def test_a_run_split_by_slice_is_refused_even_by_name(own: Path) -> None:
+    name = select.best(own).record.id
+    record = dataclasses.replace(records.load_record(own / name), split_by="slice")
+    records.save_record(own / name, record)
+    with pytest.raises(SelectionError, match="its split is by slice"):
+        select.by_id(own, name)
+
+
+def test_a_run_that_still_trains_is_refused(own: Path) -> None:
+    name = select.best(own).record.id
+    records.save_record(own / name, dataclasses.replace(records.load_record(own / name), status="running"))
+    with pytest.raises(SelectionError, match="not ready"):
+        select.by_id(own, name)
+
+
+def test_a_run_of_another_data_set_than_its_study_is_refused(own: Path) -> None:
+    name = select.best(own).record.id
+    records.save_record(own / name, dataclasses.replace(records.load_record(own / name), data_digest="0" * 64))
+    with pytest.raises(SelectionError, match="another data set or split"):
+        select.best(own)
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"data_digest": "0" * 64}, "data digest"),
+        ({"split_digest": "0" * 64}, "split digest"),
+        ({"run": "another"}, "run"),
+    ],
+)
+def test_weights_of_another_run_are_refused(own: Path, change: dict[str, str], named: str) -> None:
+    chosen = select.best(own)
+    weights, info = checkpoint.load_weights(chosen.folder)
+    checkpoint.save_weights(chosen.folder, weights, dataclasses.replace(info, **change))
+    with pytest.raises(SelectionError, match=named):
+        select.load(chosen)
+
+
+def test_weights_of_another_width_are_refused(own: Path) -> None:
+    chosen = select.best(own)
+    _, info = checkpoint.load_weights(chosen.folder)
+    other = models.build(info.model, width=info.width + 1).state_dict()
+    checkpoint.save_weights(chosen.folder, other, dataclasses.replace(info, width=info.width + 1))
+    with pytest.raises(SelectionError, match="width"):
+        select.load(chosen)
+
+
+def test_damaged_weights_are_refused(own: Path) -> None:
+    chosen = select.best(own)
+    path = chosen.folder / "best.safetensors"
+    data = bytearray(path.read_bytes())
+    data[-5] ^= 1
+    files.write_bytes(path, bytes(data))
+    with pytest.raises(CheckpointError):
+        select.load(chosen)
+
+
+def test_a_damaged_record_is_refused(own: Path) -> None:
+    name = select.best(own).record.id
+    (own / name / records.RECORD).write_text("{", encoding="utf-8")
+    with pytest.raises(RecordError):
+        select.by_id(own, name)
