@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any, Final
 
 from brainseg_runtime.svg import Series, Strip, diagonal, line_chart, strip_plot
@@ -91,21 +92,22 @@ def pixel_charts(tests: Sequence[TestRecord]) -> list[Html]:
 
 def learning_charts(current: Study, board: Mapping[str, Any]) -> list[Html]:
     """For each network the validation Dice of its runs by epoch; then the losses of the chosen runs."""
+    rows, trials, folds = board["rows"], board["trials"], board["folds"] is not None
+    losses = _losses(current, rows)
+    if len(trials) == len(rows):  # one run each: a chart for all says more than one with a single line for each
+        ranked = [next(trial for trial in trials if trial["model"] == row["model"]) for row in rows]
+        named = [dataclasses.replace(_learning(current, trial), name=trial["model"]) for trial in ranked]
+        return [_dice_chart(named, "Validation Dice by epoch"), losses]
     charts = []
-    for row in board["rows"]:
-        trials = [trial for trial in board["trials"] if trial["model"] == row["model"]]
-        lines = [_learning(current, trial, folds=board["folds"] is not None) for trial in trials]
-        charts.append(
-            line_chart(
-                lines,
-                title=f"{row['model']}: validation Dice of every run",
-                x_label="epoch",
-                y_label="mean volume Dice at 128×128",
-                y_range=UNIT,
-            )
-        )
-    charts.append(_losses(current, board["rows"]))
-    return charts
+    for row in rows:
+        lines = [_learning(current, trial, folds=folds) for trial in trials if trial["model"] == row["model"]]
+        charts.append(_dice_chart(lines, f"{row['model']}: validation Dice of every run"))
+    return [*charts, losses]
+
+
+def _dice_chart(lines: Sequence[Series], title: str) -> Html:
+    """Validation Dice by epoch."""
+    return line_chart(lines, title=title, x_label="epoch", y_label="mean volume Dice at 128×128", y_range=UNIT)
 
 
 def _losses(current: Study, rows: Sequence[Mapping[str, Any]]) -> Html:
@@ -120,7 +122,7 @@ def _losses(current: Study, rows: Sequence[Mapping[str, Any]]) -> Html:
     return line_chart(lines, title="Losses of the chosen runs", x_label="epoch", y_label="BCE + soft Dice loss")
 
 
-def _learning(current: Study, trial: Mapping[str, Any], *, folds: bool) -> Series:
+def _learning(current: Study, trial: Mapping[str, Any], *, folds: bool = False) -> Series:
     """One run's validation Dice by epoch."""
     history = records.load_history(current.runs / trial["timing"]["run"])
     name = f"{trial['trial'] + 1}: {trial['configuration']}"

@@ -13,7 +13,7 @@ from PIL import Image
 
 from brainseg_runtime import files
 from brainseg_runtime.markup import Html, element
-from brainseg_runtime.overlay import PREDICTION, TRUTH
+from brainseg_runtime.overlay import BOTH, PREDICTION, TRUTH
 from brainseg_runtime.report import Section, badge, facts, figure_png, grid, interval_text, note, page, swatch, table
 from brainseg_train import records
 from brainseg_train.charts import learning_charts, patient_charts, pixel_charts
@@ -157,7 +157,7 @@ def _patients(tests: Sequence[TestRecord]) -> Html:
 
 def _pictures(current: Study, tests: Sequence[TestRecord]) -> list[str]:
     """Three patients of each network, with the legend of the outlines."""
-    legend = element("p", {}, swatch(TRUTH, "truth"), swatch(PREDICTION, "prediction"), "where both agree: pale")
+    legend = element("p", {}, swatch(TRUTH, "truth"), swatch(PREDICTION, "prediction"), swatch(BOTH, "both"))
     parts: list[str] = [legend]
     for test in tests:
         figures = [
