@@ -86,6 +86,7 @@ def sources(draw: st.DrawFn, *, fewest: int = 3, sharing: bool = False) -> Sourc
     return make_source(sites, burdens, pixels)
 
 
+@settings(max_examples=50)
 @given(source=sources(), seed=st.integers(-(2**40), 2**40))
 def test_every_patient_is_in_exactly_one_part(source: Source, seed: int) -> None:
     split = make_split(source, seed)
@@ -95,6 +96,7 @@ def test_every_patient_is_in_exactly_one_part(source: Source, seed: int) -> None
     assert sorted(rows.tolist()) == list(range(len(source.slices)))
 
 
+@settings(max_examples=50)
 @given(source=sources(), seed=st.integers(0, 99))
 def test_fifteen_percent_each_are_held_out(source: Source, seed: int) -> None:
     split = make_split(source, seed)
@@ -102,6 +104,7 @@ def test_fifteen_percent_each_are_held_out(source: Source, seed: int) -> None:
     assert (len(split.test), len(split.validation)) == (expected, expected)
 
 
+@settings(max_examples=50)
 @given(source=sources(fewest=20), seed=st.integers(0, 99))
 def test_every_site_has_its_share_of_each_part_to_within_two_patients(source: Source, seed: int) -> None:
     counts = Counter(patient.site for patient in source.patients)
@@ -127,6 +130,7 @@ def test_held_out_burdens_are_spread_over_the_whole_range(burdens: list[float], 
         assert all(run[0] <= burden <= run[-1] for run, burden in zip(runs, held_out, strict=True))
 
 
+@settings(max_examples=50)
 @given(source=sources(fewest=8, sharing=True), seed=st.integers(0, 99))
 def test_no_identical_pixels_lie_in_two_parts(source: Source, seed: int) -> None:
     split = make_split(source, seed)
@@ -138,6 +142,7 @@ def test_no_identical_pixels_lie_in_two_parts(source: Source, seed: int) -> None
     check_leakage(split, source)
 
 
+@settings(max_examples=50)
 @given(source=sources(fewest=8, sharing=True), seed=st.integers(0, 99))
 def test_the_same_seed_gives_the_same_split(source: Source, seed: int) -> None:
     first = make_split(source, seed)
@@ -194,6 +199,7 @@ def test_parts_are_as_even_as_stratified_drawing_makes_them() -> None:
     assert site < their_site + 1 / 14  # less than one patient of the 14 apart
 
 
+@settings(max_examples=50)
 @given(source=sources(fewest=8), k=st.integers(3, 8), seed=st.integers(0, 99))
 def test_folds_test_every_patient_once_and_share_nothing(source: Source, k: int, seed: int) -> None:
     folds = make_folds(source, k, seed)
@@ -280,6 +286,7 @@ def test_a_split_of_another_data_set_is_refused() -> None:
         check_leakage(split, other)
 
 
+@settings(max_examples=50)
 @given(source=sources(), seed=st.integers(0, 99))
 def test_a_split_by_slice_shares_no_slice_and_says_that_it_leaks(source: Source, seed: int) -> None:
     split = make_split(source, seed, split_by="slice")
