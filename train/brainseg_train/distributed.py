@@ -86,7 +86,10 @@ def join(device: torch.device) -> Iterator[Group]:
         return
     ours = not dist.is_initialized()
     if ours:
-        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        if device.type == "cuda":
+            dist.init_process_group("nccl", device_id=device)
+        else:
+            dist.init_process_group("gloo")
     try:
         yield Group(rank=dist.get_rank(), size=dist.get_world_size())
     finally:
