@@ -218,7 +218,10 @@ def _origin(current: Study, board: Mapping[str, Any]) -> Html:
         ("data", _code(board["data_digest"])),
         ("split", f"by {board['split_by']}{' (leaky)' if board['leaky'] else ''}"),
         ("split digest", _code(board["split_digest"])),
-        ("precision, device", f"{run.precision}, {run.device}, {run.threads} threads a run"),
+        (
+            "precision, device",
+            f"{run.precision}, {run.device}, {run.threads} thread{'s' if run.threads > 1 else ''} a run",
+        ),
         ("versions", versions),
         ("source", _code(commit)),
         ("hardware", hardware),
