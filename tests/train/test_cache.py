@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -132,6 +133,17 @@ def test_an_entry_of_other_pixels_under_the_right_name_is_made_again(patients: P
     assert content(load_dataset(patients, cache=cache)) == content(load_dataset(patients, cache=filled))
 
 
+def test_arrays_of_other_shapes_are_made_again_even_where_every_hash_agrees(
+    patients: Path, filled: Path, cache: Path
+) -> None:
+    (entry,) = entries(cache)
+    np.save(entry / "masks.npy", np.load(entry / "masks.npy")[:, :64])
+    manifest = json.loads((entry / "cache.json").read_text())
+    manifest["sha256"]["masks.npy"] = hashlib.sha256((entry / "masks.npy").read_bytes()).hexdigest()
+    (entry / "cache.json").write_text(json.dumps(manifest))
+    assert content(load_dataset(patients, cache=cache)) == content(load_dataset(patients, cache=filled))
+
+
 def test_a_changed_pixel_finds_no_old_entry(patients: Path, cache: Path, tmp_path: Path) -> None:
     changed = Path(shutil.copytree(patients, tmp_path / "changed"))
     path = sorted(changed.glob("*/*_1.tif"))[0]
@@ -168,6 +180,26 @@ def test_a_faulty_set_leaves_nothing_behind(patients: Path, tmp_path: Path) -> N
     with pytest.raises(DatasetError, match=path.name):
         load_dataset(faulty, cache=tmp_path / "cache")
     assert entries(tmp_path / "cache") == []
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="who may read everything sees no fault")
+def test_a_file_that_may_not_be_read_is_named(patients: Path, tmp_path: Path) -> None:
+    locked = Path(shutil.copytree(patients, tmp_path / "locked"))
+    path = sorted(locked.glob("*/*_1.tif"))[0]
+    path.chmod(0)
+    with pytest.raises(DatasetError, match=path.name):
+        load_dataset(locked, cache=tmp_path / "cache")
+
+
+def test_a_file_that_goes_while_the_set_is_opened_is_named(
+    patients: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def vanish(_: Path, slices: Sequence[SliceRef]) -> str:
+        raise FileNotFoundError(2, "No such file or directory", str(slices[0].image))
+
+    monkeypatch.setattr("brainseg_train.cache.entry_key", vanish)
+    with pytest.raises(DatasetError, match=r"_1\.tif"):
+        load_dataset(patients, cache=tmp_path / "cache")
 
 
 def test_processes_that_fill_the_same_entry_at_once_agree(patients: Path, tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
 from brainseg_runtime.contract import MODEL_SIDE
-from brainseg_runtime.errors import BrainsegError
+from brainseg_runtime.errors import BrainsegError, DatasetError
 from brainseg_runtime.files import read_capped, write_json
 from brainseg_runtime.images import Patient
 from brainseg_train.content import (
@@ -93,7 +93,11 @@ def open_or_build(folder: Path, root: Path, patients: Sequence[Patient], slices:
         DatasetError: The set is faulty; it names every fault.
         CacheError: The folder cannot be written.
     """
-    key = entry_key(root, slices)
+    try:
+        key = entry_key(root, slices)
+    except OSError as error:
+        read_slices(root, slices)  # tells this file's fault with all others
+        raise DatasetError(f"{root} changed while it was read", problems=[str(error)], remedy="try again") from error
     entry = folder / key
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -122,7 +126,7 @@ def entry_key(root: Path, slices: Sequence[SliceRef]) -> str:
     The probe makes a changed preprocessing find no old entry, without anybody's remembering to raise a number.
 
     Raises:
-        DataError: A file cannot be read.
+        OSError: A file cannot be read.
     """
     key = hashlib.sha256(f"brainseg cache {_FORM}\n".encode())
     probe = np.random.default_rng(0).integers(0, 256, (1, 200, 256, 3), dtype=np.uint8)

@@ -108,8 +108,6 @@ def find_slices(root: Path) -> tuple[tuple[Patient, ...], tuple[SliceRef, ...]]:
             if paths.mask is None:
                 raise DatasetError(f"{root} cannot be used", problems=[f"{paths.image} has no mask"])
             slices.append(SliceRef(patient=index, number=paths.number, image=paths.image, mask=paths.mask))
-    if not slices:
-        raise DatasetError(f"{root} holds no slice", remedy="name a folder of patient folders")
     return patients, tuple(slices)
 
 
