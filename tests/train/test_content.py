@@ -138,6 +138,7 @@ def test_faults_of_structure_and_of_pixels_are_told_at_once(patients: Path) -> N
     with pytest.raises(DatasetError) as caught:
         read(patients)
     text = str(caught.value)
+    assert f"{len(caught.value.problems)} problems" in text
     for path in (no_mask, orphan, truncated, grey, hollow, stranger):
         assert any(str(path) in problem for problem in caught.value.problems), path
         assert str(path) in text

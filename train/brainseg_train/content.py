@@ -99,14 +99,14 @@ def find_slices(root: Path) -> tuple[tuple[Patient, ...], tuple[SliceRef, ...]]:
     try:
         patients = tuple(sorted(scan_dataset(root), key=lambda patient: patient.id))
     except DatasetError as error:
-        raise DatasetError(
-            error.what, problems=(*error.problems, *_pixel_problems(root)), remedy=error.remedy
-        ) from error
+        problems = (*error.problems, *_pixel_problems(root))
+        raise DatasetError(_headline(root, problems), problems=problems, remedy=error.remedy) from error
     slices = []
     for index, patient in enumerate(patients):
         for paths in sorted(patient.slices, key=lambda paths: paths.number):
             if paths.mask is None:
-                raise DatasetError(f"{root} cannot be used", problems=[f"{paths.image} has no mask"])
+                problems = (f"{paths.image} has no mask",)
+                raise DatasetError(_headline(root, problems), problems=problems)
             slices.append(SliceRef(patient=index, number=paths.number, image=paths.image, mask=paths.mask))
     return patients, tuple(slices)
 
@@ -142,7 +142,8 @@ def read_slices(
                 visit(index, pair.pixels)
     problems += _size_problems(sizes)
     if problems:
-        raise DatasetError(f"{root} holds files that cannot be used", problems=problems, remedy="mend or remove them")
+        remedy = "put the named files right; nothing is skipped silently"
+        raise DatasetError(_headline(root, problems), problems=problems, remedy=remedy)
     return tuple(facts)
 
 
@@ -301,6 +302,11 @@ def _pixel_problems(root: Path) -> list[str]:
     read = list(_read_ahead(pairs))
     problems = [problem for pair in read for problem in pair.problems]
     return problems + _size_problems([size for pair in read for size in pair.sizes])
+
+
+def _headline(root: Path, problems: Sequence[str]) -> str:
+    """What is wrong with the set as a whole."""
+    return f"{root} is not a data set that can be used: {len(problems)} problem{'s' * (len(problems) > 1)}"
 
 
 def _triple(values: Sequence[_Number]) -> tuple[_Number, _Number, _Number]:
