@@ -67,7 +67,7 @@ def contract_model(
 ) -> bytes:
     """A model whose tensors are the contract's, unless told otherwise: ir_version 1, graph 7, opset_import 8."""
     axes = ("N", "H", "W")
-    constants = scalar("scale", 1 / 255) + scalar("half", 0.5) + scalar("two", 2.0) + scalar("minus", -1.0)
+    constants = scalar("scale", 1 / 255) + scalar("half", 0.5) + scalar("two", 2.0)
     tensors = tensor(11, *image) + tensor(12, *mask, axes) + tensor(12, "probability", FLOAT, axes)
     graph = b"".join(operators) + block(2, "made") + constants + tensors
     return number(1, 9) + block(7, graph) + block(8, number(2, 17))
@@ -77,7 +77,7 @@ def brightest_channel(*, last: str = "brightest", mask: str = "mask") -> bytes:
     """A model that takes the largest channel of each pixel, in [0, 1], for its probability.
 
     Args:
-        last: Instead, what of it: ``doubled`` exceeds 1, ``logarithm`` of its negative is no number.
+        last: Instead, what of it: ``doubled`` exceeds 1, ``undefined`` is no number.
         mask: Name of the mask.
     """
     return contract_model(
@@ -86,8 +86,8 @@ def brightest_channel(*, last: str = "brightest", mask: str = "mask") -> bytes:
             node("ReduceMax", ["pixels"], ["largest"], integers("axes", [3]), integer("keepdims", 0)),
             node("Mul", ["largest", "scale"], ["brightest"]),
             node("Mul", ["brightest", "two"], ["doubled"]),
-            node("Mul", ["brightest", "minus"], ["negative"]),
-            node("Log", ["negative"], ["logarithm"]),
+            node("Sub", ["brightest", "brightest"], ["nothing"]),
+            node("Div", ["nothing", "nothing"], ["undefined"]),
             node("Identity", [last], ["probability"]),
             node("GreaterOrEqual", ["brightest", "half"], ["is_tumour"]),
             node("Cast", ["is_tumour"], [mask], integer("to", UINT8)),

@@ -6,6 +6,7 @@ import dataclasses
 from typing import Any
 
 import pytest
+
 from brainseg_runtime.contract import CONTRACT, Contract, Limits
 from brainseg_runtime.errors import BundleSchemaError
 from brainseg_runtime.strict_json import Fields

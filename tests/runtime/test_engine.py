@@ -50,7 +50,7 @@ def test_what_is_no_model_of_the_contract_is_refused(model: bytes) -> None:
         Engine(model, provider="cpu", threads=1)
 
 
-@pytest.mark.parametrize("last", ["doubled", "logarithm"])
+@pytest.mark.parametrize("last", ["doubled", "undefined"])
 def test_an_answer_that_is_no_probability_is_an_error_and_not_a_mask(last: str) -> None:
     engine = Engine(brightest_channel(last=last), provider="cpu", threads=1)
     with pytest.raises(InferenceError, match="probability"):
@@ -64,7 +64,7 @@ def test_a_model_that_names_another_file_does_not_get_it(tmp_path: Path, monkeyp
     entry = block(13, block(1, "location") + block(2, "secret.bin"))
     constant = block(5, number(2, FLOAT) + block(8, "secret") + entry + number(14, 1))
     stolen = [node("Mul", ["pixels", "secret"], ["probability"]), constant]
-    with pytest.raises(ContractError, match=r"onnxruntime cannot read the model"):
+    with pytest.raises(ContractError, match=r"data in another file"):
         Engine(contract_model(stolen), provider="cpu", threads=1)
 
 

@@ -7,6 +7,7 @@ import pickle
 import re
 
 import pytest
+
 from brainseg_runtime import errors
 from brainseg_runtime.errors import BrainsegError, DatasetError
 
@@ -57,6 +58,4 @@ def test_the_drawn_tree_is_the_tree() -> None:
         depth = len(match[1]) // 4
         parents[depth] = match[2]
         drawn[match[2]] = parents.get(depth - 1)
-    assert drawn == {
-        kind.__name__: None if kind is BrainsegError else kind.__mro__[1].__name__ for kind in KINDS
-    }
+    assert drawn == {kind.__name__: None if kind is BrainsegError else kind.__mro__[1].__name__ for kind in KINDS}

@@ -6,11 +6,12 @@ from collections import deque
 
 import numpy as np
 import pytest
-from brainseg_runtime.postprocess import PostProcessing, label_components
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
+
+from brainseg_runtime.postprocess import PostProcessing, label_components
 
 VOLUMES = hnp.arrays(np.uint8, hnp.array_shapes(min_dims=3, max_dims=3, max_side=7), elements=st.integers(0, 1))
 

@@ -35,10 +35,10 @@ def signed(tmp_path: Path) -> tuple[Path, Path]:
     from model_signing import hashing, signing
 
     bundle, private = copy_tiny(tmp_path), make_key(tmp_path, "key")
-    hashes = hashing.Config().set_ignored_paths(paths=[bundle / "model.sig"])
-    signing.Config().set_hashing_config(hashes).use_elliptic_key_signer(private_key=private).sign(
-        bundle, bundle / "model.sig"
-    )
+    # Their constructors have no annotations.
+    hashes = hashing.Config().set_ignored_paths(paths=[bundle / "model.sig"])  # type: ignore[no-untyped-call]
+    signer = signing.Config().set_hashing_config(hashes)  # type: ignore[no-untyped-call]
+    signer.use_elliptic_key_signer(private_key=private).sign(bundle, bundle / "model.sig")
     return bundle, tmp_path / "key.pub"
 
 
