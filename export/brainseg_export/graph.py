@@ -20,6 +20,8 @@ from google.protobuf.message import DecodeError
 from brainseg_export.errors import AuditError
 from brainseg_runtime.contract import CONTRACT
 from brainseg_runtime.contract import Tensor as ContractTensor
+from brainseg_runtime.errors import ContractError
+from brainseg_runtime.graph_rules import OPERATORS, check_model
 
 OPSET: Final = 18
 """The exporter's native operator set: nothing is converted, and every engine of the last three years reads it."""
@@ -29,16 +31,6 @@ MAX_GRAPH_BYTES: Final = 256 << 20
 
 MAX_NODES: Final = 2_000
 """Most nodes; the largest shipped graph has 230, 390 once quantised."""
-
-_AROUND: Final = (
-    "Abs Add Cast Clip Concat Constant Div Expand Gather GreaterOrEqual MatMul Max Min Mul Range ReduceMax ReduceSum "
-    "Reshape Shape Sigmoid Slice Squeeze Sub Transpose Unsqueeze Where"
-)
-_NETWORK: Final = "Conv DepthToSpace MaxPool ReduceMean Relu Resize"
-_INTEGERS: Final = "DequantizeLinear QuantizeLinear"
-
-OPERATORS: Final = frozenset(f"{_AROUND} {_NETWORK} {_INTEGERS}".split())
-"""The operators that the three networks and their integer forms are made of."""
 
 _DTYPES: Final = {"uint8": onnx.TensorProto.UINT8, "float32": onnx.TensorProto.FLOAT}
 _PATH: Final = re.compile(rb"(?:/(?:home|root|Users|usr|opt|tmp|var|work|mnt|build)/|[A-Za-z]:\\)[\w.\\/-]{3,}")
@@ -75,7 +67,11 @@ def audit(data: bytes, *, name: str) -> Audit:
         model = onnx.load_model_from_string(data)
     except DecodeError as error:
         raise AuditError(f"{name} is refused", findings=[f"no ONNX model: {error}"]) from error
-    findings = [*_findings(model), *(f"path {match.group()[:60]!r}" for match in _PATH.finditer(data))]
+    findings = [
+        *_findings(model),
+        *_runtime_findings(data),
+        *(f"path {match.group()[:60]!r}" for match in _PATH.finditer(data)),
+    ]
     if not findings:  # the checker reads external files and trusts counts, so it comes last
         try:
             onnx.checker.check_model(model, full_check=True)
@@ -104,6 +100,14 @@ def strip(model: onnx.ModelProto) -> None:
     for item in (*graph.node, *graph.input, *graph.output, *graph.initializer):
         item.doc_string = ""
         del item.metadata_props[:]
+
+
+def _runtime_findings(data: bytes) -> Iterator[str]:
+    """What the runtime itself would say on loading the graph."""
+    try:
+        check_model(data)
+    except ContractError as error:
+        yield f"the runtime would refuse {error.got}"
 
 
 def _findings(model: onnx.ModelProto) -> Iterator[str]:

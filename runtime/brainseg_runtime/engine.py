@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from brainseg_runtime.contract import CONTRACT
 from brainseg_runtime.errors import BrainsegError, ContractError, InferenceError, ProviderError
+from brainseg_runtime.graph_rules import check_model
 from brainseg_runtime.providers import PROVIDERS, devices_for, require_provider
 
 if TYPE_CHECKING:
@@ -90,6 +91,7 @@ class Engine:
         self._model = model if provider == "openvino" else b""
         self._lock = threading.Lock()
         self._shapes: set[tuple[int, int]] = set()
+        check_model(model)
         self._session = _open_session(model, provider, threads)
         _check_contract(self._session)
         self.nodes: Mapping[str, int] = check_assignment(self._session, provider)
