@@ -54,7 +54,7 @@ def scalar(name: str, value: float) -> bytes:
 
 
 def tensor(field: int, name: str, kind: int, axes: Sequence[str | int]) -> bytes:
-    """An input (11) or output (12): name 1, type 2 {tensor_type 1 {elem_type 1, shape 2 {dim 1 {value 1, param 2}}}}."""
+    """An input (11) or output (12): name 1, type 2 {tensor_type 1 {elem_type 1, shape 2 {dim 1 {value, param 2}}}}."""
     dims = b"".join(block(1, number(1, a) if isinstance(a, int) else block(2, a)) for a in axes)
     return block(field, block(1, name) + block(2, block(1, number(1, kind) + block(2, dims))))
 

@@ -6,6 +6,8 @@ import dataclasses
 
 import pytest
 import torch
+from torch import Generator, Tensor
+
 from brainseg_train.augment import (
     AugmentConfig,
     affine_matrices,
@@ -14,7 +16,6 @@ from brainseg_train.augment import (
     drop_sequences,
     move,
 )
-from torch import Generator, Tensor
 
 OFF = AugmentConfig(missing_sequence=0.0, flip=0.0).scaled(0.0)
 

@@ -7,10 +7,11 @@ import math
 import numpy as np
 import pytest
 import torch
-from brainseg_train.errors import ConfigError, ShapeError
-from brainseg_train.losses import LossConfig, cross_entropy, dice_loss, segmentation_loss
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from brainseg_train.errors import ConfigError, ShapeError
+from brainseg_train.losses import LossConfig, cross_entropy, dice_loss, segmentation_loss
 
 
 def by_hand(logits: np.ndarray, target: np.ndarray) -> float:
@@ -65,7 +66,7 @@ def test_focal_without_gamma_is_cross_entropy_and_with_it_less() -> None:
     logits, target = torch.tensor([2.0, -1.0]), torch.tensor([1.0, 0.0])
     p_true = torch.sigmoid(torch.tensor([2.0, 1.0]))
     assert torch.allclose(cross_entropy(logits, target), -p_true.log().mean())
-    assert torch.allclose(cross_entropy(logits, target, focal_gamma=2.0), (-(1 - p_true) ** 2 * p_true.log()).mean())
+    assert torch.allclose(cross_entropy(logits, target, focal_gamma=2.0), (-((1 - p_true) ** 2) * p_true.log()).mean())
 
 
 def test_a_higher_miss_weight_makes_misses_cost_more_than_false_alarms() -> None:
@@ -94,7 +95,8 @@ def test_shapes_that_differ_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "weights", [{"bce": -1.0}, {"bce": 0.0, "dice": 0.0}, {"miss_weight": 0.0}, {"miss_weight": 1.0}, {"focal_gamma": -1.0}]
+    "weights",
+    [{"bce": -1.0}, {"bce": 0.0, "dice": 0.0}, {"miss_weight": 0.0}, {"miss_weight": 1.0}, {"focal_gamma": -1.0}],
 )
 def test_weights_out_of_range_are_refused(weights: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match="expected"):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import nn
+
 from brainseg_train import models
 from brainseg_train.errors import ModelError
 from brainseg_train.losses import segmentation_loss
-from torch import nn
 
 each_network = pytest.mark.parametrize("name", models.NAMES)
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-import torch.nn.functional as functional
-from brainseg_train.pipeline import InferencePipeline, preprocess, resize, resize_weights
 from torch import Generator, Tensor, nn
+from torch.nn import functional
+
+from brainseg_train.pipeline import InferencePipeline, preprocess, resize, resize_weights
 
 SIZES = [(256, 256), (128, 128), (64, 64), (16, 2048), (301, 177), (1024, 640), (129, 127)]
 

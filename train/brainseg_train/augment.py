@@ -4,8 +4,8 @@ Every draw comes from the generator that is handed in; the same generator state 
 images and masks together in one sampling step; masks are binary again afterwards.
 
 Legend: N batch, C channels (pre-contrast, FLAIR, post-contrast), H rows, W columns.
-Sources: Simard et al., 2003 (elastic); Buda et al., 2019 (rotation, scale and flip ranges for this set); Isensee et al.,
-nnU-Net, 2021 (gamma, brightness, contrast and noise).
+Sources: Simard et al., 2003 (elastic); Buda et al., 2019 (rotation, scale and flip ranges for this set); Isensee et
+al., nnU-Net, 2021 (gamma, brightness, contrast and noise).
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import math
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as functional
 from torch import Generator, Tensor
+from torch.nn import functional
 
 FLAIR = 1
 """Channel that stands in for a missing sequence, as in the data set itself."""
@@ -100,7 +100,9 @@ def move(images: Tensor, masks: Tensor, config: AugmentConfig, generator: Genera
         Moved images, and masks cut at one half so that they stay 0 or 1.
     """
     batch, channels, height, width = images.shape
-    grid = functional.affine_grid(affine_matrices(batch, config, generator), [batch, 1, height, width], align_corners=False)
+    grid = functional.affine_grid(
+        affine_matrices(batch, config, generator), [batch, 1, height, width], align_corners=False
+    )
     if config.elastic:
         grid = grid + _coarse_field(batch, 2, height, width, 2 * config.elastic, generator).permute(0, 2, 3, 1)
     moved = functional.grid_sample(torch.cat([images, masks], dim=1), grid, mode="bilinear", align_corners=False)

@@ -1,10 +1,10 @@
 """The whole way from raw pixels to a mask as one module: resize, scale, network, resize back, sigmoid, threshold.
 
-Training's cache, validation, the final evaluation and the exported graph all pass through here, so that what was measured
-is what ships. Resizing is two matrix products whose weights are made from the image's size inside the graph: any size
-works, and every engine computes the same, which is not so for the antialiased `Resize` operator: OpenVINO 2026.4 halves
-256 pixels with an error of 0.28 where these products are exact. Positions are held in integers: OpenVINO computes floats
-in bfloat16 on CPUs with AMX unless told not to, and floating positions were then off by 0.19.
+Training's cache, validation, the final evaluation and the exported graph all pass through here, so that what was
+measured is what ships. Resizing is two matrix products whose weights are made from the image's size inside the graph:
+any size works, and every engine computes the same, which is not so for the antialiased `Resize` operator: OpenVINO
+2026.4 halves 256 pixels with an error of 0.28 where these products are exact. Positions are held in integers: OpenVINO
+computes floats in bfloat16 on CPUs with AMX unless told not to, and floating positions were then off by 0.19.
 
 Legend: N batch, C channels, H rows, W columns; nhwc and nchw name the order of axes.
 Source of the weights: the triangle filter stretched by the scale when shrinking, half-pixel centres, as in
@@ -14,8 +14,9 @@ Source of the weights: the triangle filter stretched by the scale when shrinking
 from __future__ import annotations
 
 import torch
-from brainseg_runtime.contract import MODEL_SIDE
 from torch import Tensor, nn
+
+from brainseg_runtime.contract import MODEL_SIDE
 
 
 def preprocess(image_nhwc: Tensor, *, size: int = MODEL_SIDE) -> Tensor:
@@ -56,8 +57,9 @@ def resize(x_nchw: Tensor, height: int, width: int) -> Tensor:
 def resize_weights(source: int, target: int, device: torch.device) -> Tensor:
     """(target, source) float32 matrix that resizes an axis of `source` pixels to `target`; every row sums to 1.
 
-    Both axes are measured in units of 1 / (2 · target) source pixels, where pixel j of the source lies at (2 j + 1) · target
-    and pixel i of the target at (2 i + 1) · source: whole numbers, so that no engine rounds a position.
+    Both axes are measured in units of 1 / (2 · target) source pixels, where pixel j of the source lies at
+    (2 j + 1) · target and pixel i of the target at (2 i + 1) · source: whole numbers, so that no engine rounds a
+    position.
     """
     support = source + target + abs(source - target)
     centre = (2 * torch.arange(target, device=device, dtype=torch.int32) + 1) * source

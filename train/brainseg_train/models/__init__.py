@@ -18,7 +18,9 @@ __all__ = ["NAMES", "SHIPPED_WIDTH", "DeepLab", "ResUNet", "UNet", "build"]
 SHIPPED_WIDTH: Final = 32
 """Channels at half resolution in the bundles that ship; fills the vector units of AVX-512 and AMX."""
 
-_NETWORKS: Final = MappingProxyType[str, Callable[[int], nn.Module]]({"unet": UNet, "resunet": ResUNet, "deeplab": DeepLab})
+_NETWORKS: Final = MappingProxyType[str, Callable[[int], nn.Module]](
+    {"unet": UNet, "resunet": ResUNet, "deeplab": DeepLab}
+)
 
 NAMES: Final = tuple(_NETWORKS)
 """The networks' names, in the order in which they are trained."""

@@ -9,8 +9,8 @@ Legend: N batch, C channels, H rows, W columns.
 
 from __future__ import annotations
 
-import torch.nn.functional as functional
 from torch import Tensor, nn
+from torch.nn import functional
 
 STRIDE = 16
 """Every network's image height and width must be divisible by this."""
@@ -63,9 +63,7 @@ class ResidualUnit(nn.Module):
         )
         same = in_channels == out_channels and stride == 1
         self.shortcut: nn.Module = (
-            nn.Identity()
-            if same
-            else ConvUnit(in_channels, out_channels, kernel=1, stride=stride, activation=False)
+            nn.Identity() if same else ConvUnit(in_channels, out_channels, kernel=1, stride=stride, activation=False)
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -85,7 +83,7 @@ class Stem(ConvUnit):
 
 
 class Head(nn.Module):
-    """One logit per input pixel from features at half the resolution: 1×1 convolution to 4 channels, then pixel shuffle.
+    """One logit per input pixel from features at half the resolution: 1×1 convolution to 4 channels, pixel shuffle.
 
     Source: Shi et al., Real-Time Single Image Super-Resolution ... Sub-Pixel Convolutional Neural Network, 2016.
     """

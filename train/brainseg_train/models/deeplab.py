@@ -1,4 +1,4 @@
-"""Simplified DeepLab: a convolutional encoder, atrous spatial pyramid pooling with an image-level branch, a light decoder.
+"""Simplified DeepLab: convolutional encoder, atrous spatial pyramid with an image-level branch, light decoder.
 
 Source: Chen et al., DeepLabv3, 2017 (the pyramid) and DeepLabv3+, 2018 (the decoder). Deviations: a residual encoder of
 this project's width in place of ResNet or Xception; rates 2, 4 and 6 at one eighth of 128 pixels, where the paper's 6,
@@ -9,8 +9,8 @@ constant map before the projection and costs one vector.
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as functional
 from torch import Tensor, nn
+from torch.nn import functional
 
 from brainseg_train.models.blocks import ConvUnit, Head, ResidualUnit, Stem, upsample
 

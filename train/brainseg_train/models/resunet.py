@@ -1,8 +1,8 @@
 """ResUNet: the U shape built of residual units.
 
-Source: Zhang et al., Road Extraction by Deep Residual U-Net, 2018. Deviations: normalisation after each convolution (see
-`ResidualUnit`); a stem of stride 2 and a sub-pixel head in place of the level at full resolution; the decoder's channels
-are reduced by a 1×1 convolution before upsampling, where it is four times cheaper.
+Source: Zhang et al., Road Extraction by Deep Residual U-Net, 2018. Deviations: normalisation after each convolution
+(see `ResidualUnit`); a stem of stride 2 and a sub-pixel head in place of the level at full resolution; the decoder's
+channels are reduced by a 1×1 convolution before upsampling, where it is four times cheaper.
 """
 
 from __future__ import annotations

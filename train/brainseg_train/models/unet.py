@@ -1,15 +1,15 @@
 """UNet: an encoder, a decoder and a concatenation across at every level.
 
 Source: Ronneberger et al., U-Net, 2015. Deviations: same-padded convolutions with batch normalisation; a stem of
-stride 2 and a sub-pixel head in place of the level at full resolution; a 1×1 convolution and nearest upsampling, in that
-order, in place of the transposed convolution: a quarter of the arithmetic and a quarter of the bytes to repeat.
+stride 2 and a sub-pixel head in place of the level at full resolution; a 1×1 convolution and nearest upsampling, in
+that order, in place of the transposed convolution: a quarter of the arithmetic and a quarter of the bytes to repeat.
 """
 
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as functional
 from torch import Tensor, nn
+from torch.nn import functional
 
 from brainseg_train.models.blocks import ConvUnit, DoubleConv, Head, Stem, upsample
 
@@ -21,9 +21,7 @@ class UNet(nn.Module):
         super().__init__()
         channels = [width, 2 * width, 4 * width, 8 * width]
         self.stem = Stem(width)
-        self.encoders = nn.ModuleList(
-            [ConvUnit(width, width)] + [DoubleConv(c // 2, c) for c in channels[1:]]
-        )
+        self.encoders = nn.ModuleList([ConvUnit(width, width)] + [DoubleConv(c // 2, c) for c in channels[1:]])
         self.reducers = nn.ModuleList(ConvUnit(2 * c, c, kernel=1) for c in reversed(channels[:-1]))
         self.decoders = nn.ModuleList(DoubleConv(2 * c, c) for c in reversed(channels[:-1]))
         self.head = Head(width)
