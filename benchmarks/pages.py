@@ -26,7 +26,7 @@ def render(figures: Sequence[Figure], machine: Mapping[str, object], dice: Mappi
     sections = []
     for shown in tables(figures):
         mine = [figure for figure in figures if figure.table == shown.name]
-        parts = [shown.method, *_charts(shown.name, mine, dice), table(shown.headers, shown.rows)]
+        parts = [shown.method.replace("`", ""), *_charts(shown.name, mine, dice), table(shown.headers, shown.rows)]
         sections.append(Section(title=shown.title, parts=parts))
     return page(
         "brainseg benchmarks",

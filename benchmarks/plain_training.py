@@ -47,7 +47,7 @@ def train_epoch(network: nn.Module, slices: Slices, *, batch: int, rate: float =
     for images, masks in DataLoader(slices, batch_size=batch, shuffle=True, drop_last=True):
         loss = segmentation_loss(network(images), masks)
         optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimizer.step()
         seen += len(images)
     return seen

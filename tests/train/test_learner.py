@@ -40,7 +40,7 @@ def test_steps_are_those_of_a_plain_loop_with_adam() -> None:
         told = learner.step(images, masks, rate=1e-3)
         loss = segmentation_loss(network(images), masks)
         optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimizer.step()
         assert told.loss == pytest.approx(loss.item(), rel=1e-4)
     for ours, plain in zip(learner.network.parameters(), network.parameters(), strict=True):

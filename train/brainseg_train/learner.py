@@ -114,7 +114,7 @@ class Learner:
         value = self._group.mean(loss).item()
         self._require_finite("loss", value)
         self._optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         return value
 
     def weights(self) -> dict[str, Tensor]:

@@ -120,7 +120,8 @@ def dice_loss(
     sums = torch.stack([(probability * target).sum(), probability.sum(), target.sum()])
     hit, predicted, true = all_reduce(sums) if all_reduce else sums
     denominator = hit + miss_weight * (true - hit) + (1 - miss_weight) * (predicted - hit)
-    return 1 - (2 * hit + smooth) / (2 * denominator + smooth)
+    loss: Tensor = 1 - (2 * hit + smooth) / (2 * denominator + smooth)
+    return loss
 
 
 def _check(logits: Tensor, target: Tensor) -> None:

@@ -66,4 +66,5 @@ class DeepLab(nn.Module):
         x = self.pyramid(self.deep(middle))
         x = self.decode_middle(torch.cat([middle, upsample(self.reduce_middle(x))], dim=1))
         x = self.decode_low(torch.cat([low, upsample(self.reduce_low(x))], dim=1))
-        return self.head(x)
+        logits: Tensor = self.head(x)
+        return logits

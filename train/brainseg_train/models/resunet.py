@@ -39,4 +39,5 @@ class ResUNet(nn.Module):
         for reducer, decoder in zip(self.reducers, self.decoders, strict=True):
             x = torch.cat([skips.pop(), upsample(reducer(x))], dim=1)
             x = decoder(x)
-        return self.head(x)
+        logits: Tensor = self.head(x)
+        return logits
