@@ -117,7 +117,7 @@ def preset(name: Preset, model: str) -> TrainConfig:
     _check_member("preset", name, get_args(Preset))
     if name == "paper":
         return TrainConfig(model=model, epochs=40, patience=10)
-    return TrainConfig(model=model, width=16, epochs=12, patience=6, ema_decay=0.98, empty_fraction=0.5)
+    return TrainConfig(model=model, width=16, epochs=16, patience=6, ema_decay=0.98, empty_fraction=0.5)
 
 
 def _check_member(name: str, value: object, allowed: tuple[object, ...]) -> None:
