@@ -7,43 +7,28 @@ that neither side ever runs what the other one sent. The host's main module is n
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
-import sys
 import threading
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType, TracebackType
-from typing import Final, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from brainseg_runtime import errors, series, wire
+from brainseg_runtime import series, wire
 from brainseg_runtime.contract import DEFAULT_LIMITS, Limits
-from brainseg_runtime.errors import BrainsegError, WorkerError
+from brainseg_runtime.errors import WorkerError
+from brainseg_runtime.isolated_process import IsolatedProcess, raise_error
 from brainseg_runtime.postprocess import PostProcessing
 from brainseg_runtime.processor import usable_cores
 from brainseg_runtime.results import Prediction, Provenance, Timing, VolumePrediction
 from brainseg_runtime.segmenter import MAX_DEFAULT_THREADS, SegmenterInfo
 from brainseg_runtime.series import Cancel, Progress
 from brainseg_runtime.strict_json import Fields, Json
-
-START_DEADLINE: Final = 120.0
-"""Seconds within which the process must have started, verified the bundle and loaded the model."""
-
-_BOOT: Final = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from brainseg_runtime.worker_main import serve; serve()"
-)
-_ENVIRONMENT: Final[Mapping[str, str]] = MappingProxyType(
-    # OpenVINO's cache of kernels: 1,024 by default, several MiB for each new image size. Changes no result.
-    {"ONEDNN_PRIMITIVE_CACHE_CAPACITY": "64"}
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +63,7 @@ class IsolatedSegmenter:
         self._deadline = deadline
         self._lock = threading.Lock()
         self._closed = False
-        self._child: _Child | None = _Child(request)
+        self._child: IsolatedProcess | None = IsolatedProcess(request.to_json())
         self._info = _read_info(self._child.info, request)
 
     @classmethod
@@ -219,7 +204,7 @@ class IsolatedSegmenter:
             if self._closed:
                 raise WorkerError("the isolated segmenter is closed")
             if self._child is None:
-                self._child = _Child(self._request)
+                self._child = IsolatedProcess(self._request.to_json())
             answered = False
             try:
                 reply = self._child.exchange(head, [pixels.data.cast("B")], self._deadline)
@@ -227,7 +212,7 @@ class IsolatedSegmenter:
             finally:  # an interrupt here would leave an answer in the pipe that belongs to no later call
                 if not answered:
                     self._drop()
-        _raise_error(reply)
+        raise_error(reply)
         return reply
 
     def _drop(self) -> None:
@@ -235,116 +220,6 @@ class IsolatedSegmenter:
         child, self._child = self._child, None
         if child is not None:
             child.end()
-
-
-class _Child:
-    """One process and the pipe to it.
-
-    Raises:
-        BrainsegError: It could not be started, or could not load the model.
-    """
-
-    def __init__(self, request: _Request) -> None:
-        self._process = _start()
-        # Reading and writing a pipe can block for ever; the host only ever waits for this thread, up to a deadline.
-        self._pipe = ThreadPoolExecutor(1, thread_name_prefix="brainseg-isolated")
-        self.pid = self._process.pid
-        ready = False
-        try:
-            reply = self.exchange(request.to_json(), [], START_DEADLINE)
-            _raise_error(reply)
-            ready = True
-        finally:
-            if not ready:
-                self.end()
-        self.info = reply.head
-
-    def exchange(self, head: Mapping[str, Json], blobs: Sequence[memoryview], deadline: float) -> wire.Message:
-        """Send one message and wait for its answer.
-
-        Raises:
-            WorkerError: There is none in time, or the process is gone.
-        """
-        answer: Future[wire.Message | None] = self._pipe.submit(self._talk, head, blobs)
-        try:
-            reply = answer.result(deadline)
-        except TimeoutError as error:
-            raise WorkerError(
-                "the isolated process hung and was ended", expected=f"an answer within {deadline:g} s", got="none"
-            ) from error
-        except OSError as error:
-            raise self._gone() from error
-        if reply is None:
-            raise self._gone()
-        return reply
-
-    def end(self) -> None:
-        """End the process at once and free its pipe."""
-        self._process.kill()
-        self._pipe.shutdown(wait=True)
-        for stream in (self._process.stdin, self._process.stdout):
-            if stream is not None:
-                with suppress(OSError):  # what was still to be written has no reader any more
-                    stream.close()
-        self._process.wait()
-
-    def _talk(self, head: Mapping[str, Json], blobs: Sequence[memoryview]) -> wire.Message | None:
-        """Write, then read; runs on the pipe's own thread."""
-        stdin, stdout = self._process.stdin, self._process.stdout
-        if stdin is None or stdout is None:
-            return None
-        wire.send(stdin, head, blobs)  # type: ignore[arg-type]  # a buffered writer, which is a BinaryIO in all but name
-        return wire.receive(stdout)  # type: ignore[arg-type]
-
-    def _gone(self) -> WorkerError:
-        """The error for a process that ended by itself."""
-        with suppress(subprocess.TimeoutExpired):
-            self._process.wait(5)
-        code = self._process.returncode
-        how = f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
-        return WorkerError("the isolated process crashed", got=how, remedy="the next call starts a new one")
-
-
-def _start() -> subprocess.Popen[bytes]:
-    """Start the process with this interpreter and this process's module path."""
-    if not sys.executable:
-        raise WorkerError(
-            "no interpreter to start the isolated process with",
-            expected="sys.executable",
-            got="nothing",
-            remedy="set sys.executable to a Python that has this package, as an embedding host can",
-        )
-    path = json.dumps([str(Path(entry).absolute()) for entry in sys.path])
-    try:
-        return subprocess.Popen(  # noqa: S603 - this interpreter and this package's own module, nothing from outside
-            [sys.executable, "-c", _BOOT, path],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env={**os.environ, **_ENVIRONMENT},
-            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
-        )
-    except OSError as error:
-        raise WorkerError("the isolated process could not be started", got=error.strerror or error) from error
-
-
-def _raise_error(reply: wire.Message) -> None:
-    """Raise the error that a reply reports, as the class it was."""
-    report = reply.head.get("error")
-    if not isinstance(report, dict):
-        return
-    kind = getattr(errors, str(report.get("kind")), WorkerError)
-    if not (isinstance(kind, type) and issubclass(kind, BrainsegError)):
-        kind = WorkerError
-    error = BrainsegError.__new__(kind)
-    BrainsegError.__init__(
-        error,
-        str(report.get("what")),
-        expected=report.get("expected"),
-        got=report.get("got"),
-        remedy=None if report.get("remedy") is None else str(report["remedy"]),
-    )
-    raise error
 
 
 def _read_info(head: Mapping[str, Json], request: _Request) -> SegmenterInfo:
