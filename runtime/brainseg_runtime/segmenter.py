@@ -23,13 +23,13 @@ from brainseg_runtime import series
 from brainseg_runtime.bundle import Bundle, open_bundle
 from brainseg_runtime.contract import DEFAULT_LIMITS, Limits
 from brainseg_runtime.engine import Engine
-from brainseg_runtime.errors import BundleMissingError
+from brainseg_runtime.errors import BundleMissingError, ProviderError
 from brainseg_runtime.files import read_capped
 from brainseg_runtime.guard import inspect_image, refuse
 from brainseg_runtime.manifest import Fingerprint
 from brainseg_runtime.postprocess import PostProcessing
 from brainseg_runtime.processor import Processor, inspect_processor, usable_cores
-from brainseg_runtime.providers import choose, provider_status
+from brainseg_runtime.providers import Choice, choose, provider_status
 from brainseg_runtime.results import Prediction, Provenance, Timing, VolumePrediction
 from brainseg_runtime.series import Cancel, Progress, check_image
 from brainseg_runtime.version import __version__
@@ -126,7 +126,8 @@ class Segmenter:
     ) -> Segmenter:
         """As `load`, for a bundle that `open_bundle` has verified: several variants without reading it twice."""
         processor, manifest = inspect_processor(), bundle.manifest
-        choice = choose(manifest, provider, variant, processor)
+        count = _thread_count(threads)
+        choice, engine = _open_engine(bundle, choose(manifest, provider, variant, processor), provider, count)
         entry = manifest.variants[choice.variant]
         provenance = Provenance(
             provider=choice.provider,
@@ -136,8 +137,6 @@ class Segmenter:
             model=f"{manifest.name} {manifest.version}",
             threshold=manifest.threshold,
         )
-        count = _thread_count(threads)
-        engine = Engine(bundle.model(choice.variant), provider=choice.provider, threads=count)
         info = SegmenterInfo(
             provenance=provenance,
             reasons=choice.reasons,
@@ -304,6 +303,19 @@ class Segmenter:
         from brainseg_runtime.worker import IsolatedSegmenter
 
         return IsolatedSegmenter.of(self._info, deadline=deadline, memory_mib=memory_mib)
+
+
+def _open_engine(bundle: Bundle, choice: Choice, asked: str, threads: int) -> tuple[Choice, Engine]:
+    """The engine of a choice; `auto` falls back to ``cpu`` where its provider turns out not to work, and says so."""
+    model = bundle.model(choice.variant)
+    try:
+        return choice, Engine(model, provider=choice.provider, threads=threads)
+    except ProviderError as error:
+        if asked != "auto" or choice.provider == "cpu":
+            raise
+        reasons = (*choice.reasons, f"not {choice.provider}: {error}", "provider cpu: always there")
+    fallback = replace(choice, provider="cpu", reasons=reasons)
+    return fallback, Engine(model, provider="cpu", threads=threads)
 
 
 def _thread_count(threads: object) -> int:

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from brainseg_runtime import CancelledError, ImageError, Limits, PostProcessing, Segmenter
+from brainseg_runtime import CancelledError, ImageError, Limits, PostProcessing, Segmenter, engine
 from brainseg_runtime.errors import BundleError, BundleMissingError, ContractError, DigestMismatchError, ProviderError
+from brainseg_runtime.providers import provider_status
 from tests.runtime.onnx_bytes import brightest_channel
 from tests.runtime.tiny import TINY, copy_tiny, digest_of, edit_manifest, replace_file, slice_image
 
@@ -38,6 +39,20 @@ class TestLoad:
         info = Segmenter.load(TINY).info
         assert info.reasons
         assert info.provider in {"cpu", "openvino", "cuda", "tensorrt"}
+
+    @pytest.mark.skipif(not provider_status("openvino").available, reason="openvino is not installed")
+    def test_auto_falls_back_from_a_provider_that_does_not_work_and_a_named_one_does_not(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def broken(_name: str) -> list[object]:
+            raise ProviderError("the plug-in is broken")
+
+        monkeypatch.setattr(engine, "devices_for", lambda name: [] if name == "cpu" else broken(name))
+        info = Segmenter.load(TINY, variant="int8").info
+        assert info.provider == "cpu"
+        assert "not openvino: the plug-in is broken" in info.reasons
+        with pytest.raises(ProviderError, match="broken"):
+            Segmenter.load(TINY, variant="int8", provider="openvino")
 
     def test_the_pinned_digest_is_needed(self) -> None:
         assert Segmenter.load(TINY, digest=digest_of(TINY), provider="cpu").info.provider == "cpu"
