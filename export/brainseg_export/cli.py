@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from brainseg_export.export import Options
     from brainseg_export.select import Chosen
 
-_VARIANTS = ("fp32", "int8")
+_VARIANTS = ("fp32", "int8", "fp16")
 _CODES = "Exit codes: 0 done, 1 a fault in the input or the result, 2 wrong usage, 130 interrupted."
 _DATA = Path("data/kaggle_3m")
 
@@ -70,8 +70,9 @@ def export(  # noqa: PLR0913, PLR0917 - one parameter an option
         Path | None, typer.Option(metavar="DIR", help="The data set of the run; default: where it was when training.")
     ] = None,
     require: Annotated[
-        list[str] | None, typer.Option(metavar="VARIANT", help="int8: no bundle without it. May be repeated.")
+        list[str] | None, typer.Option(metavar="VARIANT", help="int8 or fp16: no bundle without it. May be repeated.")
     ] = None,
+    fp16: Annotated[bool, typer.Option("--fp16", help="Make a float16 variant for GPUs too.")] = False,
     sign: Annotated[
         Path | None, typer.Option(metavar="KEY.pem", help="Sign the bundle with this elliptic private key.")
     ] = None,
@@ -99,6 +100,8 @@ def export(  # noqa: PLR0913, PLR0917 - one parameter an option
         raise typer.BadParameter("give one of --best, --all, --run and --checkpoint")
     if unknown := sorted(set(require or ()) - set(_VARIANTS)):
         raise typer.BadParameter(f"--require takes {' or '.join(_VARIANTS)}, not {', '.join(unknown)}")
+    if "fp16" in (require or ()) and not fp16:
+        raise typer.BadParameter("--require fp16 needs --fp16")
 
     def work(console: Console) -> int:
         from brainseg_export import select
@@ -110,7 +113,7 @@ def export(  # noqa: PLR0913, PLR0917 - one parameter an option
             chosen = (select.by_id(runs, run),)
         else:
             chosen = (select.by_checkpoint(checkpoint) if checkpoint is not None else select.best(runs),)
-        options = Options(version=model_version, require=tuple(require or ()), private_key=sign)
+        options = Options(version=model_version, require=tuple(require or ()), private_key=sign, fp16=fp16)
         return _export_all(chosen, out, data, cache, options, console)
 
     raise typer.Exit(commands.run(json, work))

@@ -17,6 +17,7 @@ from brainseg_export.cases import Patients
 from brainseg_export.convert import Graph, convert
 from brainseg_export.engines import REQUIRED
 from brainseg_export.errors import GateError
+from brainseg_export.half import to_float16
 from brainseg_export.latency import milliseconds, torch_milliseconds
 from brainseg_export.prove import Candidate, Proof, Watch, best_of, prove
 from brainseg_export.select import Chosen
@@ -29,6 +30,7 @@ from brainseg_train.pipeline import InferencePipeline
 
 FP32_NAME: Final = "model.onnx"
 INT8_NAME: Final = "model.int8.onnx"
+FP16_NAME: Final = "model.fp16.onnx"
 
 CALIBRATION_SLICES: Final = 96
 """Training slices on which activations are watched: one or two of each patient of the full set."""
@@ -44,6 +46,8 @@ class Options:
     """Variants without which there shall be no bundle."""
     private_key: Path | None = None
     """Signs the bundle, if given."""
+    fp16: bool = False
+    """Whether a variant for GPUs is made."""
     calibration_slices: int = CALIBRATION_SLICES
 
 
@@ -98,6 +102,8 @@ def export(chosen: Chosen, dataset: DataSet, target: Path, options: Options, wat
     watch.note("converting and quantising")
     fp32 = convert(pipeline, name=FP32_NAME, metadata=labels(chosen, info, dataset))
     candidates = _quantized(fp32, chosen, dataset, options)
+    if options.fp16:
+        candidates.append(Candidate(variant="fp16", graph=to_float16(fp32, name=FP16_NAME), label="rounded weights"))
     base, tried = prove(reference, fp32, candidates, patients, threshold=calibration.threshold, watch=watch)
     shipped, left_out = _decide(base, tried, options, watch)
 
@@ -145,16 +151,18 @@ def _decide(
     Raises:
         GateError: A variant that was required did not pass.
     """
-    best = best_of(tried)
-    if best.passed:
-        return (base, best), {}
-    why = f"its gate {best.verdict.sentence}, with the best calibration, {best.candidate.label}"
-    if best.candidate.variant in options.require:
-        raise GateError(
-            f"{best.candidate.variant} was required and may not ship", got=why, remedy="export without --require"
-        )
-    watch.note(f"{best.candidate.variant} is left out: {why}")
-    return (base,), {best.candidate.variant: why}
+    shipped, left_out = [base], {}
+    for variant in dict.fromkeys(proof.candidate.variant for proof in tried):
+        best = best_of([proof for proof in tried if proof.candidate.variant == variant])
+        if best.passed:
+            shipped.append(best)
+            continue
+        why = f"its gate {best.verdict.sentence}, at best, by {best.candidate.label}"
+        if variant in options.require:
+            raise GateError(f"{variant} was required and may not ship", got=why, remedy="export without --require")
+        watch.note(f"{variant} is left out: {why}")
+        left_out[variant] = why
+    return tuple(shipped), left_out
 
 
 def _file_check(reference: Predict, patients: Patients, threshold: float) -> Callable[[Path], None]:

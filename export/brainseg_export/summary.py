@@ -100,7 +100,7 @@ def _gate_sentence(proof: Proof, result: Result) -> str:
     kept = proof in result.shipped
     agreement = proof.measured[REQUIRED].agreement.mask_agreement
     return (
-        f"{proof.candidate.variant} by {proof.candidate.label} calibration: Dice {proof.dice:.4f}, masks equal on "
+        f"{proof.candidate.variant} by {proof.candidate.label}: Dice {proof.dice:.4f}, masks equal on "
         f"{agreement:.4%}, gate {proof.verdict.sentence}{', kept' if kept else ''}"
     )
 

@@ -71,6 +71,6 @@ def exported(runs: Path, phantom: Path, tmp_path_factory: pytest.TempPathFactory
     """The bundle of the study's best run."""
     out = tmp_path_factory.mktemp("bundles")
     report = out / "report.json"
-    assert run_export("--best", "--runs", str(runs), "--out", str(out / "made"), "--json", str(report)) == 0
+    assert run_export("--best", "--fp16", "--runs", str(runs), "--out", str(out / "made"), "--json", str(report)) == 0
     told = json.loads(report.read_text(encoding="utf-8"))
     return Exported(runs=runs, data=phantom, bundle=Path(told["bundles"][0]["path"]), report=told)

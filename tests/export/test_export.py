@@ -60,7 +60,7 @@ def test_from_image_files_the_runtime_answers_what_training_answers(exported: Ex
 
 def test_every_calibration_was_tried_and_the_gate_spoke_to_each(exported: Exported) -> None:
     tried = exported.report["bundles"][0]["tried"]
-    assert [item["label"] for item in tried] == ["minmax", "percentile", "entropy"]
+    assert [item["label"] for item in tried] == ["minmax", "percentile", "entropy", "rounded weights"]
     assert all(set(item["gate"]["cpu"]) >= {"passed", "mean_drop", "worst_drop", "mask_agreement"} for item in tried)
 
 

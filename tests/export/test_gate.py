@@ -59,7 +59,7 @@ def test_scores_are_volume_dice_by_patient_and_agreement_with_the_reference() ->
         dice_by_hand[name] = 2 * (mask & (truths > 0)).sum() / (mask.sum() + truths.sum())
 
     def reference(images: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-        probability = images[..., 1].astype(np.float32) / 256
+        probability = images[..., 1].astype(np.float32) / np.float32(256)
         return (probability >= 0.5).astype(np.uint8), probability
 
     def empty(images: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:

@@ -149,7 +149,9 @@ def test_doc_strings_node_metadata_and_paths_are_refused_until_stripped() -> Non
 
 def test_text_tensors_are_refused() -> None:
     def change(model: onnx.ModelProto) -> None:
-        model.graph.initializer[1].CopyFrom(helper.make_tensor("white", TensorProto.STRING, [1], [b"x"]))
+        model.graph.initializer[1].CopyFrom(
+            TensorProto(name="white", data_type=TensorProto.STRING, dims=[1], string_data=[b"x"])
+        )
 
     assert "text or segments in white" in findings(change)
 

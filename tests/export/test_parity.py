@@ -93,7 +93,7 @@ def test_provoking_images_are_of_every_kind_and_always_the_same() -> None:
 
 def test_over_compares_each_model_with_the_reference() -> None:
     def right(images: NDArray[np.uint8]) -> Answer:
-        probability = images[..., 1].astype(np.float32) / 255
+        probability = images[..., 1].astype(np.float32) / np.float32(255)
         return (probability >= 0.5).astype(np.uint8), probability
 
     def wrong(images: NDArray[np.uint8]) -> Answer:

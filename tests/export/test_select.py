@@ -13,6 +13,7 @@ from brainseg_export import select
 from brainseg_export.errors import SelectionError
 from brainseg_runtime import files
 from brainseg_train import checkpoint, models, records, study
+from brainseg_train.checkpoint import WeightsInfo
 from brainseg_train.errors import CheckpointError, RecordError
 from brainseg_train.records import RunRecord
 
@@ -123,7 +124,7 @@ def test_a_run_of_another_data_set_than_its_study_is_refused(own: Path) -> None:
 def test_weights_of_another_run_are_refused(own: Path, change: dict[str, str], named: str) -> None:
     chosen = select.best(own)
     weights, info = checkpoint.load_weights(chosen.folder)
-    checkpoint.save_weights(chosen.folder, weights, dataclasses.replace(info, **change))
+    checkpoint.save_weights(chosen.folder, weights, WeightsInfo(**{**dataclasses.asdict(info), **change}))
     with pytest.raises(SelectionError, match=named):
         select.load(chosen)
 
