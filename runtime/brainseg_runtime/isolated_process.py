@@ -76,8 +76,16 @@ class IsolatedProcess:
             raise self._gone()
         return reply
 
-    def end(self) -> None:
-        """End the process at once and free its pipe."""
+    def end(self, *, patience: float = 0.0) -> None:
+        """End the process and free its pipe.
+
+        Args:
+            patience: Seconds in which an idle process may end by itself, told by its closed input, before it is killed.
+        """
+        if patience > 0 and self._process.stdin is not None:
+            with suppress(OSError, subprocess.TimeoutExpired):
+                self._process.stdin.close()
+                self._process.wait(patience)
         self._process.kill()
         self._pipe.shutdown(wait=True)
         for stream in (self._process.stdin, self._process.stdout):

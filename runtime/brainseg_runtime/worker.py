@@ -188,7 +188,7 @@ class IsolatedSegmenter:
         """End the process; further calls are errors. Calling it again does nothing."""
         with self._lock:
             self._closed = True
-            self._drop()
+            self._drop(patience=2.0)
 
     def __enter__(self) -> Self:
         return self
@@ -215,11 +215,11 @@ class IsolatedSegmenter:
         raise_error(reply)
         return reply
 
-    def _drop(self) -> None:
+    def _drop(self, *, patience: float = 0.0) -> None:
         """End the process, if there is one."""
         child, self._child = self._child, None
         if child is not None:
-            child.end()
+            child.end(patience=patience)
 
 
 def _read_info(head: Mapping[str, Json], request: _Request) -> SegmenterInfo:

@@ -6,9 +6,10 @@ import json
 
 import pytest
 
+from brainseg_runtime import doctor
 from brainseg_runtime.doctor import diagnose, find_collisions, installed_versions
-from brainseg_runtime.errors import BundleMissingError
-from brainseg_runtime.providers import PROVIDERS
+from brainseg_runtime.errors import BundleMissingError, ProviderError
+from brainseg_runtime.providers import PROVIDERS, ProviderStatus
 from brainseg_runtime.segmenter import Segmenter
 from tests.runtime.tiny import TINY
 
@@ -32,6 +33,23 @@ def test_its_json_is_json() -> None:
     value = json.loads(json.dumps(diagnose(TINY).to_json()))
     assert value["providers"][0]["name"] == "cpu"
     assert value["choice"]["variant"] in {"fp32", "int8"}
+
+
+def test_a_plug_in_that_is_there_and_does_not_load_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(name: str) -> list[object]:
+        if name == "openvino":
+            raise ProviderError("a library is missing")
+        return []
+
+    def there(name: str) -> ProviderStatus:
+        return ProviderStatus(name=name, available=name in {"cpu", "openvino"}, reason="pretended")
+
+    monkeypatch.setattr(doctor, "devices_for", broken)
+    monkeypatch.setattr(doctor, "provider_status", there)
+    found = diagnose()
+    assert not found.ok
+    assert any("a library is missing" in p.what and "--force-reinstall" in p.remedy for p in found.problems)
+    assert not {status.name: status.available for status in found.providers}["openvino"]
 
 
 def test_a_bundle_that_is_not_there_is_an_error() -> None:
