@@ -29,7 +29,8 @@ class _Reference:
         self._context: Any = multiprocessing.get_context(_METHOD)
         if _METHOD == "forkserver":
             self._context.set_forkserver_preload(["tests.reliability.resume_victim", "torch._dynamo"])
-        self._known: dict[str, tuple[dict[str, object], float]] = {}
+        self._known: dict[str, dict[str, object]] = {}
+        self.seconds: dict[str, float] = {}
 
     def start(self, model: str, folder: Path) -> BaseProcess:
         """A victim."""
@@ -37,13 +38,14 @@ class _Reference:
         process.start()
         return process
 
-    def of(self, model: str) -> tuple[dict[str, object], float]:
-        """Files and seconds of an undisturbed run; the second of two, since the first warms the server up."""
+    def of(self, model: str) -> dict[str, object]:
+        """Files of an undisturbed run."""
         if model not in self._known:
             finish(self.start(model, self._folder / "warm" / model))
             began = time.perf_counter()
             finish(self.start(model, self._folder / model))
-            self._known[model] = (snapshot(self._folder / model), time.perf_counter() - began)
+            self.seconds[model] = time.perf_counter() - began
+            self._known[model] = snapshot(self._folder / model)
         return self._known[model]
 
 
@@ -62,15 +64,18 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Reference]:
 
 def _survives(reference: _Reference, model: str, folder: Path, draw: np.random.Generator) -> int:
     """Kill a run one to three times at random moments, let it end, and compare; the number of kills that struck."""
-    expected, seconds = reference.of(model)
+    expected = reference.of(model)
     struck = 0
-    for _ in range(draw.integers(1, 4)):
+    for attempt in range(draw.integers(1, 4)):
+        began = time.perf_counter()
         victim = reference.start(model, folder / model)
-        victim.join(draw.uniform(0.02, 1.05) * seconds)
+        victim.join(draw.uniform(0.02, 1.05) * reference.seconds[model])
         victim.kill()
         victim.join()
         struck += victim.exitcode != 0
         if victim.exitcode == 0:
+            if attempt == 0:  # a whole run: what it takes now, with whatever else the machine does now
+                reference.seconds[model] = time.perf_counter() - began
             break
     finish(reference.start(model, folder / model))
     assert snapshot(folder / model) == expected
@@ -90,4 +95,4 @@ def test_a_hundred_kills_change_nothing(reference: _Reference, tmp_path: Path) -
     while kills < 100:
         kills += _survives(reference, NAMES[trials % len(NAMES)], tmp_path / str(trials), draw)
         trials += 1
-    assert trials <= 200
+    assert trials <= 300  # else most came too late to strike
