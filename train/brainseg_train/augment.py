@@ -104,7 +104,7 @@ def move(images: Tensor, masks: Tensor, config: AugmentConfig, generator: Genera
         affine_matrices(batch, config, generator), [batch, 1, height, width], align_corners=False
     )
     if config.elastic:
-        grid = grid + _coarse_field(batch, 2, height, width, 2 * config.elastic, generator).permute(0, 2, 3, 1)
+        grid = grid + _smooth_field(batch, 2, height, width, 2 * config.elastic, generator)
     moved = functional.grid_sample(torch.cat([images, masks], dim=1), grid, mode="bilinear", align_corners=False)
     return moved[:, :channels], (moved[:, channels:] >= 0.5).to(masks.dtype)
 
@@ -136,16 +136,18 @@ def change_intensity(images: Tensor, config: AugmentConfig, generator: Generator
     batch, channels, height, width = images.shape
     each = (batch, channels, 1, 1)
     if config.gamma:
-        images = images.clamp(min=1e-6) ** torch.exp(_symmetric(each, config.gamma, generator))
+        images = images.clamp(min=1e-6).pow_(torch.exp(_symmetric(each, config.gamma, generator)))
     if config.contrast or config.brightness:
         mean = images.mean(dim=(2, 3), keepdim=True)
         gain = torch.exp(_symmetric(each, config.contrast, generator))
-        images = (images - mean) * gain + mean + _symmetric(each, config.brightness, generator)
+        offset = mean * (1 - gain) + _symmetric(each, config.brightness, generator)
+        images = torch.addcmul(offset, images, gain)
     if config.bias_field:
-        images = images * torch.exp(_coarse_field(batch, 1, height, width, config.bias_field, generator))
+        field = _smooth_field(batch, 1, height, width, config.bias_field, generator)
+        images = images * torch.exp(field).permute(0, 3, 1, 2)
     if config.noise:
         deviation = config.noise * _uniform((batch, 1, 1, 1), generator)
-        images = images + deviation * _normal((batch, channels, height, width), generator)
+        images = torch.addcmul(images, deviation, _normal((batch, channels, height, width), generator))
     return images.clamp(0.0, 1.0)
 
 
@@ -164,12 +166,22 @@ def drop_sequences(images: Tensor, config: AugmentConfig, generator: Generator) 
     return torch.where(missing, images[:, FLAIR : FLAIR + 1], images)
 
 
-def _coarse_field(
+def _smooth_field(
     batch: int, channels: int, height: int, width: int, deviation: float, generator: Generator, nodes: int = 6
 ) -> Tensor:
-    """(N, C, H, W) smooth random field through nodes × nodes normal draws of the given standard deviation."""
-    coarse = deviation * _normal((batch, channels, nodes, nodes), generator)
-    return functional.interpolate(coarse, size=(height, width), mode="bicubic", align_corners=False)
+    """(N, H, W, C) smooth random field through nodes × nodes normal draws of the given standard deviation."""
+    coarse = deviation * _normal((batch, nodes, nodes, channels), generator)
+    rows, columns = (_bicubic_weights(nodes, side, coarse.device) for side in (height, width))
+    tall = torch.matmul(rows, coarse.reshape(batch, nodes, nodes * channels)).reshape(batch, height, nodes, channels)
+    return torch.matmul(columns, tall)
+
+
+def _bicubic_weights(nodes: int, side: int, device: torch.device) -> Tensor:
+    """(side, nodes) matrix that interpolates one axis: bicubic resizing of each node's own peak."""
+    peaks = torch.eye(nodes, device=device).reshape(1, nodes, nodes, 1)
+    return functional.interpolate(peaks, size=(side, 1), mode="bicubic", align_corners=False)[0, :, :, 0].transpose(
+        0, 1
+    )
 
 
 def _symmetric(shape: int | tuple[int, ...], limit: float, generator: Generator) -> Tensor:
