@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,10 @@ settings.register_profile("default-brainseg", deadline=None, suppress_health_che
 # The same examples every time, so that a red run says something about the change.
 settings.register_profile("ci-brainseg", parent=settings.get_profile("default-brainseg"), derandomize=True)
 settings.load_profile("ci-brainseg" if os.environ.get("CI") else "default-brainseg")
+
+# A shell that starts a job in the background lets it ignore Ctrl-C, and whatever the job starts would ignore it as well.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
