@@ -19,7 +19,7 @@ settings.register_profile("default-brainseg", deadline=None, suppress_health_che
 settings.register_profile("ci-brainseg", parent=settings.get_profile("default-brainseg"), derandomize=True)
 settings.load_profile("ci-brainseg" if os.environ.get("CI") else "default-brainseg")
 
-# A shell that starts a job in the background lets it ignore Ctrl-C, and whatever the job starts would ignore it as well.
+# A shell lets a job in the background ignore Ctrl-C, and whatever the job starts would ignore it as well.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
