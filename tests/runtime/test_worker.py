@@ -115,7 +115,7 @@ def test_a_hang_ends_at_the_deadline(local: Segmenter) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the cap is tried where the system enforces one")
 def test_a_memory_blow_up_is_an_error_and_the_next_call_works() -> None:
-    with IsolatedSegmenter.load(TINY, provider="cpu", variant="fp32", threads=1, memory_mib=160) as isolated:
+    with IsolatedSegmenter.load(TINY, provider="cpu", variant="fp32", threads=1, memory_mib=140) as isolated:
         assert isolated.predict(slice_image()).area > 0
         with pytest.raises(InferenceError, match=r"memory|crashed|run on an image"):
             isolated.predict(slice_image(2048, 2048))
