@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from brainseg_runtime.contract import Limits
 from brainseg_runtime.errors import (
+    ArgumentError,
     BrainsegError,
     BundleError,
     BundleMissingError,
@@ -38,6 +39,7 @@ from brainseg_runtime.segmenter import Segmenter, SegmenterInfo
 from brainseg_runtime.version import __version__
 
 __all__ = [
+    "ArgumentError",
     "BrainsegError",
     "BundleError",
     "BundleMissingError",

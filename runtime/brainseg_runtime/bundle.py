@@ -17,6 +17,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
+from brainseg_runtime.arguments import check_kind, check_path
 from brainseg_runtime.contract import DEFAULT_LIMITS, Limits
 from brainseg_runtime.errors import (
     BundleMissingError,
@@ -76,19 +77,20 @@ def open_bundle(path: str | os.PathLike[str], *, digest: str | None = None, limi
         The verified bundle with all its bytes.
 
     Raises:
+        ArgumentError: The path or the limits are of a wrong kind.
         BundleMissingError: The folder, the manifest or a listed file is not there, or cannot be read.
         DigestMismatchError: The manifest is not the pinned one.
         BundleSchemaError: The manifest cannot be read as one of a known schema.
         BundleTamperedError: A file differs, is not listed, or is a link.
         BundleTooLargeError: A file or the whole exceeds its cap.
     """
-    folder = Path(path)
-    if not folder.is_dir():
-        raise BundleMissingError(f"no bundle at {folder}", expected="a folder with manifest.json", got=_kind(folder))
+    folder = check_path("path", path)
+    check_kind("limits", limits, Limits)
+    _check_folder(folder)
     data = _read(folder / MANIFEST_NAME, limits.max_manifest_bytes)
     found = hashlib.sha256(data).hexdigest()
     if digest is not None:
-        _check_pin(folder, digest, found)
+        check_pin(folder, digest, found)
     manifest = Manifest.from_bytes(data, limits=limits)
     _check_sizes(manifest, limits)
     _check_listing(folder, manifest)
@@ -96,9 +98,18 @@ def open_bundle(path: str | os.PathLike[str], *, digest: str | None = None, limi
     return Bundle(path=folder, digest=found, manifest=manifest, files=MappingProxyType(files))
 
 
-def _check_pin(folder: Path, pinned: str, found: str) -> None:
-    """Refuse a bundle that is not the pinned one."""
-    match = _DIGEST.fullmatch(pinned)
+def check_pin(folder: Path, pinned: object, found: str) -> None:
+    """Refuse a bundle that is not the pinned one.
+
+    Args:
+        folder: Where it lies.
+        pinned: The digest that it should have.
+        found: The digest that it has.
+
+    Raises:
+        DigestMismatchError: The two differ, or what was pinned is no digest.
+    """
+    match = _DIGEST.fullmatch(pinned) if isinstance(pinned, str) else None
     if match is None:
         raise DigestMismatchError(
             "the pinned digest is none", expected="64 hexadecimal digits", got=ascii(str(pinned)[:80])
@@ -110,6 +121,16 @@ def _check_pin(folder: Path, pinned: str, found: str) -> None:
             got=found,
             remedy="load the bundle that was approved, or approve this one and pin its digest",
         )
+
+
+def _check_folder(folder: Path) -> None:
+    """Refuse a path that is no folder, or that the system will not look at."""
+    try:
+        kind = None if folder.is_dir() else "something else" if folder.exists() else "nothing"
+    except (OSError, ValueError) as error:  # no permission, or a name that no file can have
+        kind = getattr(error, "strerror", None) or str(error)
+    if kind is not None:
+        raise BundleMissingError(f"no bundle at {folder}", expected="a folder with manifest.json", got=kind)
 
 
 def _check_sizes(manifest: Manifest, limits: Limits) -> None:
@@ -176,8 +197,3 @@ def _tampered(path: Path, expected: str, got: str) -> BundleTamperedError:
     return BundleTamperedError(
         f"{path} is not the file that the manifest names", expected=expected, got=got, remedy="get the bundle again"
     )
-
-
-def _kind(path: Path) -> str:
-    """What stands at a path that is no folder."""
-    return "something else" if path.exists() else "nothing"

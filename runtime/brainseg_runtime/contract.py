@@ -5,9 +5,10 @@ Legend: N batch, H rows, W columns, C channels (pre-contrast, FLAIR, post-contra
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Final
 
+from brainseg_runtime.arguments import check_integer
 from brainseg_runtime.strict_json import Fields, Json
 
 SCHEMA: Final = "brainseg/bundle/1"
@@ -25,7 +26,7 @@ class Limits:
     """Caps on what is taken in. A host may lower them; the contract's own are the most that a model is tested for.
 
     Raises:
-        ValueError: A cap is outside what the contract allows.
+        ArgumentError: A cap is no integer, or outside what the contract allows.
     """
 
     max_batch: int = 64
@@ -47,13 +48,11 @@ class Limits:
 
     def __post_init__(self) -> None:
         """Refuse caps that could not hold anything, or that exceed what the contract promises."""
-        if not 1 <= self.max_batch <= 64:
-            raise ValueError(f"max_batch must be from 1 to 64, got {self.max_batch}")
-        if not 16 <= self.min_side <= self.max_side <= 2048:
-            raise ValueError(f"sides must satisfy 16 <= min <= max <= 2048, got {self.min_side} and {self.max_side}")
-        for name in ("max_manifest_bytes", "max_file_bytes", "max_bundle_bytes", "max_files", "max_image_file_bytes"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        check_integer("max_batch", self.max_batch, low=1, high=64)
+        check_integer("min_side", self.min_side, low=16, high=2048)
+        check_integer("max_side", self.max_side, low=self.min_side, high=2048)
+        for name in (each.name for each in fields(self)):
+            check_integer(name, getattr(self, name), low=1)
 
 
 DEFAULT_LIMITS: Final = Limits()

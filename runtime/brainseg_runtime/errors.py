@@ -2,6 +2,7 @@
 
 BrainsegError
 ├── InputError                  what the caller handed in is at fault
+│   ├── ArgumentError           an argument beside the image is not one that the call takes; a ValueError too
 │   ├── ImageError              an array or an image file is not what the contract asks for
 │   └── DataError               patients, slices or masks do not fit together
 │       └── DatasetError        a data set's folder is faulty; holds every problem found, not only the first
@@ -71,6 +72,10 @@ class BrainsegError(Exception):
 
 class InputError(BrainsegError):
     """What the caller handed in is at fault."""
+
+
+class ArgumentError(InputError, ValueError):
+    """An argument beside the image is not one that the call takes; the host's own code is at fault."""
 
 
 class ImageError(InputError):

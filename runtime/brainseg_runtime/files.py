@@ -139,8 +139,9 @@ def read_capped(
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise error(f"{path} cannot be read", expected="a regular file", got="something else")
             data = _read_at_most(file.fileno(), limit + 1)
-    except OSError as cause:
-        raise error(f"{path} cannot be read", expected="a readable file", got=cause.strerror or cause) from cause
+    except (OSError, ValueError) as cause:  # ValueError: a name that no file can have
+        got = getattr(cause, "strerror", None) or cause
+        raise error(f"{path} cannot be read", expected="a readable file", got=got) from cause
     if len(data) > limit:
         raise (too_large or error)(f"{path} is too large", expected=f"at most {limit} bytes", got="more")
     return data
@@ -158,6 +159,8 @@ def _read_at_most(descriptor: int, count: int) -> bytes:
 
 def _sibling(path: Path) -> Path:
     """A name beside the target that nobody else uses."""
+    if not path.name or "\0" in str(path):
+        raise FileWriteError(f"{path} cannot be written", expected="a path that ends in a name", got=repr(str(path)))
     return path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
 
 

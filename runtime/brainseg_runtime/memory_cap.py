@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import ctypes
 import sys
+from typing import Final
 
 from brainseg_runtime.errors import WorkerError
+
+LEAST_MIB: Final = 64
+"""Lowest cap that is taken, in MiB: below it not even numpy and onnxruntime can be imported."""
 
 
 def cap_own_memory(mebibytes: int) -> None:
@@ -21,8 +25,8 @@ def cap_own_memory(mebibytes: int) -> None:
     Raises:
         WorkerError: The system has no such cap, or refused it.
     """
-    if mebibytes < 64:
-        raise WorkerError("the memory cap is too low", expected="at least 64 MiB", got=f"{mebibytes} MiB")
+    if mebibytes < LEAST_MIB:
+        raise WorkerError("the memory cap is too low", expected=f"at least {LEAST_MIB} MiB", got=f"{mebibytes} MiB")
     try:
         if sys.platform == "linux":
             import resource

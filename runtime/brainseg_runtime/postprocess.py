@@ -13,13 +13,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from brainseg_runtime.arguments import check_integer
+
 
 @dataclass(frozen=True, kw_only=True)
 class PostProcessing:
     """What to do with the masks of a volume, in the order of the fields.
 
     Raises:
-        ValueError: The smallest size is below 1.
+        ArgumentError: The smallest size is no integer, or below 1.
     """
 
     min_voxels: int = 1
@@ -28,8 +30,7 @@ class PostProcessing:
     """Only the largest connected component stays; of several equally large, the first in slice, row, column order."""
 
     def __post_init__(self) -> None:
-        if self.min_voxels < 1:
-            raise ValueError(f"min_voxels must be at least 1, got {self.min_voxels}")
+        check_integer("min_voxels", self.min_voxels, low=1)
 
     def apply(self, mask_nhw: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """The mask after post-processing.

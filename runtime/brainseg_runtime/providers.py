@@ -77,7 +77,7 @@ def provider_status(name: str) -> ProviderStatus:
     Raises:
         ProviderError: No provider has that name.
     """
-    if name not in PROVIDERS:
+    if name not in tuple(PROVIDERS):  # a list is no key, and yet may come
         raise ProviderError(
             "no provider of that name", expected=f"auto or one of {', '.join(PROVIDERS)}", got=repr(name)
         )

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brainseg_runtime import series
+from brainseg_runtime.arguments import MAX_THREADS, check_integer, check_kind, check_path
 from brainseg_runtime.bundle import Bundle, open_bundle
 from brainseg_runtime.contract import DEFAULT_LIMITS, Limits
 from brainseg_runtime.engine import Engine
@@ -105,6 +106,7 @@ class Segmenter:
             A segmenter whose `info` says what is in use and why.
 
         Raises:
+            ArgumentError: An argument is of a wrong kind, or the threads are not from 1 to 256.
             BundleError: The bundle is incomplete, changed, too large, unknown, or not the pinned one.
             ProviderError: The provider or variant that was named cannot be had.
             ContractError: The model does not keep the contract.
@@ -126,7 +128,8 @@ class Segmenter:
     ) -> Segmenter:
         """As `load`, for a bundle that `open_bundle` has verified: several variants without reading it twice."""
         processor, manifest = inspect_processor(), bundle.manifest
-        count = _thread_count(threads)
+        check_kind("limits", limits, Limits)
+        count = thread_count(threads)
         choice, engine = _open_engine(bundle, choose(manifest, provider, variant, processor), provider, count)
         entry = manifest.variants[choice.variant]
         provenance = Provenance(
@@ -170,21 +173,24 @@ class Segmenter:
             A segmenter without bundle digest, threshold and fingerprint; every result says that it is unsealed.
 
         Raises:
+            ArgumentError: An argument is of a wrong kind, or the threads are not from 1 to 256.
             BundleMissingError: The file cannot be read.
             ProviderError: The provider cannot be had.
             ContractError: The file does not keep the contract.
         """
-        data = read_capped(Path(path), limits.max_file_bytes, error=BundleMissingError)
+        path = check_path("path", path)
+        check_kind("limits", limits, Limits)
+        data = read_capped(path, limits.max_file_bytes, error=BundleMissingError)
         name = "cpu" if provider == "auto" else provider
         status = provider_status(name)
-        count = _thread_count(threads)
+        count = thread_count(threads)
         engine = Engine(data, provider=name, threads=count)
         provenance = Provenance(
             provider=name,
             variant="unsealed",
             bundle_digest=None,
             model_digest=hashlib.sha256(data).hexdigest(),
-            model=Path(path).name,
+            model=path.name,
             threshold=None,
         )
         info = SegmenterInfo(
@@ -194,7 +200,7 @@ class Segmenter:
             same_bits=None,
             threads=count,
             limits=limits,
-            path=Path(path),
+            path=path,
             versions=_versions(),
         )
         return cls(engine, info, None, ("unsealed model: nothing vouches for it",))
@@ -318,13 +324,15 @@ def _open_engine(bundle: Bundle, choice: Choice, asked: str, threads: int) -> tu
     return fallback, Engine(model, provider="cpu", threads=threads)
 
 
-def _thread_count(threads: object) -> int:
-    """The threads asked for, or the default."""
+def thread_count(threads: object) -> int:
+    """The threads that were asked for, or the usable cores, at most `MAX_DEFAULT_THREADS`.
+
+    Raises:
+        ArgumentError: It is neither None nor a whole number from 1 to 256.
+    """
     if threads is None:
         return min(usable_cores(), MAX_DEFAULT_THREADS)
-    if isinstance(threads, bool) or not isinstance(threads, int) or not 1 <= threads <= 256:
-        raise ValueError(f"threads must be an integer from 1 to 256, got {threads!r}")
-    return threads
+    return check_integer("threads", threads, low=1, high=MAX_THREADS)
 
 
 def _narrowed(limits: Limits, bundle: Bundle) -> Limits:

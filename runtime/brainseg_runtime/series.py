@@ -13,6 +13,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from brainseg_runtime.arguments import check_call, check_kind
 from brainseg_runtime.contract import Limits
 from brainseg_runtime.errors import CancelledError, ImageError
 from brainseg_runtime.postprocess import PostProcessing
@@ -110,10 +111,15 @@ def predict_volume(
         The volume's result.
 
     Raises:
+        ArgumentError: Progress, cancel or post-processing is not what its name says.
         ImageError: A slice is no such array, they differ in size, or the volume is empty or too large.
         CancelledError: `cancel` said so.
     """
     start = time.perf_counter()
+    check_call("progress", progress)
+    check_call("cancel", cancel)
+    if postprocessing is not None:
+        check_kind("postprocessing", postprocessing, PostProcessing)
     images = _check_volume(slices, limits)
     shape = (len(images), *images[0].shape[:2])
     mask, probability = np.empty(shape, np.uint8), np.empty(shape, np.float32)

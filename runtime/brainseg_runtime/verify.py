@@ -13,7 +13,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from brainseg_runtime.bundle import Bundle, open_bundle
+from brainseg_runtime.arguments import check_kind, check_path
+from brainseg_runtime.bundle import Bundle, check_pin, open_bundle
 from brainseg_runtime.contract import DEFAULT_LIMITS, Limits
 from brainseg_runtime.errors import BrainsegError
 from brainseg_runtime.golden import Answer, GoldenCase, decode
@@ -94,7 +95,8 @@ def verify_bundle(
 ) -> Verification:
     """Check a bundle: files, pinned digest, signature, and for each variant contract and golden vectors.
 
-    Faults of the bundle are failed checks, not exceptions.
+    Faults of the bundle are failed checks, not exceptions. The model of a bundle that has another digest or whose
+    signature does not hold is not run.
 
     Args:
         path: The bundle's folder.
@@ -107,8 +109,11 @@ def verify_bundle(
         Every check with its status.
 
     Raises:
+        ArgumentError: The path or the limits are of a wrong kind.
         ProviderError: No provider has that name.
     """
+    path = check_path("path", path)
+    check_kind("limits", limits, Limits)
     if provider != "auto":
         provider_status(provider)  # an unknown name is the caller's fault, not the bundle's
     opened, made = _attempt("bundle", lambda: open_bundle(path, limits=limits), _describe)
@@ -116,11 +121,14 @@ def verify_bundle(
     checks = [opened]
     used: dict[str, str] = {}
     if bundle is not None:
-        checks.append(_check_digest(path, digest, bundle))
-        checks.append(_check_signature(path, public_key, bundle))
-        checks.extend(_check_variants(bundle, provider, limits, used))
+        identity = (_check_digest(digest, bundle), _check_signature(path, public_key, bundle, limits))
+        checks.extend(identity)
+        if any(check.status is Status.FAIL for check in identity):
+            checks.extend(_not_run(bundle))
+        else:
+            checks.extend(_check_variants(bundle, provider, limits, used))
     return Verification(
-        path=Path(path),
+        path=path,
         digest=None if bundle is None else bundle.digest,
         name=None if bundle is None else f"{bundle.manifest.name} {bundle.manifest.version}",
         providers=MappingProxyType(used),
@@ -168,25 +176,31 @@ def _describe_run(segmenter: Segmenter) -> str:
     return f"runs on {segmenter.info.provider} with {segmenter.info.threads} threads"
 
 
-def _check_digest(path: str | os.PathLike[str], digest: str | None, bundle: Bundle) -> Check:
+def _check_digest(digest: str | None, bundle: Bundle) -> Check:
     """The bundle against the pinned digest."""
     if digest is None:
         return Check(name="digest", status=Status.SKIP, detail=f"none was pinned; this bundle has {bundle.digest}")
-    return _attempt("digest", lambda: open_bundle(path, digest=digest), lambda _: "as pinned")[0]
+    return _attempt("digest", lambda: check_pin(bundle.path, digest, bundle.digest), lambda _: "as pinned")[0]
 
 
-def _check_signature(path: str | os.PathLike[str], public_key: str | os.PathLike[str] | None, bundle: Bundle) -> Check:
+def _check_signature(path: Path, public_key: str | os.PathLike[str] | None, bundle: Bundle, limits: Limits) -> Check:
     """The signature against the public key; the bundle's digest is pinned so that it is this one that was signed."""
     if public_key is not None:
 
         def action() -> Bundle:
             verify_signature(path, public_key)
-            return open_bundle(path, digest=bundle.digest)
+            return open_bundle(path, digest=bundle.digest, limits=limits)
 
         return _attempt("signature", action, lambda _: f"made with the key that belongs to {public_key}")[0]
-    there = (Path(path) / SIGNATURE_NAME).exists()
+    there = (path / SIGNATURE_NAME).exists()
     detail = "there is one, but no public key to check it with" if there else "not signed"
     return Check(name="signature", status=Status.SKIP, detail=detail)
+
+
+def _not_run(bundle: Bundle) -> Iterator[Check]:
+    """What is left out for a bundle that is not the one that it should be."""
+    for variant in bundle.manifest.variants:
+        yield Check(name=f"contract {variant}", status=Status.SKIP, detail="not run: this is not the approved bundle")
 
 
 def _check_variants(bundle: Bundle, provider: str, limits: Limits, used: dict[str, str]) -> Iterator[Check]:

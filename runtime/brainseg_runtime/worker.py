@@ -20,13 +20,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brainseg_runtime import series, wire
+from brainseg_runtime.arguments import check_deadline, check_integer, check_kind, check_path
 from brainseg_runtime.contract import DEFAULT_LIMITS, Limits
 from brainseg_runtime.errors import WorkerError
 from brainseg_runtime.isolated_process import IsolatedProcess, raise_error
+from brainseg_runtime.memory_cap import LEAST_MIB
 from brainseg_runtime.postprocess import PostProcessing
-from brainseg_runtime.processor import usable_cores
 from brainseg_runtime.results import Prediction, Provenance, Timing, VolumePrediction
-from brainseg_runtime.segmenter import MAX_DEFAULT_THREADS, SegmenterInfo
+from brainseg_runtime.segmenter import SegmenterInfo, thread_count
 from brainseg_runtime.series import Cancel, Progress
 from brainseg_runtime.strict_json import Fields, Json
 
@@ -36,7 +37,8 @@ class _Request:
     """What the process is to load."""
 
     path: Path
-    digest: str
+    digest: str | None
+    """Of the manifest, or of the bare file; None: whichever is there."""
     provider: str
     variant: str
     threads: int
@@ -46,7 +48,8 @@ class _Request:
 
     def to_json(self) -> dict[str, Json]:
         """As the first message carries it."""
-        return {**asdict(self), "path": str(self.path.absolute()), "limits": asdict(self.limits)}
+        limits: dict[str, Json] = {name: int(cap) for name, cap in asdict(self.limits).items()}
+        return {**asdict(self), "path": str(self.path.absolute()), "limits": limits}
 
 
 class IsolatedSegmenter:
@@ -57,10 +60,8 @@ class IsolatedSegmenter:
 
     def __init__(self, request: _Request, *, deadline: float) -> None:
         """Not for callers: `load` and `Segmenter.isolated` make instances."""
-        if not deadline > 0:
-            raise ValueError(f"deadline must be above 0 seconds, got {deadline}")
         self._request = request
-        self._deadline = deadline
+        self._deadline = check_deadline(deadline)
         self._lock = threading.Lock()
         self._closed = False
         self._child: IsolatedProcess | None = IsolatedProcess(request.to_json())
@@ -88,26 +89,27 @@ class IsolatedSegmenter:
             variant: ``auto`` or a variant's name.
             threads: Threads within one operator.
             limits: Caps on files and images.
-            deadline: Seconds that one slice may take, loading apart.
-            memory_mib: Most memory of the process in MiB (Linux, Windows); None: no cap.
+            deadline: Seconds that one slice may take, loading apart; at most a day.
+            memory_mib: Most memory of the process in MiB (Linux, Windows), at least 64; None: no cap.
 
         Returns:
             A segmenter whose process is up and has loaded the model.
 
         Raises:
+            ArgumentError: As `Segmenter.load`, and for a deadline or a cap that is none.
             BundleError: As `Segmenter.load`.
             ProviderError: As `Segmenter.load`.
             WorkerError: The process could not be started.
         """
         request = _Request(
-            path=Path(path),
-            digest=digest or "",
-            provider=provider,
-            variant=variant,
-            threads=min(usable_cores(), MAX_DEFAULT_THREADS) if threads is None else threads,
-            limits=limits,
+            path=check_path("path", path),
+            digest=None if digest is None else check_kind("digest", digest, str),
+            provider=check_kind("provider", provider, str),
+            variant=check_kind("variant", variant, str),
+            threads=thread_count(threads),
+            limits=check_kind("limits", limits, Limits),
             sealed=True,
-            memory_mib=memory_mib,
+            memory_mib=_check_memory(memory_mib),
         )
         return cls(request, deadline=deadline)
 
@@ -123,7 +125,7 @@ class IsolatedSegmenter:
             threads=info.threads,
             limits=info.limits,
             sealed=provenance.bundle_digest is not None,
-            memory_mib=memory_mib,
+            memory_mib=_check_memory(memory_mib),
         )
         return cls(request, deadline=deadline)
 
@@ -220,6 +222,11 @@ class IsolatedSegmenter:
         child, self._child = self._child, None
         if child is not None:
             child.end(patience=patience)
+
+
+def _check_memory(mebibytes: object) -> int | None:
+    """A cap on memory, or none."""
+    return None if mebibytes is None else check_integer("memory_mib", mebibytes, low=LEAST_MIB, high=1 << 40)
 
 
 def _read_info(head: Mapping[str, Json], request: _Request) -> SegmenterInfo:

@@ -57,17 +57,17 @@ def _load(message: wire.Message) -> Segmenter:
     memory = fields.take("memory_mib")
     if isinstance(memory, int):
         cap_own_memory(memory)
-    path, digest = fields.text("path"), fields.text("digest")
+    path, digest = fields.text("path"), fields.take("digest")
     provider, variant = fields.text("provider"), fields.text("variant")
     threads = fields.integer("threads", low=1, high=256)
     limits = Limits(**{key: value for key, value in fields.json_object("limits").items() if isinstance(value, int)})
     sealed = fields.take("sealed")
     fields.close()
     if sealed:
-        pinned = digest or None
+        pinned = None if digest is None else str(digest)
         return Segmenter.load(path, digest=pinned, provider=provider, variant=variant, threads=threads, limits=limits)
     segmenter = Segmenter.load_unsealed(path, provider=provider, threads=threads, limits=limits)
-    if digest and segmenter.info.provenance.model_digest != digest:
+    if digest is not None and segmenter.info.provenance.model_digest != digest:
         raise DigestMismatchError(f"{path} has changed", expected=digest, got=segmenter.info.provenance.model_digest)
     return segmenter
 

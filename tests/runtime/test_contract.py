@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from brainseg_runtime.contract import CONTRACT, Contract, Limits
-from brainseg_runtime.errors import BundleSchemaError
+from brainseg_runtime.errors import ArgumentError, BundleSchemaError
 from brainseg_runtime.strict_json import Fields
 
 
@@ -60,7 +60,7 @@ def test_another_contract_is_refused(change: Any) -> None:  # noqa: ANN401 - a l
      {"max_manifest_bytes": 0}, {"max_files": 0}],
 )  # fmt: skip
 def test_limits_that_the_contract_does_not_allow_are_refused(wrong: dict[str, int]) -> None:
-    with pytest.raises(ValueError, match="must"):
+    with pytest.raises(ArgumentError, match="wrong"):
         Limits(**wrong)
 
 

@@ -9,10 +9,10 @@ import sys
 import brainseg_runtime
 
 NAMES = """
-BrainsegError BundleError BundleMissingError BundleSchemaError BundleTamperedError BundleTooLargeError CancelledError
-ContractError DataError DatasetError DigestMismatchError FileWriteError ImageError InferenceError InputError Limits
-MissingExtraError PostProcessing Prediction Provenance ProviderError Segmenter SegmenterInfo SignatureError Timing
-VolumePrediction WorkerError __version__
+ArgumentError BrainsegError BundleError BundleMissingError BundleSchemaError BundleTamperedError BundleTooLargeError
+CancelledError ContractError DataError DatasetError DigestMismatchError FileWriteError ImageError InferenceError
+InputError Limits MissingExtraError PostProcessing Prediction Provenance ProviderError Segmenter SegmenterInfo
+SignatureError Timing VolumePrediction WorkerError __version__
 """
 
 PROBE = """

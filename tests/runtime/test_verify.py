@@ -59,6 +59,14 @@ def test_another_digest_fails() -> None:
     assert statuses(verify_bundle(TINY, "0" * 64, provider="cpu"))["digest"] is Status.FAIL
 
 
+def test_the_model_of_a_bundle_that_was_not_approved_is_not_run() -> None:
+    found = verify_bundle(TINY, "0" * 64, provider="cpu")
+    assert (found.ok, found.provider) == (False, None)
+    assert {name: status for name, status in statuses(found).items() if name.startswith(("contract", "golden"))} == {
+        "contract fp32": Status.SKIP, "contract int8": Status.SKIP,
+    }  # fmt: skip
+
+
 def test_a_model_that_computes_something_else_fails_its_golden_vectors(tmp_path: Path) -> None:
     bundle = copy_tiny(tmp_path)
     replace_file(bundle, "model.onnx", brightest_channel())

@@ -9,6 +9,7 @@ from pathlib import Path
 from brainseg_runtime.cases import dataset_cases, predict_arrays
 from brainseg_runtime.commands import DONE, Model, running
 from brainseg_runtime.console import Console, write_page
+from brainseg_runtime.evaluate import BATCH
 from brainseg_runtime.evaluate import evaluate as score
 from brainseg_runtime.evaluation import Evaluation
 from brainseg_runtime.evaluation_page import SCORES, chosen_patients, evaluation_page
@@ -22,7 +23,7 @@ def evaluate(console: Console, model: Model, data: Path, report: Path | None) ->
     patients = {patient.id: patient for patient in scan_dataset(data, masks="required")}
     segmenter = model.load()
     info = segmenter.info
-    console.note(f"{len(patients)} patients, {running(segmenter)}")
+    console.note(f"{len(patients)} patient{'' if len(patients) == 1 else 's'}, {running(segmenter)}")
     begun = time.perf_counter()
     with console.progress("slices", sum(len(patient.slices) for patient in patients.values())) as advance:
         evaluation = score(
@@ -31,6 +32,7 @@ def evaluate(console: Console, model: Model, data: Path, report: Path | None) ->
             threshold=info.provenance.threshold or 0.0,
             provider=info.provider,
             variant=info.variant,
+            batch=min(BATCH, info.limits.max_batch),
             on_patient=lambda scores: advance(scores.n_slices),
         )
     seconds = time.perf_counter() - begun

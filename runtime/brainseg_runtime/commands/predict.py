@@ -43,7 +43,7 @@ def predict(console: Console, model: Model, wanted: Prediction) -> int:
     known = read_previous(wanted.out, origin) if wanted.resume else {}
     if wanted.resume:
         console.note(f"resume: {len(known)} slices of an earlier run by the same model to check")
-    console.note(f"{len(items)} slices, {running(segmenter)}")
+    console.note(f"{len(items)} slice{'' if len(items) == 1 else 's'}, {running(segmenter)}")
     config = PredictConfig(probability=wanted.probability, overlay=wanted.overlay, strict=wanted.strict)
     entries = {item.name: SliceEntry.pending(item) for item in items}
 
