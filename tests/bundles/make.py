@@ -7,7 +7,6 @@ Needs the export stage (torch, onnx); the tests that read the bundle need neithe
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -18,12 +17,13 @@ from torch import Tensor, nn
 
 from brainseg_export.convert import Graph, convert
 from brainseg_export.quantize import observe, quantize
+from brainseg_export.sbom import bill_of_materials
+from brainseg_export.seal import Contents, seal
 from brainseg_runtime.contract import MODEL_SIDE
 from brainseg_runtime.engine import Engine
-from brainseg_runtime.files import encode_json, replace_folder, write_bytes, write_text
-from brainseg_runtime.golden import Answer, GoldenCase, encode
+from brainseg_runtime.golden import Answer, GoldenCase
 from brainseg_runtime.guard import take_fingerprint
-from brainseg_runtime.manifest import MANIFEST_NAME, FileEntry, Licence, Manifest, Tolerance, Variant
+from brainseg_runtime.manifest import Licence, Tolerance, Variant
 from brainseg_train.pipeline import InferencePipeline
 
 TARGET = Path(__file__).parent / "tiny"
@@ -109,14 +109,12 @@ def _answer(engine: Engine, image: NDArray[np.uint8]) -> Answer:
 def main() -> None:
     """Write the bundle."""
     made = graphs()
-    contents = {graph.name: graph.data for graph in made.values()}
-    contents["golden.npz"] = encode(golden(made))
-    contents["MODEL_CARD.md"] = b"# Tiny\n\nFor tests alone: it finds a bright disk, and knows nothing of brains.\n"
-    manifest = Manifest(
+    files = {graph.name: graph.data for graph in made.values()}
+    contents = Contents(
         name="tiny",
         version="1.0.0",
-        files={n: FileEntry(sha256=hashlib.sha256(data).hexdigest(), bytes=len(data)) for n, data in contents.items()},
         threshold=0.5,
+        temperature=1.0,
         variants={
             name: Variant(
                 file=graph.name,
@@ -128,16 +126,15 @@ def main() -> None:
             )
             for name, graph in made.items()
         },
+        graphs=files,
+        golden=golden(made),
+        card="# Tiny\n\nFor tests alone: it finds a bright disk, and knows nothing of brains.\n",
+        sbom=bill_of_materials("tiny", "1.0.0", files),
         licence=Licence(id="MIT", note="Made for tests from nothing."),
-        golden="golden.npz",
         fingerprint=take_fingerprint(slices(32, MODEL_SIDE, MODEL_SIDE, seed=3)),
         training={"data": "made-up disks"},
-        tools={},
     )
-    with replace_folder(TARGET) as folder:
-        for name, data in contents.items():
-            write_bytes(folder / name, data)
-        write_text(folder / MANIFEST_NAME, encode_json(manifest.to_json()))
+    seal(TARGET, contents)
 
 
 if __name__ == "__main__":
