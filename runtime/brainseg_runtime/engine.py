@@ -41,6 +41,9 @@ _HEAVY: Final = frozenset(
 )
 """Operators that carry the work: all of them must run on the provider that was asked for."""
 
+_BITS_OF_ONE: Final = 0x3F800000
+"""1.0 as IEEE 754 single precision writes it."""
+
 _TYPES: Final = MappingProxyType({"uint8": "tensor(uint8)", "float32": "tensor(float)"})
 
 
@@ -115,7 +118,7 @@ class Engine:
             raise InferenceError(
                 f"the model could not be run on an image of {image_nhwc.shape[1:3]}", got=_first_line(error)
             ) from error
-        _check_answer(mask, probability, image_nhwc.shape[:3])
+        check_answer(mask, probability, image_nhwc.shape[:3])
         return mask, probability
 
     def _session_for(self, size: tuple[int, ...]) -> Session:
@@ -245,18 +248,38 @@ def check_assignment(session: Session, provider: str) -> Mapping[str, int]:
     return MappingProxyType(counts)
 
 
-def _check_answer(mask: NDArray[Any], probability: NDArray[Any], shape: tuple[int, ...]) -> None:
-    """Refuse an answer that is no mask and probability of the image; the comparisons are false for NaN."""
+def check_answer(mask: NDArray[Any], probability: NDArray[Any], shape: tuple[int, ...]) -> None:
+    """Refuse an answer that is no mask and probability of the image.
+
+    Args:
+        mask: What should be N x H x W of uint8, 0 or 1.
+        probability: What should be N x H x W of float32, in [0, 1].
+        shape: (N, H, W) of the image.
+
+    Raises:
+        InferenceError: They are not.
+    """
     shapes_fit = mask.shape == probability.shape == shape
     if not shapes_fit or mask.dtype != np.uint8 or probability.dtype != np.float32:
         raise InferenceError(
             "the model's answer has another form", expected=shape, got=(mask.shape, mask.dtype, probability.shape)
         )
-    if not (probability.min() >= 0 and probability.max() <= 1 and mask.max() <= 1):
+    if mask.max() > 1 or not _within_one(probability):
         raise InferenceError(
             "the model's answer is no mask and probability", expected="mask 0 or 1, probability in [0, 1]",
             got=f"mask up to {mask.max()}, probability {probability.min()} to {probability.max()}",
         )  # fmt: skip
+
+
+def _within_one(probability: NDArray[np.float32]) -> bool:
+    """Whether every value is in [0, 1], which NaN is not.
+
+    Bit patterns of floats from 0 upwards are ordered as their values are, and those of negative ones and of NaN lie
+    above all that are finite: one pass over integers answers, unless there is a -0.0.
+    """
+    if int(probability.view(np.uint32).max()) <= _BITS_OF_ONE:
+        return True
+    return bool(probability.min() >= 0 and probability.max() <= 1)
 
 
 def _refused(provider: str, error: Exception) -> BrainsegError:

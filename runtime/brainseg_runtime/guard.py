@@ -8,8 +8,8 @@ Legend: H rows, W columns, C channels (pre-contrast, FLAIR, post-contrast), S sl
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Iterable, Sequence
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,22 +36,21 @@ def inspect_image(image_hwc: NDArray[np.uint8], fingerprint: Fingerprint | None)
     Returns:
         One sentence a reason, empty where there is none. A blank slice gives that reason alone.
     """
-    grid = _grid(image_hwc)
-    low, high = grid.min(axis=1), grid.max(axis=1)
-    if (low == high).all() and _constant(image_hwc):
+    low, high, peaks, sums, pixels = _measure(image_hwc)
+    if low == high and _constant(image_hwc):
         return ("blank slice: every pixel is the same",)
     reasons = [
-        f"constant channel: {name} has one value, {level}"
-        for name, level, top, c in zip(CHANNELS, low, high, range(3), strict=True)
-        if level == top and _constant(image_hwc[..., c])
+        f"constant channel: {CHANNELS[c]} has one value, {low[c]}"
+        for c in range(3)
+        if low[c] == high[c] and _constant(image_hwc[..., c])
     ]
     reasons += [
         f"repeated channel: {CHANNELS[a]} and {CHANNELS[b]} are equal, so a sequence is missing"
         for a, b in ((0, 1), (1, 2), (0, 2))
-        if (grid[a] == grid[b]).all() and np.array_equal(image_hwc[..., a], image_hwc[..., b])
+        if sums[a] == sums[b] and np.array_equal(image_hwc[..., a], image_hwc[..., b])
     ]
     if fingerprint is not None:
-        reasons += _unlike(*_levels(grid), fingerprint)
+        reasons += _unlike([total / pixels for total in sums], peaks, fingerprint)
     return tuple(reasons)
 
 
@@ -84,12 +83,12 @@ def take_fingerprint(images_hwc: Iterable[NDArray[np.uint8]]) -> Fingerprint:
     """
     measured = []
     for image in images_hwc:
-        grid = _grid(image)
-        if (grid.min(axis=1) < grid.max(axis=1)).all():
-            measured.append(np.stack(_levels(grid)))
+        low, high, peaks, sums, pixels = _measure(image)
+        if all(a < b for a, b in zip(low, high, strict=True)):
+            measured.append(([total / pixels for total in sums], peaks))
     if not measured:
         raise DataError("no fingerprint can be taken", expected="a slice that is not blank", got="none")
-    levels = np.stack(measured)  # (S, 2, 3): mean and peak by channel
+    levels = np.array(measured)  # (S, 2, 3): mean and peak by channel
     low, high = levels.min(axis=0), levels.max(axis=0)
     pre, flair, post = (
         ChannelRange(
@@ -101,22 +100,30 @@ def take_fingerprint(images_hwc: Iterable[NDArray[np.uint8]]) -> Fingerprint:
     return Fingerprint(slices=len(measured), channels=(pre, flair, post))
 
 
-def _grid(image_hwc: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """(3, P) pixels of a regular grid, channel by channel."""
+class _Levels(NamedTuple):
+    """Grey levels of an image's grid, each by channel."""
+
+    low: list[int]
+    high: list[int]
+    peaks: list[int]
+    sums: list[int]
+    pixels: int
+    """How many the grid has."""
+
+
+def _measure(image_hwc: NDArray[np.uint8]) -> _Levels:
+    """Look at a regular grid, in few and short passes: every slice waits for this."""
     height, width = image_hwc.shape[:2]
     sample = image_hwc[:: -(-height // _GRID), :: -(-width // _GRID)]
-    return np.ascontiguousarray(sample.reshape(-1, 3).T)
+    grid = sample.transpose(2, 0, 1).reshape(3, -1)
+    pixels = grid.shape[1]
+    ranks = [0, pixels - 1, pixels * _PEAK // 100]
+    # For bytes this is a radix sort: twice as fast as a partition, and it gives the lowest and the highest too.
+    low, high, peaks = np.sort(grid, axis=1, kind="stable").T[ranks].tolist()
+    return _Levels(low, high, peaks, np.add.reduce(grid, axis=1, dtype=np.uint32).tolist(), pixels)
 
 
-def _levels(grid: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean and peak of each channel, in grey levels."""
-    rank = grid.shape[1] * _PEAK // 100
-    # For bytes this is a radix sort: five times as fast as a partition.
-    peak = np.sort(grid, axis=1, kind="stable")[:, rank]
-    return grid.mean(axis=1), peak.astype(np.float64)
-
-
-def _unlike(means: NDArray[np.float64], peaks: NDArray[np.float64], fingerprint: Fingerprint) -> list[str]:
+def _unlike(means: Sequence[float], peaks: Sequence[int], fingerprint: Fingerprint) -> list[str]:
     """Reasons from intensities that training never showed."""
     reasons = []
     for name, mean, peak, seen in zip(CHANNELS, means, peaks, fingerprint.channels, strict=True):
@@ -126,7 +133,7 @@ def _unlike(means: NDArray[np.float64], peaks: NDArray[np.float64], fingerprint:
             )
         elif not seen.peak_low - MARGIN <= peak <= seen.peak_high + MARGIN:
             reasons.append(
-                f"intensity range: {name} has its brightest at {peak:.0f}, "
+                f"intensity range: {name} has its brightest at {peak}, "
                 f"training had {seen.peak_low:.0f} to {seen.peak_high:.0f}"
             )
     return reasons

@@ -44,21 +44,23 @@ def check_image(image: object, limits: Limits) -> NDArray[np.uint8]:
     Raises:
         ImageError: It is anything else.
     """
-    expected = f"(H, W, 3) uint8, H and W from {limits.min_side} to {limits.max_side}"
     if not isinstance(image, np.ndarray) or isinstance(image, np.ma.MaskedArray):
-        raise ImageError("the image is no array", expected=f"numpy array {expected}", got=type(image).__name__)
+        raise _wrong("is no array", type(image).__name__, limits)
     if image.dtype != np.uint8:
-        raise ImageError(
-            "the image has a wrong type",
-            expected=expected,
-            got=image.dtype,
-            remedy="scale the series to grey levels 0 to 255 as the training data was, and round",
-        )
+        remedy = "scale the series to grey levels 0 to 255 as the training data was, and round"
+        raise _wrong("has a wrong type", image.dtype, limits, remedy=remedy)
     if image.ndim != 3 or image.shape[2] != 3:
-        raise ImageError("the image has a wrong shape", expected=expected, got=image.shape)
-    if not all(limits.min_side <= side <= limits.max_side for side in image.shape[:2]):
-        raise ImageError("the image has a wrong size", expected=expected, got=image.shape)
+        raise _wrong("has a wrong shape", image.shape, limits)
+    low, high = limits.min_side, limits.max_side
+    if not (low <= image.shape[0] <= high and low <= image.shape[1] <= high):
+        raise _wrong("has a wrong size", image.shape, limits)
     return np.ascontiguousarray(image)
+
+
+def _wrong(how: str, got: object, limits: Limits, *, remedy: str | None = None) -> ImageError:
+    """The error for an image that is none."""
+    expected = f"numpy array (H, W, 3) uint8, H and W from {limits.min_side} to {limits.max_side}"
+    return ImageError(f"the image {how}", expected=expected, got=got, remedy=remedy)
 
 
 def predict_batch(images: object, limits: Limits, predict: PredictOne) -> tuple[Prediction, ...]:

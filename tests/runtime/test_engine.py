@@ -8,7 +8,7 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from brainseg_runtime.engine import SHAPES_PER_SESSION, Engine, check_assignment
+from brainseg_runtime.engine import SHAPES_PER_SESSION, Engine, check_answer, check_assignment
 from brainseg_runtime.errors import ContractError, InferenceError, ProviderError
 from brainseg_runtime.providers import provider_status
 from tests.runtime.onnx_bytes import (
@@ -99,3 +99,19 @@ def test_replacing_a_session_changes_no_bit() -> None:
         engine.run(slice_image(16 + side, 16)[None])
     _, after = engine.run(image)
     np.testing.assert_array_equal(before, after)
+
+
+@pytest.mark.parametrize(
+    ("value", "taken"),
+    [(0.0, True), (-0.0, True), (1e-45, True), (1.0, True), (np.nextafter(np.float32(1), np.float32(2)), False),
+     (-1e-45, False), (-1.0, False), (np.nan, False), (-np.nan, False), (np.inf, False), (-np.inf, False)],
+)  # fmt: skip
+def test_one_value_outside_zero_to_one_makes_an_answer_no_probability(value: float, taken: bool) -> None:
+    probability = np.full((1, 40, 40), 0.5, np.float32)
+    probability[0, 17, 23] = value
+    mask = np.zeros((1, 40, 40), np.uint8)
+    if taken:
+        check_answer(mask, probability, (1, 40, 40))
+    else:
+        with pytest.raises(InferenceError, match="no mask and probability"):
+            check_answer(mask, probability, (1, 40, 40))
