@@ -233,9 +233,9 @@ def test_an_entry_that_another_process_made_meanwhile_is_used(
     cache = tmp_path / "cache"
 
     def fill_and_be_overtaken(
-        root: Path, slices: Sequence[SliceRef], visit: Callable[[int, SlicePixels], None]
+        root: Path, slices: Sequence[SliceRef], visit: Callable[[int, SlicePixels], None], *, on_slice: None
     ) -> tuple[SliceFacts, ...]:
-        facts = read_slices(root, slices, visit)
+        facts = read_slices(root, slices, visit, on_slice=on_slice)
         shutil.copytree(entries(filled)[0], cache / entries(filled)[0].name)
         return facts
 

@@ -23,7 +23,7 @@ import json
 import secrets
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,7 +80,14 @@ class _DamagedError(CacheError):
     """An entry that does not agree with its manifest; it is rebuilt, so no caller ever sees this."""
 
 
-def open_or_build(folder: Path, root: Path, patients: Sequence[Patient], slices: Sequence[SliceRef]) -> Cached:
+def open_or_build(
+    folder: Path,
+    root: Path,
+    patients: Sequence[Patient],
+    slices: Sequence[SliceRef],
+    *,
+    on_slice: Callable[[int, int], None] | None = None,
+) -> Cached:
     """The entry of a data set, made first if it is missing or damaged.
 
     Args:
@@ -88,6 +95,7 @@ def open_or_build(folder: Path, root: Path, patients: Sequence[Patient], slices:
         root: The data set's folder.
         patients: Its patients.
         slices: Its slices.
+        on_slice: Called, where the entry is made, with how many slices of how many are in it, after each one.
 
     Raises:
         DatasetError: The set is faulty; it names every fault.
@@ -108,7 +116,7 @@ def open_or_build(folder: Path, root: Path, patients: Sequence[Patient], slices:
                     return _open(entry, key, patients, slices)
                 except _DamagedError:
                     _set_aside(entry)
-            _build(entry, key, root, patients, slices)
+            _build(entry, key, root, patients, slices, on_slice)
     except (OSError, BrainsegError) as error:
         if isinstance(error, BrainsegError) and not isinstance(error, _DamagedError):
             raise
@@ -180,12 +188,19 @@ def _open(entry: Path, key: str, patients: Sequence[Patient], slices: Sequence[S
     )
 
 
-def _build(entry: Path, key: str, root: Path, patients: Sequence[Patient], slices: Sequence[SliceRef]) -> None:
+def _build(
+    entry: Path,
+    key: str,
+    root: Path,
+    patients: Sequence[Patient],
+    slices: Sequence[SliceRef],
+    on_slice: Callable[[int, int], None] | None,
+) -> None:
     """Fill an entry under a name of its own, then give it its final name, unless another process was first."""
     temporary = entry.with_name(f".{entry.name}.{secrets.token_hex(6)}.tmp")
     try:
         temporary.mkdir()
-        facts = _fill(temporary, root, slices)
+        facts = _fill(temporary, root, slices, on_slice)
         _save_facts(temporary / "facts.npy", facts)
         files = {f"{name}.npy": _file_digest(temporary / f"{name}.npy") for name in _ARRAYS}
         digest = content_digest(patients, slices, facts)
@@ -199,7 +214,9 @@ def _build(entry: Path, key: str, root: Path, patients: Sequence[Patient], slice
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _fill(temporary: Path, root: Path, slices: Sequence[SliceRef]) -> tuple[SliceFacts, ...]:
+def _fill(
+    temporary: Path, root: Path, slices: Sequence[SliceRef], on_slice: Callable[[int, int], None] | None
+) -> tuple[SliceFacts, ...]:
     """Read every slice and write the three arrays of pixels."""
     count = len(slices)
     images = _create(temporary / "images.npy", (count, MODEL_SIDE, MODEL_SIDE, 3))
@@ -217,7 +234,7 @@ def _fill(temporary: Path, root: Path, slices: Sequence[SliceRef]) -> tuple[Slic
             images[index] = _shrink_images(pixels.image[None])[0]
             masks[index] = _shrink_masks(pixels.mask[None])[0]
 
-    facts = read_slices(root, slices, visit)
+    facts = read_slices(root, slices, visit, on_slice=on_slice)
     for array in (images, masks, packed):
         if isinstance(array, np.memmap):
             array.flush()

@@ -7,7 +7,7 @@ missing sequences, slices that two patients share, blank slices, patients withou
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -185,18 +185,19 @@ class DatasetReport:
         return notes
 
 
-def check(root: Path) -> DatasetReport:
+def check(root: Path, *, on_slice: Callable[[int, int], None] | None = None) -> DatasetReport:
     """Read a whole data set and report what it holds.
 
     Args:
         root: The folder of patient folders, in the `kaggle_3m` layout.
+        on_slice: Called with how many slices of how many are read, after each one.
 
     Raises:
         DatasetError: The set is faulty; it names every fault and its file.
     """
     root = Path(root)
     patients, slices = find_slices(root)
-    facts = read_slices(root, slices)
+    facts = read_slices(root, slices, on_slice=on_slice)
     reports = []
     repeats: list[tuple[str, str]] = []
     for index, patient in enumerate(patients):

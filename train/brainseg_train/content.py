@@ -112,7 +112,11 @@ def find_slices(root: Path) -> tuple[tuple[Patient, ...], tuple[SliceRef, ...]]:
 
 
 def read_slices(
-    root: Path, slices: Sequence[SliceRef], visit: Callable[[int, SlicePixels], None] | None = None
+    root: Path,
+    slices: Sequence[SliceRef],
+    visit: Callable[[int, SlicePixels], None] | None = None,
+    *,
+    on_slice: Callable[[int, int], None] | None = None,
 ) -> tuple[SliceFacts, ...]:
     """Read every slice, in order, a few ahead of the one that is visited.
 
@@ -122,6 +126,7 @@ def read_slices(
         root: The data set's folder, for messages.
         slices: What to read.
         visit: Called in this thread with each slice's index and pixels, as long as no slice was at fault.
+        on_slice: Called in this thread with how many slices of how many are read, after each one.
 
     Returns:
         The facts of each slice.
@@ -140,6 +145,8 @@ def read_slices(
             facts.append(pair.facts)
             if visit is not None and not problems:
                 visit(index, pair.pixels)
+        if on_slice is not None:
+            on_slice(index + 1, len(slices))
     problems += _size_problems(sizes)
     if problems:
         remedy = "put the named files right; nothing is skipped silently"

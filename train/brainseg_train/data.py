@@ -5,7 +5,7 @@ Legend: N slices, H rows, W columns.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -124,7 +124,9 @@ class DataSet:
         return tumour / pixels
 
 
-def load_dataset(root: Path, *, cache: Path | None = None) -> DataSet:
+def load_dataset(
+    root: Path, *, cache: Path | None = None, on_slice: Callable[[int, int], None] | None = None
+) -> DataSet:
     """Open a folder in the `kaggle_3m` layout, resizing it into the cache the first time.
 
     Every later time the files are only hashed, and the cache used if it is of these very bytes and undamaged.
@@ -132,6 +134,7 @@ def load_dataset(root: Path, *, cache: Path | None = None) -> DataSet:
     Args:
         root: The folder of patient folders.
         cache: Folder of the cache; the user's cache folder without it.
+        on_slice: Called, where slices must be resized, with how many of how many are, after each one.
 
     Raises:
         DatasetError: The set is faulty; it names every fault.
@@ -140,7 +143,7 @@ def load_dataset(root: Path, *, cache: Path | None = None) -> DataSet:
     root = Path(root)
     patients, slices = find_slices(root)
     folder = default_cache_folder() if cache is None else Path(cache)
-    cached = open_or_build(folder, root, patients, slices)
+    cached = open_or_build(folder, root, patients, slices, on_slice=on_slice)
     return DataSet(root=root, patients=patients, slices=slices, cached=cached)
 
 
