@@ -338,6 +338,11 @@ def test_quick_gives_up_what_is_below_the_brightness_threshold(small_patients: P
     assert request.search.prune_from >= 3
 
 
+def test_a_study_too_short_to_save_an_epoch_gives_nothing_up(small_patients: Path) -> None:
+    request, _ = make_request(plan(preset="quick", changes={"epochs": 3}), load_dataset(small_patients))
+    assert request.search.prune_below is None
+
+
 def test_processes_share_the_cores(small_patients: Path) -> None:
     dataset = load_dataset(small_patients)
     alone, _ = make_request(plan(preset="quick"), dataset)

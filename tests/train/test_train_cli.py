@@ -36,18 +36,29 @@ def test_each_command_has_help_with_an_example(command: str, capsys: pytest.Capt
         ("check",),
         ("all", "--epochs", "0"),
         ("nothing",),
+        ("all", "--models", "vgg"),
+        ("all", "--models", "unet,unet"),
+        ("all", "--models", ","),
+        ("all", "--trials", "3"),
+        ("all", "--split-by", "slice", "--folds", "3"),
+        ("fit", "unet", "--rate", "fast"),
+        ("fit", "unet", "--rate=-1"),
+        ("fit", "unet", "--initial", "nowhere"),
     ],
 )
-def test_wrong_usage_is_2(arguments: tuple[str, ...]) -> None:
-    assert run_command(*arguments) == 2
+def test_wrong_usage_is_2_before_any_data_is_read_or_generated(
+    arguments: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    cache = ["--cache", str(tmp_path / "cache")] if arguments[0] in ("all", "fit") else []
+    assert run_command(*arguments, *cache) == 2
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (("all", "--data", "nowhere"), "nowhere is not there"),
-        (("all", "--data", "{data}", "--models", "vgg"), "vgg"),
-        (("fit", "unet", "--data", "{data}", "--rate", "fast"), "a rate cannot be read"),
         (("fit", "unet", "--data", "{data}", "--device", "abacus"), "abacus"),
         (("report", "nowhere"), "no complete study"),
         (("check", "nowhere"), "nowhere"),
@@ -71,7 +82,9 @@ def test_check_tells_what_a_set_holds(small_patients: Path, capsys: pytest.Captu
     document = json.loads(capsys.readouterr().out)
     assert document["n_patients"] == 20
     assert run_command("check", str(small_patients)) == 0
-    assert "20 patients" in capsys.readouterr().out
+    told = capsys.readouterr()
+    assert "20 patients" in told.out
+    assert f"slices read: {document['n_slices']} of {document['n_slices']} in" in told.err
 
 
 def test_phantom_writes_the_patients_that_were_asked_for(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import signal
 import threading
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
@@ -13,16 +13,17 @@ from typing import TYPE_CHECKING, Final, Literal
 from brainseg_runtime.console import Console
 from brainseg_runtime.errors import BrainsegError, DataError
 from brainseg_runtime.version import __version__
+from brainseg_train.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from brainseg_runtime.console import Advance
     from brainseg_train.comparison import Plan
     from brainseg_train.data import DataSet
-    from brainseg_train.records import RunRecord
     from brainseg_train.study import Study
 
-DONE, FAULT, INTERRUPTED = 0, 1, 130
+DONE, FAULT, USAGE, INTERRUPTED = 0, 1, 2, 130
 
 DEFAULT_DATA: Final = Path("data/kaggle_3m")
 """Where the real set is looked for."""
@@ -86,7 +87,7 @@ class Training:
         """Fields of the run's configuration that were set by hand.
 
         Raises:
-            ConfigError: The rate cannot be read.
+            ConfigError: The rate cannot be read, or there is no run to start from.
         """
         from brainseg_train.tune import read_rate
 
@@ -94,6 +95,12 @@ class Training:
         if self.batch is not None:
             changes["batch"] = self.batch
         if self.initial is not None:
+            if not self.initial.with_suffix(".json").is_file() and not (self.initial / "best.json").is_file():
+                raise ConfigError(
+                    "there is no run to start from",
+                    expected="--initial with a run's folder, which holds best.json and best.safetensors",
+                    got=str(self.initial),
+                )
             changes["initial"] = str(self.initial)
         return changes
 
@@ -107,7 +114,7 @@ def run(json_target: str | None, work: Callable[[Console], int], *, resumable: b
         resumable: Whether the command can go on after an interrupt.
 
     Returns:
-        0 done, 1 a fault in the input or the result, 130 interrupted.
+        0 done, 1 a fault in the input or the result, 2 options that do not go together, 130 interrupted.
     """
     console = Console(json_target)
     try:
@@ -115,14 +122,14 @@ def run(json_target: str | None, work: Callable[[Console], int], *, resumable: b
             return work(console)
     except BrainsegError as error:
         console.fault(error)
-        return FAULT
+        return USAGE if isinstance(error, UsageError) else FAULT
     except KeyboardInterrupt:
         kept = "; everything is kept, the same command with --resume goes on" if resumable else ""
         console.note(f"interrupted{kept}")
         return INTERRUPTED
 
 
-@contextmanager
+@contextlib.contextmanager
 def _interruptible() -> Iterator[None]:
     """A polite kill, and Ctrl-Break on Windows, act like Ctrl-C."""
     names = [name for name in ("SIGTERM", "SIGBREAK") if hasattr(signal, name)]
@@ -140,20 +147,21 @@ def compare(console: Console, work: Work, settings: Settings, models: tuple[str,
     """Train, tune, choose, look once, rank; see `brainseg-train all --help`."""
     from brainseg_train.comparison import Plan
 
-    root, preset = _find(work, console)
-    plan = Plan(
-        kind="all",
-        models=models,
-        preset=preset,
-        changes=settings.changes(),
-        search=tuning.search,
-        trials=tuning.trials,
-        seed=settings.seed,
-        split_by=settings.split_by,
-        folds=settings.folds,
-        workers=settings.workers,
-        threads=settings.threads,
-    )
+    with _usage():
+        asked = Plan(
+            kind="all",
+            models=models,
+            preset=work.preset or "paper",
+            changes=settings.changes(),
+            search=tuning.search,
+            trials=tuning.trials,
+            seed=settings.seed,
+            split_by=settings.split_by,
+            folds=settings.folds,
+            workers=settings.workers,
+            threads=settings.threads,
+        )
+    root, plan = _settle(asked, work, console)
     return _tell_leaderboard(_carry_out(plan, root, work, console), console)
 
 
@@ -162,19 +170,20 @@ def fit(console: Console, work: Work, settings: Settings, model: str, training: 
     from brainseg_train import together
     from brainseg_train.comparison import Plan
 
-    root, preset = _find(work, console)
-    plan = Plan(
-        kind="fit",
-        models=(model,),
-        preset=preset,
-        changes=settings.changes() | training.changes(),
-        search=None,
-        seed=settings.seed,
-        split_by=settings.split_by,
-        folds=settings.folds,
-        workers=settings.workers,
-        threads=settings.threads,
-    )
+    with _usage():
+        asked = Plan(
+            kind="fit",
+            models=(model,),
+            preset=work.preset or "paper",
+            changes=settings.changes() | training.changes(),
+            search=None,
+            seed=settings.seed,
+            split_by=settings.split_by,
+            folds=settings.folds,
+            workers=settings.workers,
+            threads=settings.threads,
+        )
+    root, plan = _settle(asked, work, console)
     if together.launched():
         return _fit_together(plan, root, work, console)
     return _tell_runs(_carry_out(plan, root, work, console), console)
@@ -184,7 +193,8 @@ def check(console: Console, data: Path) -> int:
     """Tell what a data set holds; see `brainseg-train check --help`."""
     from brainseg_train.check import check as check_data
 
-    found = check_data(data)
+    with _slices_read(console) as on_slice:
+        found = check_data(data, on_slice=on_slice)
     console.say(found.to_text())
     console.emit(found.to_json())
     return DONE
@@ -203,6 +213,29 @@ def report(console: Console, runs: Path, study_id: str | None) -> int:
     from brainseg_train.study import newest_complete
 
     return _tell_leaderboard(newest_complete(runs, study_id), console)
+
+
+@contextlib.contextmanager
+def _usage() -> Iterator[None]:
+    """What cannot be asked for is wrong usage in here, where it comes from the command line."""
+    try:
+        yield
+    except ConfigError as error:
+        raise UsageError(error.what, expected=error.expected, got=error.got, remedy=error.remedy) from error
+
+
+def _settle(asked: Plan, work: Work, console: Console) -> tuple[Path, Plan]:
+    """The data's folder, and the plan with the preset that suits the data.
+
+    Whatever no data could make possible is refused first, before patients are generated or read.
+    """
+    from brainseg_train.device import place
+
+    with _usage():
+        configs = [asked.config(name) for name in asked.models]
+    place(configs[0])
+    root, preset = _find(work, console)
+    return root, dataclasses.replace(asked, preset=preset)
 
 
 def _find(work: Work, console: Console) -> tuple[Path, PresetName]:
@@ -250,7 +283,8 @@ def _carry_out(plan: Plan, root: Path, work: Work, console: Console) -> Study:
     from brainseg_train.progress import display
 
     console.note(f"{root}: reading every slice; the first time they are resized into the cache")
-    dataset = _open(root, work)
+    with _slices_read(console) as on_slice:
+        dataset = _open(root, work, on_slice)
     study, origin = comparison.open_study(plan, dataset, work.runs, resume=work.resume)
     _tell_study(study, origin, dataset, console)
     if origin == "complete":
@@ -276,11 +310,26 @@ def _fit_together(plan: Plan, root: Path, work: Work, console: Console) -> int:
     return DONE if study is None else _tell_runs(study, console)
 
 
-def _open(root: Path, work: Work) -> DataSet:
+def _open(root: Path, work: Work, on_slice: Callable[[int, int], None] | None = None) -> DataSet:
     """The data set, resized into the cache if need be."""
     from brainseg_train.data import load_dataset
 
-    return load_dataset(root, cache=work.cache)
+    return load_dataset(root, cache=work.cache, on_slice=on_slice)
+
+
+@contextlib.contextmanager
+def _slices_read(console: Console) -> Iterator[Callable[[int, int], None]]:
+    """A function to tell how many slices of how many are read; the progress display begins with the first."""
+    with contextlib.ExitStack() as shown:
+        advance: Advance | None = None
+
+        def on_slice(_done: int, total: int) -> None:
+            nonlocal advance
+            if advance is None:
+                advance = shown.enter_context(console.progress("slices read", total))
+            advance()
+
+        yield on_slice
 
 
 def _tell_study(study: Study, origin: str, dataset: DataSet, console: Console) -> None:
@@ -293,7 +342,8 @@ def _tell_study(study: Study, origin: str, dataset: DataSet, console: Console) -
         "resumed": "goes on",
         "complete": "is complete: nothing is trained or measured again",
     }
-    parts = f"{request.search.trials} runs each of {', '.join(request.models)}"
+    trials = request.search.trials
+    parts = f"{trials} run{'s' if trials > 1 else ''} each of {', '.join(request.models)}"
     if len(request.splits) > 1:
         parts += f" on each of {len(request.splits)} folds"
     console.note(f"{dataset.root}: {len(dataset.patients)} patients, {len(dataset.slices)} slices")
@@ -349,8 +399,3 @@ def _tell_runs(study: Study, console: Console) -> int:
         console.say(str(study.runs / run.id))
     console.emit(result)
     return DONE
-
-
-def _best_cells(run: RunRecord) -> list[str]:
-    """A run's best epoch and its validation Dice."""
-    return [str(run.best.epoch), f"{run.best.validation['dice']:.3f}"] if run.best else ["-", "-"]

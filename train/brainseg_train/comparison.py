@@ -7,12 +7,12 @@ where it was, and a complete one is never measured again.
 from __future__ import annotations
 
 import dataclasses
-import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from brainseg_runtime.processor import usable_cores
 from brainseg_train import models, study
 from brainseg_train.baseline import threshold_dice
 from brainseg_train.config import Preset, TrainConfig, preset
@@ -155,7 +155,7 @@ def layout(plan: Plan, request: StudyRequest) -> tuple[int, int]:
     By default a process a core with one thread each, but no more processes than trials; one process with all cores
     where the work is on a GPU.
     """
-    cores = _cores()
+    cores = usable_cores()
     trials = request.search.trials * len(request.units)
     device = place(next(iter(request.configs.values()))).device.type
     most = 1 if device != "cpu" else max(1, cores // (plan.threads or 1))
@@ -318,16 +318,13 @@ def _search(plan: Plan, configs: Mapping[str, TrainConfig], baseline: float) -> 
     if plan.preset == "paper":
         return search
     epochs = max(config.epochs for config in configs.values())
-    return dataclasses.replace(search, prune_below=baseline, prune_from=max(HOPELESS_AFTER, -(-epochs // 3)))
+    hopeless_from = max(HOPELESS_AFTER, -(-epochs // 3))
+    if hopeless_from >= epochs:
+        return search  # there would be nothing left to save
+    return dataclasses.replace(search, prune_below=baseline, prune_from=hopeless_from)
 
 
 def _rate_text(config: TrainConfig) -> str:
     """The configuration's own rate as a grid's only point."""
     rate = f"{config.rate:g}"
     return f"{rate} to {config.final_rate:g}" if config.schedule == "cosine" else rate
-
-
-def _cores() -> int:
-    """Cores that this process may use."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity is not None else os.cpu_count() or 1

@@ -220,4 +220,5 @@ def _ending(event: Event) -> str:
         "failed": "failed",
         "interrupted": "interrupted, kept for --resume",
     }
-    return f"{event.trial}: {words.get(event.status, event.status)} after {event.epoch} epochs{best}"
+    epochs = f"{event.epoch} epoch{'' if event.epoch == 1 else 's'}"
+    return f"{event.trial}: {words.get(event.status, event.status)} after {epochs}{best}"
