@@ -98,6 +98,7 @@ def assemble(
         validation=_validation(shipped[0], patients, calibration.threshold),
         test=_test(chosen),
         verdicts={proof.candidate.variant: proof.verdict for proof in shipped[1:]},
+        made_by={proof.candidate.variant: proof.candidate.label for proof in shipped[1:]},
         left_out=left_out,
         licence=licence,
         phantom=licence is PHANTOM,

@@ -73,6 +73,9 @@ def export(  # noqa: PLR0913, PLR0917 - one parameter an option
         list[str] | None, typer.Option(metavar="VARIANT", help="int8 or fp16: no bundle without it. May be repeated.")
     ] = None,
     fp16: Annotated[bool, typer.Option("--fp16", help="Make a float16 variant for GPUs too.")] = False,
+    qat: Annotated[
+        bool, typer.Option("--qat", help="Fine-tune the int8 variant even where calibration alone passes its gate.")
+    ] = False,
     sign: Annotated[
         Path | None, typer.Option(metavar="KEY.pem", help="Sign the bundle with this elliptic private key.")
     ] = None,
@@ -113,7 +116,7 @@ def export(  # noqa: PLR0913, PLR0917 - one parameter an option
             chosen = (select.by_id(runs, run),)
         else:
             chosen = (select.by_checkpoint(checkpoint) if checkpoint is not None else select.best(runs),)
-        options = Options(version=model_version, require=tuple(require or ()), private_key=sign, fp16=fp16)
+        options = Options(version=model_version, require=tuple(require or ()), private_key=sign, fp16=fp16, qat=qat)
         return _export_all(chosen, out, data, cache, options, console)
 
     raise typer.Exit(commands.run(json, work))

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 import numpy as np
-from torch import nn
+from torch import Tensor, nn
 
-from brainseg_export import calibrate, cases, parity, quantize, seal, select
+from brainseg_export import calibrate, cases, parity, qat, quantize, seal, select
 from brainseg_export.assemble import assemble, labels
 from brainseg_export.calibrate import Calibration
 from brainseg_export.cases import Patients
@@ -19,7 +19,8 @@ from brainseg_export.engines import REQUIRED
 from brainseg_export.errors import GateError
 from brainseg_export.half import to_float16
 from brainseg_export.latency import milliseconds, torch_milliseconds
-from brainseg_export.prove import Candidate, Proof, Watch, best_of, prove
+from brainseg_export.prove import Candidate, Proof, Watch, best_of, prove, prove_another
+from brainseg_export.qat import TuneConfig
 from brainseg_export.select import Chosen
 from brainseg_runtime.evaluate import Predict
 from brainseg_runtime.images import read_image
@@ -49,6 +50,10 @@ class Options:
     fp16: bool = False
     """Whether a variant for GPUs is made."""
     calibration_slices: int = CALIBRATION_SLICES
+    qat: bool = False
+    """Whether the integer network is fine-tuned even where calibration alone passes the gate."""
+    tuning: TuneConfig = field(default_factory=TuneConfig)
+    """How it is fine-tuned."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +110,10 @@ def export(chosen: Chosen, dataset: DataSet, target: Path, options: Options, wat
     if options.fp16:
         candidates.append(Candidate(variant="fp16", graph=to_float16(fp32, name=FP16_NAME), label="rounded weights"))
     base, tried = prove(reference, fp32, candidates, patients, threshold=calibration.threshold, watch=watch)
+    if _wants_tuning(tried, options):
+        start = best_of([proof for proof in tried if proof.candidate.variant == "int8"]).candidate
+        tuned = _tuned(fp32, start, pipeline, chosen, dataset, options, watch)
+        tried.append(prove_another(reference, base, tuned, patients, threshold=calibration.threshold, watch=watch))
     shipped, left_out = _decide(base, tried, options, watch)
 
     watch.note("evaluating and sealing")
@@ -141,6 +150,43 @@ def _quantized(fp32: Graph, chosen: Chosen, dataset: DataSet, options: Options) 
         Candidate(variant="int8", graph=quantize.quantize(fp32, seen, method, name=INT8_NAME), label=method)
         for method in quantize.METHODS
     ]
+
+
+def _wants_tuning(tried: list[Proof], options: Options) -> bool:
+    """Whether no calibration passed its gate, or fine-tuning was asked for."""
+    return options.qat or not any(proof.passed for proof in tried if proof.candidate.variant == "int8")
+
+
+def _tuned(
+    fp32: Graph,
+    start: Candidate,
+    pipeline: InferencePipeline,
+    chosen: Chosen,
+    dataset: DataSet,
+    options: Options,
+    watch: Watch,
+) -> Candidate:
+    """The integer network after fine-tuning on training patients, with the best calibration's scales."""
+    config, training = options.tuning, chosen.record.config
+    label = f"{start.label}, then {config.steps} steps of fine-tuning"
+    with watch.progress(f"fine-tuning int8 from {start.label}, steps", config.steps) as advance:
+        graph = qat.fine_tune(
+            fp32,
+            start.graph,
+            pipeline.network,
+            _told(qat.training_batches(dataset, chosen.split, training, config=config), advance),
+            temperature=pipeline.temperature,
+            label=label,
+            config=config,
+        )
+    return Candidate(variant="int8", graph=graph, label=label)
+
+
+def _told(batches: Iterator[Tensor], advance: Callable[[int], None]) -> Iterator[Tensor]:
+    """The same batches; each is counted as it is taken."""
+    for batch in batches:
+        yield batch
+        advance(1)
 
 
 def _decide(

@@ -41,6 +41,8 @@ class Facts:
     """The one look at the test part, by PyTorch at threshold 0.5; None where there was none."""
     verdicts: Mapping[str, Verdict]
     """What the gate said, by variant that ships."""
+    made_by: Mapping[str, str]
+    """How each of those was made, such as the calibration."""
     left_out: Mapping[str, str]
     """Variants that do not ship, and why."""
     licence: Licence
@@ -263,15 +265,18 @@ def _variants(facts: Facts) -> list[str]:
         "## Variants",
         "",
         "- fp32: the reference; what it differs from PyTorch by is in the manifest.",
-        *(_variant(name, verdict) for name, verdict in facts.verdicts.items()),
+        *(_variant(name, verdict, facts.made_by[name]) for name, verdict in facts.verdicts.items()),
         *(f"- {name} is not in this bundle: {why}." for name, why in facts.left_out.items()),
         "",
     ]
 
 
-def _variant(name: str, verdict: Verdict) -> str:
+def _variant(name: str, verdict: Verdict, made_by: str) -> str:
     agreement = verdict.measured.agreement.mask_agreement
-    return f"- {name}: gate {verdict.sentence}; its masks agree with fp32's on {agreement:.4%} of the pixels."
+    return _sentence(
+        f"- {name}, by {made_by}: gate {verdict.sentence};",
+        f"its masks agree with fp32's on {agreement:.4%} of the pixels.",
+    )
 
 
 def _limits(_: Facts) -> list[str]:

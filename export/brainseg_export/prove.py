@@ -6,7 +6,7 @@ between two of them is theirs and not the data's.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -116,30 +116,32 @@ def prove(
     Raises:
         ParityError: fp32 on the required provider does not compute what PyTorch computes.
     """
-    candidates = [Candidate(variant="fp32", graph=fp32, label="fp32"), *others]
-    running, refused = [], []
-    for candidate in candidates:
-        functions, reasons = predictors(candidate.graph)
-        running.append(functions)
-        refused.append(reasons)
-    models = {f"{i} {name}": run for i, functions in enumerate(running) for name, run in functions.items()}
-    with watch.progress("validation slices through every variant", patients.slices) as advance:
-        found = measure(reference, models, patients.cases(), threshold=threshold, progress=advance)
-    base = {name: found[f"0 {name}"] for name in running[0]}
-    proofs = []
-    for i, candidate in enumerate(candidates):
-        measured = {name: found[f"{i} {name}"] for name in running[i]}
-        proofs.append(
-            Proof(
-                candidate=candidate,
-                measured=measured,
-                verdicts={name: judge(item, base[REQUIRED]) for name, item in measured.items()},
-                refused=refused[i],
-                extra=_extra(reference, running[0], threshold, watch) if i == 0 else {},
-            )
-        )
-    _require(proofs[0])
-    return proofs[0], proofs[1:]
+    rows = _measured(reference, [fp32, *(other.graph for other in others)], patients, threshold, watch)
+    base = Candidate(variant="fp32", graph=fp32, label="fp32")
+    extra = _extra(reference, rows[0].functions, threshold, watch)
+    first, *proofs = (
+        _proof(candidate, row, rows[0].measured[REQUIRED], extra if candidate is base else {})
+        for candidate, row in zip([base, *others], rows, strict=True)
+    )
+    _require(first)
+    return first, proofs
+
+
+def prove_another(
+    reference: Predict, base: Proof, other: Candidate, patients: Patients, *, threshold: float, watch: Watch
+) -> Proof:
+    """Measure a candidate that came later.
+
+    Args:
+        reference: The network in PyTorch.
+        base: The proof of fp32.
+        other: What else may ship.
+        patients: The validation patients.
+        threshold: The models'.
+        watch: Told how far it is.
+    """
+    (row,) = _measured(reference, [other.graph], patients, threshold, watch)
+    return _proof(other, row, base.measured[REQUIRED], {})
 
 
 def best_of(proofs: list[Proof]) -> Proof:
@@ -152,6 +154,40 @@ def stability(proof: Proof) -> dict[str, bool]:
     """By provider, whether threads and repetition leave every bit of a candidate's answers alone."""
     image = golden_images()[0]
     return {name: same_bits(proof.candidate.graph, name, image) for name in proof.measured}
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Row:
+    """A graph on every provider that would run it."""
+
+    functions: Mapping[str, Predict]
+    refused: Mapping[str, str]
+    measured: Mapping[str, Measured]
+
+
+def _measured(
+    reference: Predict, graphs: Sequence[Graph], patients: Patients, threshold: float, watch: Watch
+) -> list[_Row]:
+    """Run several graphs over the validation patients together."""
+    opened = [predictors(graph) for graph in graphs]
+    models = {f"{i} {name}": run for i, (functions, _) in enumerate(opened) for name, run in functions.items()}
+    with watch.progress("validation slices through every variant", patients.slices) as advance:
+        found = measure(reference, models, patients.cases(), threshold=threshold, progress=advance)
+    return [
+        _Row(functions=functions, refused=refused, measured={name: found[f"{i} {name}"] for name in functions})
+        for i, (functions, refused) in enumerate(opened)
+    ]
+
+
+def _proof(candidate: Candidate, row: _Row, fp32: Measured, extra: Mapping[str, Mapping[str, Agreement]]) -> Proof:
+    """A candidate's evidence, with the gate's verdicts against fp32 on the required provider."""
+    return Proof(
+        candidate=candidate,
+        measured=row.measured,
+        verdicts={name: judge(item, fp32) for name, item in row.measured.items()},
+        refused=row.refused,
+        extra=extra,
+    )
 
 
 def _extra(

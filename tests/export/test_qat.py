@@ -1,0 +1,157 @@
+"""Fine-tuning for integers: what is trained rounds as onnxruntime does, and comes closer to the fp32 network."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from numpy.typing import NDArray
+from onnx import numpy_helper
+from torch import Tensor, nn
+
+from brainseg_export import qat, quantize, select
+from brainseg_export.convert import Graph, convert
+from brainseg_export.engines import predictor
+from brainseg_export.errors import QuantizationError
+from brainseg_export.qat import IntegerNetwork, TuneConfig
+from brainseg_train import models
+from brainseg_train.augment import AugmentConfig
+from brainseg_train.data import load_dataset
+from brainseg_train.losses import segmentation_loss
+from brainseg_train.phantom import make_patient
+from brainseg_train.pipeline import InferencePipeline
+from tests.export.conftest import tiny_network
+
+TEMPERATURE = 0.5
+
+NOTHING = [field.name for field in dataclasses.fields(AugmentConfig)]
+"""What augmentation does, all of it switched off: slices come as they are."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A network that finds lesions, as fp32 graph and as integer graph."""
+
+    network: nn.Module
+    fp32: Graph
+    int8: Graph
+
+
+def heads(seed: int, count: int = 8) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    patient = make_patient(0, seed, slices=(count, count), side=128)
+    return patient.images, patient.masks
+
+
+def scaled(images: NDArray[np.uint8]) -> Tensor:
+    return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous().float() / 255
+
+
+def quantized(fp32: Graph, images: NDArray[np.uint8]) -> Graph:
+    return quantize.quantize(fp32, quantize.observe(fp32, [images]), "minmax", name="model.int8.onnx")
+
+
+@functools.cache
+def trained(name: str) -> Trained:
+    network = tiny_network(name, width=4).train()
+    images, masks = heads(1)
+    optimizer = torch.optim.Adam(network.parameters(), lr=1e-2, fused=True)
+    for _ in range(30):
+        optimizer.zero_grad()
+        torch.autograd.backward(
+            segmentation_loss(network(scaled(images)), torch.from_numpy(masks).unsqueeze(1).float())
+        )
+        optimizer.step()
+    network.eval()
+    fp32 = convert(InferencePipeline(network, temperature=TEMPERATURE).eval(), name="model.onnx", metadata={"a": "b"})
+    return Trained(network=network, fp32=fp32, int8=quantized(fp32, images))
+
+
+class Rounded(nn.Module):
+    """The integer network as a module, for the pipeline around it."""
+
+    def __init__(self, network: IntegerNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        return self.network(pixels)
+
+
+@pytest.mark.parametrize("name", models.NAMES)
+def test_what_is_trained_answers_what_onnxruntime_answers_in_integers(name: str) -> None:
+    made, (images, _) = trained(name), heads(2)
+    pipeline = InferencePipeline(Rounded(IntegerNetwork(made.fp32, made.int8)), temperature=TEMPERATURE).eval()
+    with torch.inference_mode():
+        mask, probability = (part.numpy() for part in pipeline(torch.from_numpy(images)))
+    right_mask, right = predictor(made.int8, "cpu")(images)
+    assert 0.001 < right_mask.mean() < 0.9, "a network that marks something"
+    assert (mask == right_mask).mean() > 0.999
+    # Sums in another order land on the other side of a rounding now and then, and the pixels around it follow.
+    assert np.abs(probability - right).mean() < 0.1 * np.abs(predictor(made.fp32, "cpu")(images)[1] - right).mean()
+
+
+@pytest.mark.parametrize("name", models.NAMES)
+def test_weights_that_were_not_trained_round_to_the_integers_of_the_graph(name: str) -> None:
+    made = trained(name)
+    found = IntegerNetwork(made.fp32, made.int8).integers()
+    graph = onnx.load_model_from_string(made.int8.data).graph
+    held = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer if tensor.name in found}
+    assert sum(array.dtype == np.int8 for array in held.values()) == made.fp32.audit.operators["Conv"]
+    for tensor, array in held.items():
+        # What lies halfway between two whole numbers may go either way.
+        assert np.abs(found[tensor].numpy().astype(int) - array).max() <= 1, tensor
+        assert np.mean(found[tensor].numpy() != array) <= 1 / 8, tensor
+
+
+def test_fine_tuning_brings_a_coarse_graph_closer_to_the_fp32_network() -> None:
+    made, (images, _) = trained("deeplab"), heads(1)
+    coarse = quantized(made.fp32, (images // 4).astype(np.uint8))  # watched on dark slices: bright ones are cut
+    config = TuneConfig(steps=30)
+
+    def tune() -> Graph:
+        batches = (scaled(images[step % 2 :: 2]) for step in range(config.steps))
+        return qat.fine_tune(
+            made.fp32, coarse, made.network, batches, temperature=TEMPERATURE, label="minmax, tuned", config=config
+        )
+
+    def error(graph: Graph) -> float:
+        asked = heads(2)[0]
+        return float(np.abs(predictor(graph, "cpu")(asked)[1] - predictor(made.fp32, "cpu")(asked)[1]).mean())
+
+    tuned = tune()
+    assert error(tuned) < 0.7 * error(coarse)
+    assert tune().data == tuned.data
+    one, two = (onnx.load_model_from_string(graph.data) for graph in (coarse, tuned))
+    assert [node.SerializeToString() for node in one.graph.node] == [
+        node.SerializeToString() for node in two.graph.node
+    ]
+    told = {entry.key: entry.value for entry in two.metadata_props}
+    assert (told["brainseg.calibration"], told["brainseg.a"]) == ("minmax, tuned", "b")
+
+
+def test_an_operator_that_it_does_not_know_is_named() -> None:
+    made = trained("unet")
+    model = onnx.load_model_from_string(made.int8.data)
+    next(node for node in model.graph.node if node.op_type == "MaxPool").op_type = "AveragePool"
+    strange = dataclasses.replace(made.int8, data=model.SerializeToString())
+    with pytest.raises(QuantizationError, match="AveragePool"):
+        IntegerNetwork(made.fp32, strange)(torch.zeros(1, 3, 128, 128))
+
+
+def test_fine_tuning_draws_from_training_patients_alone(runs: Path, phantom: Path) -> None:
+    chosen, dataset = select.best(runs), load_dataset(phantom)
+    config = TuneConfig(steps=3)
+    training = dataclasses.replace(chosen.record.config, augment=AugmentConfig(**dict.fromkeys(NOTHING, 0.0)))
+    rows = chosen.split.indices(dataset, "train")
+    known = {dataset.images[row].tobytes() for row in rows}
+    batches = list(qat.training_batches(dataset, chosen.split, training, config=config))
+    assert [tuple(batch.shape) for batch in batches] == [(config.batch, 3, 128, 128)] * 3
+    for image in torch.cat(batches):
+        pixels = (image * 255).round().to(torch.uint8).permute(1, 2, 0).contiguous().numpy()
+        assert pixels.tobytes() in known
