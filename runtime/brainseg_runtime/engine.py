@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from brainseg_runtime.allocator import return_free_memory
 from brainseg_runtime.contract import CONTRACT
 from brainseg_runtime.errors import BrainsegError, ContractError, InferenceError, ProviderError
 from brainseg_runtime.graph_rules import check_model
@@ -34,7 +35,10 @@ SHAPES_PER_SESSION: Final = 32
 """Different (H, W) that one OpenVINO session may see: a session costs 0.3 s to make, a size in it about 2 MiB."""
 
 OPENVINO_BOUND_MIB: Final = 512
-"""Most that OpenVINO adds to the process beyond its first prediction, whatever the sizes; measured: 330."""
+"""Most that OpenVINO adds to the process beyond its first prediction, whatever the sizes; measured: 441."""
+
+SMALL_PIXELS: Final = 512 * 512
+"""Up to this size an image leaves less than 5 MiB in the allocator, which is not worth the millisecond."""
 
 _HEAVY: Final = frozenset(
     {"Conv", "FusedConv", "ConvTranspose", "MatMul", "Gemm", "QLinearConv", "ConvInteger", "MatMulInteger"}
@@ -94,6 +98,7 @@ class Engine:
         self._model = model if provider == "openvino" else b""
         self._lock = threading.Lock()
         self._shapes: set[tuple[int, int]] = set()
+        self._swollen = False
         check_model(model)
         self._session = _open_session(model, provider, threads)
         _check_contract(self._session)
@@ -118,8 +123,16 @@ class Engine:
             raise InferenceError(
                 f"the model could not be run on an image of {image_nhwc.shape[1:3]}", got=_first_line(error)
             ) from error
+        self._settle(image_nhwc.shape[1] * image_nhwc.shape[2])
         check_answer(mask, probability, image_nhwc.shape[:3])
         return mask, probability
+
+    def _settle(self, pixels: int) -> None:
+        """Hand back what a large image left, after it and, for what its result held, after the next one too."""
+        large = pixels > SMALL_PIXELS
+        if large or self._swollen:
+            return_free_memory()
+        self._swollen = large
 
     def _session_for(self, size: tuple[int, ...]) -> Session:
         """The session, replaced by a new one once it has seen too many sizes; callers in flight keep the old one."""

@@ -44,7 +44,8 @@ def check_image(image: object, limits: Limits) -> NDArray[np.uint8]:
     Raises:
         ImageError: It is anything else.
     """
-    if not isinstance(image, np.ndarray) or isinstance(image, np.ma.MaskedArray):
+    # The module of masked arrays is only imported when it is named: who has not named it has no such array.
+    if not isinstance(image, np.ndarray) or (type(image) is not np.ndarray and isinstance(image, np.ma.MaskedArray)):
         raise _wrong("is no array", type(image).__name__, limits)
     if image.dtype != np.uint8:
         remedy = "scale the series to grey levels 0 to 255 as the training data was, and round"
