@@ -134,13 +134,18 @@ def _refuse_collisions(items: Sequence[Item]) -> None:
 
 
 def _refuse_overwriting(inputs: Sequence[Path], items: Sequence[Item], out: Path) -> None:
-    """Raises where results would lie among the inputs: a mask made here must never replace one that a reader drew."""
+    """Raises where results would lie among the inputs.
+
+    A mask made here must never replace one that a reader drew, nor, beside its image, pass for one in an evaluation.
+    """
     there = out.resolve()
     given = {Path(folder).resolve() for folder in inputs if Path(folder).is_dir()}
     beside = {item.path.resolve().parent for item in items}
-    if there in beside or given & {there, *there.parents}:
+    inside = given & {there, *there.parents}
+    if there in beside or inside:
+        free = (min(inside).parent if inside else there) / "predictions"
         raise InputError(
             f"the results would lie among the inputs, in {there}",
-            expected="a folder outside the inputs",
-            remedy="give another folder with -o",
+            expected="a folder outside the inputs, as a mask beside its image would pass for one that a reader drew",
+            remedy=f"give another folder with -o, such as {free}",
         )

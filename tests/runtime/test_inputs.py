@@ -82,6 +82,14 @@ def test_results_never_go_beside_a_named_image(data: Path) -> None:
         collect([data / "b" / "b_1.tif"], data / "b")
 
 
+@pytest.mark.parametrize(("given", "out"), [("b/b_1.tif", "b"), ("b", "b"), ("b", "b/masks"), ("", "b")])
+def test_the_folder_that_is_proposed_instead_is_taken(data: Path, given: str, out: str) -> None:
+    with pytest.raises(InputError) as caught:
+        collect([data / given], data / out)
+    _, _, proposed = str(caught.value).partition("such as ")
+    assert collect([data / given], Path(proposed))
+
+
 @pytest.mark.parametrize(
     ("make", "given", "says"),
     [

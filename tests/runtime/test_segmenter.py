@@ -48,9 +48,14 @@ class TestLoad:
             raise ProviderError("the plug-in is broken")
 
         monkeypatch.setattr(engine, "devices_for", lambda name: [] if name == "cpu" else broken(name))
-        info = Segmenter.load(TINY, variant="int8").info
-        assert info.provider == "cpu"
-        assert "not openvino: the plug-in is broken" in info.reasons
+        fallen = Segmenter.load(TINY, variant="int8")
+        assert fallen.info.provider == "cpu"
+        assert "not openvino: the plug-in is broken" in fallen.info.reasons
+        on_cpu = Segmenter.load(TINY, variant="int8", provider="cpu")
+        assert fallen.info.same_bits is on_cpu.info.same_bits is True
+        np.testing.assert_array_equal(
+            fallen.predict(slice_image()).probability, on_cpu.predict(slice_image()).probability
+        )
         with pytest.raises(ProviderError, match="broken"):
             Segmenter.load(TINY, variant="int8", provider="openvino")
 
