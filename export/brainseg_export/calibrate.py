@@ -33,7 +33,8 @@ PLATEAU: Final = 5e-4
 """Thresholds whose mean Dice is this close to the best are as good; of those the one nearest one half is taken."""
 
 TEMPERATURES: Final = (0.2, 5.0)
-"""Range that is searched; the ends themselves would mean that the logits are not of a trained network."""
+"""Range that is searched. Below, what engines differ by in a logit, about 1e-6, would grow beyond parity's limit in a
+probability; and logits that ask for more are not those of a network that has been trained to its end."""
 
 ECE_BINS: Final = 15
 """Of equal width, as in Guo et al."""
@@ -54,6 +55,12 @@ class Calibration:
     ece_before: float
     """Expected calibration error over all pixels, at temperature 1."""
     ece_after: float
+
+    @property
+    def at_bound(self) -> bool:
+        """Whether the temperature stopped at an end of its range: the best one lies outside."""
+        low, high = TEMPERATURES
+        return not low * 1.001 < self.temperature < high / 1.001
 
 
 def calibrate(logits: NDArray[np.int64]) -> Calibration:

@@ -128,6 +128,7 @@ def _export_all(
     """Export one run after another; a fault in one does not keep the others from their bundles."""
     from brainseg_export import cases, summary
     from brainseg_export.export import export
+    from brainseg_export.seal import require_replaceable
     from brainseg_export.sign import require_signer
 
     if options.private_key is not None:
@@ -138,11 +139,12 @@ def _export_all(
     for item in chosen:
         console.note(f"exporting {item.model}: run {item.record.id}, {item.reason}")
         try:
+            require_replaceable(out / item.model)
             dataset = cases.open_dataset(_data_of(item, data), digest=item.record.data_digest, cache=cache)
             result = export(item, dataset, out / item.model, options, console)
         except BrainsegError as error:
             console.fault(error, about=f"{item.model}: ")
-            faults.append({"model": item.model, **{key: str(value) for key, value in error.to_json().items()}})
+            faults.append({"model": item.model, **_fault(error)})
             continue
         for line in summary.sentences(result):
             console.say(line)
@@ -153,6 +155,14 @@ def _export_all(
     for path in paths:
         console.say(path)
     return commands.FAULT if faults else commands.DONE
+
+
+def _fault(error: BrainsegError) -> dict[str, Json]:
+    """An error's parts; what it leaves open is null, a list of problems stays a list."""
+    told: dict[str, Json] = {}
+    for key, part in error.to_json().items():
+        told[key] = [*map(str, part)] if isinstance(part, list) else None if part is None else str(part)
+    return told
 
 
 def _data_of(chosen: Chosen, data: Path | None) -> Path:

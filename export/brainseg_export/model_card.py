@@ -148,6 +148,11 @@ def _results(facts: Facts) -> list[str]:
             f"- Temperature {calibration.temperature:g}: expected calibration error",
             f"{calibration.ece_before:.4f} before, {calibration.ece_after:.4f} after.",
         ),
+        *(
+            ["- The temperature is the end of what is tried: the probabilities are not calibrated."]
+            if calibration.at_bound
+            else []
+        ),
         "",
     ]
 

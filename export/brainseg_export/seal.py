@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from brainseg_export.convert import Graph
+from brainseg_export.errors import ExportError
 from brainseg_export.sign import sign
 from brainseg_runtime import files, golden
 from brainseg_runtime.bundle import open_bundle
@@ -82,10 +83,12 @@ def seal(
         The bundle's digest.
 
     Raises:
+        ExportError: Something that is no bundle stands at its place.
         FileWriteError: The system refused.
         SigningError: The key cannot be used.
         BundleError: What was written cannot be opened by the runtime.
     """
+    require_replaceable(target)
     with files.replace_folder(target) as folder:
         listed = {name: _write(folder, name, data) for name, data in _files(contents).items()}
         manifest = files.encode_json(_manifest(contents, listed).to_json()).encode("utf-8")
@@ -97,6 +100,24 @@ def seal(
         if check is not None:
             check(folder)
     return digest
+
+
+def require_replaceable(target: Path) -> None:
+    """Refuse to put a bundle where something else stands: replacing a folder removes what is in it.
+
+    Args:
+        target: The bundle's folder to be.
+
+    Raises:
+        ExportError: A folder with content that is no bundle.
+    """
+    if target.is_dir() and any(target.iterdir()) and not (target / MANIFEST_NAME).is_file():
+        raise ExportError(
+            f"{target} is not replaced",
+            expected=f"a bundle with {MANIFEST_NAME}, an empty folder or nothing",
+            got="a folder of other content",
+            remedy="move it away, or name another folder with --out",
+        )
 
 
 def _files(contents: Contents) -> dict[str, bytes]:

@@ -94,7 +94,7 @@ def by_id(runs: Path, run: str) -> Chosen:
     if Path(run).name != run or not (folder / records.RECORD).is_file():
         known = sorted(path.parent.name for path in runs.glob(f"*/{records.RECORD}"))
         raise SelectionError(f"{runs} holds no run {run}", expected=f"one of {', '.join(known) or 'none'}", got=run)
-    return _chosen(runs, folder, folder, f"asked for by name: run {run}")
+    return _chosen(runs, folder, folder, "asked for by name")
 
 
 def by_checkpoint(path: Path) -> Chosen:
@@ -112,7 +112,7 @@ def by_checkpoint(path: Path) -> Chosen:
             remedy="name the weights file within its run's folder",
         )
     folder = path.resolve().parent
-    return _chosen(folder.parent, folder, path, f"asked for by file: {path.name} of run {folder.name}")
+    return _chosen(folder.parent, folder, path, f"asked for by file, {path.name}")
 
 
 def load(chosen: Chosen) -> tuple[nn.Module, WeightsInfo]:

@@ -9,7 +9,10 @@ Source: OpenSSF Model Signing Specification 1.0.
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from brainseg_export.errors import SigningError
 from brainseg_runtime.errors import MissingExtraError
@@ -24,12 +27,9 @@ def require_signer(private_key: Path) -> None:
 
     Raises:
         MissingExtraError: The extra `sign` is not installed.
-        SigningError: There is no such file.
+        SigningError: There is no such file, or it holds no key that can sign.
     """
-    if importlib.util.find_spec("model_signing") is None:
-        raise MissingExtraError("signing needs model-signing", remedy="pip install 'brainseg[sign]'")
-    if not private_key.is_file():
-        raise SigningError(f"no private key at {private_key}", expected="a PEM file", got="nothing")
+    _signer(private_key)
 
 
 def sign(folder: Path, private_key: Path) -> None:
@@ -43,16 +43,32 @@ def sign(folder: Path, private_key: Path) -> None:
         MissingExtraError: The extra `sign` is not installed.
         SigningError: The key cannot be used.
     """
-    require_signer(private_key)
+    signer = _signer(private_key)
+    with _explained(private_key):
+        signer.sign(folder, folder / SIGNATURE_NAME)
+
+
+def _signer(private_key: Path) -> Any:  # noqa: ANN401 - a class without types
+    """What signs with a key, which is read here."""
+    if importlib.util.find_spec("model_signing") is None:
+        raise MissingExtraError("signing needs model-signing", remedy="pip install 'brainseg[sign]'")
+    if not private_key.is_file():
+        raise SigningError(f"no private key at {private_key}", expected="a PEM file", got="nothing")
     from model_signing import hashing, signing
 
-    try:
+    with _explained(private_key):
         hashes = hashing.Config()  # type: ignore[no-untyped-call]  # its constructor has no annotations
         hashes.set_ignored_paths(paths=[SIGNATURE_NAME])
         config = signing.Config()  # type: ignore[no-untyped-call]
-        signer = config.set_hashing_config(hashes).use_elliptic_key_signer(private_key=private_key)
-        signer.sign(folder, folder / SIGNATURE_NAME)
-    except (ValueError, TypeError, AttributeError, OSError) as error:  # a key of another kind has no curve
+        return config.set_hashing_config(hashes).use_elliptic_key_signer(private_key=private_key)
+
+
+@contextmanager
+def _explained(private_key: Path) -> Iterator[None]:
+    """Turn what the library raises at a key of another kind, which has no curve, into an error that says so."""
+    try:
+        yield
+    except (ValueError, TypeError, AttributeError, OSError) as error:
         raise SigningError(
             f"the bundle cannot be signed with {private_key}",
             expected="an elliptic private key in PEM form, without a password",

@@ -51,7 +51,8 @@ def sentences(result: Result) -> list[str]:
     )
     temperature = (
         f"temperature {calibration.temperature:g} "
-        f"(calibration error {calibration.ece_before:.4f} → {calibration.ece_after:.4f})"
+        f"(calibration error {calibration.ece_before:.4f} → {calibration.ece_after:.4f}"
+        f"{'; the end of its range, so train longer' if calibration.at_bound else ''})"
     )
     told = [f"{chosen.model}: run {chosen.record.id}, {chosen.reason}", f"{threshold}, {temperature}"]
     told += _parity_sentences(result.shipped[0])

@@ -12,12 +12,17 @@ import torch
 from torch import nn
 
 from brainseg_export.cli import main
+from brainseg_export.qat import TuneConfig
 from brainseg_train import cli as train_cli
 from brainseg_train import models
 from brainseg_train.phantom import write_phantom
 
 STUDY = ["--preset", "quick", "--width", "4", "--epochs", "3", "--models", "unet,deeplab", "--threads", "1"]
 """Arguments of the small study: two networks, seconds."""
+
+
+TUNING_STEPS = 3
+"""Of fine-tuning: enough to see that it is done, recorded and judged."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +76,15 @@ def exported(runs: Path, phantom: Path, tmp_path_factory: pytest.TempPathFactory
     """The bundle of the study's best run."""
     out = tmp_path_factory.mktemp("bundles")
     report = out / "report.json"
-    assert run_export("--best", "--fp16", "--runs", str(runs), "--out", str(out / "made"), "--json", str(report)) == 0
+    defaults = TuneConfig.__init__.__kwdefaults__
+    assert defaults is not None
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(defaults, "steps", TUNING_STEPS)
+        assert (
+            run_export(
+                "--best", "--fp16", "--qat", "--runs", str(runs), "--out", str(out / "made"), "--json", str(report)
+            )
+            == 0
+        )
     told = json.loads(report.read_text(encoding="utf-8"))
     return Exported(runs=runs, data=phantom, bundle=Path(told["bundles"][0]["path"]), report=told)

@@ -94,3 +94,11 @@ def test_the_threshold_is_as_good_as_the_best_and_nearest_one_half(scores: list[
     assert value >= array.max() - calibrate.PLATEAU
     nearer = [s for t, s in zip(calibrate.THRESHOLDS, array, strict=True) if abs(t - 0.5) < abs(chosen - 0.5) - 1e-12]
     assert all(score < array.max() - calibrate.PLATEAU for score in nearer)
+
+
+@pytest.mark.parametrize(("sharpness", "stopped"), [(1.0, False), (0.02, True), (50.0, True)])
+def test_a_temperature_that_stopped_at_the_end_of_its_range_says_so(sharpness: float, stopped: bool) -> None:
+    found = calibrate.calibrate(counted(sharpness)[2])
+    assert found.at_bound is stopped
+    low, high = calibrate.TEMPERATURES
+    assert low <= found.temperature <= high

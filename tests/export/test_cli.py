@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.export.conftest import Exported, run_export
+from tests.export.conftest import run_export
 
 
 def test_help_shows_an_example_and_the_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
@@ -39,12 +39,12 @@ def test_a_fault_ends_with_1_and_a_remedy(tmp_path: Path, capsys: pytest.Capture
 
 
 def test_a_key_that_is_not_there_is_told_before_any_work(
-    exported: Exported, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = [
         "--best",
         "--runs",
-        str(exported.runs),
+        str(runs),
         "--out",
         str(tmp_path / "out"),
         "--sign",
@@ -55,19 +55,10 @@ def test_a_key_that_is_not_there_is_told_before_any_work(
     assert not (tmp_path / "out").exists()
 
 
-def test_another_data_set_is_refused(exported: Exported, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_another_data_set_is_refused(runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from brainseg_train.phantom import write_phantom
 
     other = write_phantom(tmp_path / "other", patients=4, seed=9, slices=(2, 2), side=64)
-    arguments = ["--best", "--runs", str(exported.runs), "--out", str(tmp_path / "out"), "--data", str(other)]
+    arguments = ["--best", "--runs", str(runs), "--out", str(tmp_path / "out"), "--data", str(other)]
     assert run_export(*arguments) == 1
     assert "is not the data set of this run" in capsys.readouterr().err
-
-
-def test_the_json_holds_what_the_help_promises(exported: Exported) -> None:
-    assert set(exported.report) == {"bundles", "faults"}
-    assert exported.report["faults"] == []
-    assert set(exported.report["bundles"][0]) == {
-        "model", "path", "digest", "run", "reason", "calibration", "files", "variants", "tried", "left_out",
-        "latency_ms",
-    }  # fmt: skip

@@ -17,7 +17,7 @@ from brainseg_runtime.segmenter import Segmenter
 from brainseg_runtime.verify import verify_bundle
 from brainseg_train.data import load_dataset
 from brainseg_train.pipeline import InferencePipeline
-from tests.export.conftest import Exported, run_export
+from tests.export.conftest import TUNING_STEPS, Exported, run_export
 
 
 def test_the_bundle_is_whole_and_every_variant_of_it_gives_its_golden_answers(exported: Exported) -> None:
@@ -60,7 +60,9 @@ def test_from_image_files_the_runtime_answers_what_training_answers(exported: Ex
 
 def test_every_calibration_was_tried_and_the_gate_spoke_to_each(exported: Exported) -> None:
     tried = exported.report["bundles"][0]["tried"]
-    assert [item["label"] for item in tried] == ["minmax", "percentile", "entropy", "rounded weights"]
+    labels = [item["label"] for item in tried]
+    assert labels[:4] == ["minmax", "percentile", "entropy", "rounded weights"]
+    assert labels[4] in {f"{start}, then {TUNING_STEPS} steps of fine-tuning" for start in labels[:3]}
     assert all(set(item["gate"]["cpu"]) >= {"passed", "mean_drop", "worst_drop", "mask_agreement"} for item in tried)
 
 
@@ -102,3 +104,25 @@ def test_a_failure_leaves_the_old_bundle_and_nothing_else(
     assert "does not compute what the network computes" in capsys.readouterr().err
     assert {path.name: path.read_bytes() for path in (out / exported.bundle.name).iterdir()} == before
     assert [path.name for path in out.iterdir()] == [exported.bundle.name]
+
+
+def test_a_folder_that_is_no_bundle_is_never_replaced(
+    exported: Exported, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = tmp_path / exported.bundle.name
+    place.mkdir()
+    (place / "thesis.txt").write_text("years of work", encoding="utf-8")
+    assert run_export("--best", "--runs", str(exported.runs), "--out", str(tmp_path), "--json", "-") == 1
+    told = capsys.readouterr()
+    assert "is not replaced" in told.err
+    assert json.loads(told.out)["faults"][0]["kind"] == "ExportError"
+    assert [path.name for path in place.iterdir()] == ["thesis.txt"]
+
+
+def test_the_json_holds_what_the_help_promises(exported: Exported) -> None:
+    assert set(exported.report) == {"bundles", "faults"}
+    assert exported.report["faults"] == []
+    assert set(exported.report["bundles"][0]) == {
+        "model", "path", "digest", "run", "reason", "calibration", "files", "variants", "tried", "left_out",
+        "latency_ms",
+    }  # fmt: skip

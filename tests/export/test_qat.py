@@ -15,17 +15,19 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 from torch import Tensor, nn
 
-from brainseg_export import qat, quantize, select
+from brainseg_export import qat, quantize
 from brainseg_export.convert import Graph, convert
 from brainseg_export.engines import predictor
 from brainseg_export.errors import QuantizationError
 from brainseg_export.qat import IntegerNetwork, TuneConfig
 from brainseg_train import models
 from brainseg_train.augment import AugmentConfig
+from brainseg_train.config import TrainConfig
 from brainseg_train.data import load_dataset
 from brainseg_train.losses import segmentation_loss
 from brainseg_train.phantom import make_patient
 from brainseg_train.pipeline import InferencePipeline
+from brainseg_train.split import make_split
 from tests.export.conftest import tiny_network
 
 TEMPERATURE = 0.5
@@ -144,13 +146,14 @@ def test_an_operator_that_it_does_not_know_is_named() -> None:
         IntegerNetwork(made.fp32, strange)(torch.zeros(1, 3, 128, 128))
 
 
-def test_fine_tuning_draws_from_training_patients_alone(runs: Path, phantom: Path) -> None:
-    chosen, dataset = select.best(runs), load_dataset(phantom)
+def test_fine_tuning_draws_from_training_patients_alone(phantom: Path) -> None:
+    dataset = load_dataset(phantom)
+    split = make_split(dataset, seed=1)
     config = TuneConfig(steps=3)
-    training = dataclasses.replace(chosen.record.config, augment=AugmentConfig(**dict.fromkeys(NOTHING, 0.0)))
-    rows = chosen.split.indices(dataset, "train")
+    training = TrainConfig(model="unet", augment=AugmentConfig(**dict.fromkeys(NOTHING, 0.0)))
+    rows = split.indices(dataset, "train")
     known = {dataset.images[row].tobytes() for row in rows}
-    batches = list(qat.training_batches(dataset, chosen.split, training, config=config))
+    batches = list(qat.training_batches(dataset, split, training, config=config))
     assert [tuple(batch.shape) for batch in batches] == [(config.batch, 3, 128, 128)] * 3
     for image in torch.cat(batches):
         pixels = (image * 255).round().to(torch.uint8).permute(1, 2, 0).contiguous().numpy()

@@ -89,6 +89,8 @@ def test_a_key_that_is_none_leaves_no_bundle(contents: seal.Contents, tmp_path: 
     key = tmp_path / "key.pem"
     key.write_bytes(content)
     with pytest.raises(SigningError):
+        sign.require_signer(key)  # before any work
+    with pytest.raises(SigningError):
         seal.seal(tmp_path / "tiny", contents, private_key=key)
     assert not (tmp_path / "tiny").exists()
 
