@@ -1,4 +1,8 @@
-"""Ctrl-C as a wish that is asked for between two slices, so that what is being written is finished first."""
+"""Interrupts of a command: all of them end it as Ctrl-C does, or are a wish that is asked for between two slices.
+
+Interrupts are SIGINT (Ctrl-C) and SIGTERM; on Windows, which cannot send SIGINT to one process, also SIGBREAK
+(Ctrl-Break, `CTRL_BREAK_EVENT`). Outside the main thread Python handles no signals, and nothing here has an effect.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +16,7 @@ from types import FrameType
 
 @contextmanager
 def stoppable() -> Iterator[Callable[[], bool]]:
-    """Turns the first interrupt into a wish, and the second into `KeyboardInterrupt`.
-
-    Interrupts are SIGINT (Ctrl-C) and SIGTERM; on Windows, which cannot send SIGINT to one process, also SIGBREAK
-    (Ctrl-Break, `CTRL_BREAK_EVENT`). Outside the main thread, where Python handles no signals, the wish never comes.
+    """Turns the first interrupt into a wish, so that what is being written is finished, and the second into an end.
 
     Yields:
         A function that tells whether an interrupt came.
@@ -27,12 +28,32 @@ def stoppable() -> Iterator[Callable[[], bool]]:
             raise KeyboardInterrupt
         came.set()
 
+    with _handled(_signals(), handle):
+        yield came.is_set
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Turns every interrupt into `KeyboardInterrupt`, as Python does with Ctrl-C by itself."""
+
+    def handle(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the form that `signal` calls
+        raise KeyboardInterrupt
+
+    with _handled(tuple(number for number in _signals() if number is not signal.SIGINT), handle):
+        yield
+
+
+@contextmanager
+def _handled(numbers: tuple[signal.Signals, ...], handle: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Handles signals so for a while; one whose handler is no Python function cannot be put back, and is left."""
     if threading.current_thread() is not threading.main_thread():
-        yield came.is_set
+        yield
         return
-    before = {number: signal.signal(number, handle) for number in _signals()}
+    before = {number: handler for number in numbers if (handler := signal.getsignal(number)) is not None}
+    for number in before:
+        signal.signal(number, handle)
     try:
-        yield came.is_set
+        yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

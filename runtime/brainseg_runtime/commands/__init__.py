@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from brainseg_runtime.console import Console
 from brainseg_runtime.errors import BrainsegError
+from brainseg_runtime.interrupt import interruptible
 
 if TYPE_CHECKING:
     from brainseg_runtime.segmenter import Segmenter
@@ -59,7 +60,8 @@ def run(json_target: str | None, work: Callable[[Console], int]) -> int:
     """
     console = Console(json_target)
     try:
-        return work(console)
+        with interruptible():
+            return work(console)
     except BrainsegError as error:
         console.fault(error)
         return FAULT
