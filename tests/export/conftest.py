@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +13,12 @@ import torch
 from torch import nn
 
 from brainseg_export.cli import main
+from brainseg_export.convert import Graph, convert
 from brainseg_export.qat import TuneConfig
 from brainseg_train import cli as train_cli
 from brainseg_train import models
 from brainseg_train.phantom import write_phantom
+from brainseg_train.pipeline import InferencePipeline
 
 STUDY = ["--preset", "quick", "--width", "4", "--epochs", "3", "--models", "unet,deeplab", "--threads", "1"]
 """Arguments of the small study: two networks, seconds."""
@@ -53,6 +56,13 @@ def tiny_network(name: str = "unet", *, width: int = 2, seed: int = 0) -> nn.Mod
             for _ in range(3):
                 network(torch.rand(4, 3, 128, 128))
     return network.eval()
+
+
+@functools.cache
+def tiny_graph(name: str) -> Graph:
+    """The graph of a tiny network of width 4, written once for all tests: translation takes seconds."""
+    pipeline = InferencePipeline(tiny_network(name, width=4)).eval()
+    return convert(pipeline, name="model.onnx", metadata={"a": "b"})
 
 
 @pytest.fixture(scope="session")

@@ -97,6 +97,7 @@ def test_a_failure_leaves_the_old_bundle_and_nothing_else(
     shutil.copytree(exported.bundle, out / exported.bundle.name)
     before = {path.name: path.read_bytes() for path in (out / exported.bundle.name).iterdir()}
     monkeypatch.setattr("brainseg_export.parity.LIMIT", 0.0)  # nothing computes to the last bit
+    monkeypatch.setattr("brainseg_export.quantize.METHODS", ("minmax",))
     monkeypatch.setattr("brainseg_export.parity.SIZES", ((64, 64),))
     monkeypatch.setattr("brainseg_export.parity.ADVERSARIAL", 4)
     monkeypatch.setattr("brainseg_export.parity.require.__kwdefaults__", {"limit": 0.0})

@@ -5,17 +5,15 @@ from __future__ import annotations
 import numpy as np
 import onnx
 
-from brainseg_export.convert import convert
 from brainseg_export.engines import predictor
 from brainseg_export.half import to_float16
 from brainseg_export.quantize import network_nodes
 from brainseg_train.phantom import make_patient
-from brainseg_train.pipeline import InferencePipeline
-from tests.export.conftest import tiny_network
+from tests.export.conftest import tiny_graph
 
 
 def test_the_network_is_halved_and_the_answers_stay_close() -> None:
-    fp32 = convert(InferencePipeline(tiny_network("deeplab", width=4)).eval(), name="model.onnx", metadata={})
+    fp32 = tiny_graph("deeplab")
     fp16 = to_float16(fp32, name="model.fp16.onnx")
     model = onnx.load_model_from_string(fp16.data)
     half = {tensor.name for tensor in model.graph.initializer if tensor.data_type == onnx.TensorProto.FLOAT16}

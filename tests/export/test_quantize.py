@@ -11,14 +11,13 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from brainseg_export import quantize
-from brainseg_export.convert import Graph, convert
+from brainseg_export.convert import Graph
 from brainseg_export.engines import predictor
 from brainseg_export.errors import QuantizationError
 from brainseg_export.quantize import BINS, Observation, clip
 from brainseg_train import models
 from brainseg_train.phantom import make_patient
-from brainseg_train.pipeline import InferencePipeline
-from tests.export.conftest import tiny_network
+from tests.export.conftest import tiny_graph
 
 INTEGER = {"Conv", "MaxPool", "Concat", "Resize", "Add"}
 
@@ -29,9 +28,7 @@ def heads(count: int = 6) -> NDArray[np.uint8]:
 
 @pytest.fixture(scope="module", params=models.NAMES)
 def graphs(request: pytest.FixtureRequest) -> tuple[Graph, Graph]:
-    fp32 = convert(
-        InferencePipeline(tiny_network(request.param, width=4)).eval(), name="model.onnx", metadata={"a": "b"}
-    )
+    fp32 = tiny_graph(request.param)
     observations = quantize.observe(fp32, [heads()])
     return fp32, quantize.quantize(fp32, observations, "minmax", name="model.int8.onnx")
 

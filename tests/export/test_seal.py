@@ -10,20 +10,18 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from brainseg_export import seal, sign, vectors
-from brainseg_export.convert import convert
 from brainseg_export.engines import predictor
 from brainseg_export.errors import SigningError
 from brainseg_runtime.bundle import open_bundle
 from brainseg_runtime.errors import BrainsegError, SignatureError
 from brainseg_runtime.manifest import Variant
 from brainseg_runtime.signature import verify_signature
-from brainseg_train.pipeline import InferencePipeline
-from tests.export.conftest import tiny_network
+from tests.export.conftest import tiny_graph
 
 
 @pytest.fixture(scope="module")
 def contents() -> seal.Contents:
-    graph = convert(InferencePipeline(tiny_network()).eval(), name="model.onnx", metadata={})
+    graph = tiny_graph("unet")
     run = predictor(graph, "cpu")
     golden = vectors.golden_cases({"fp32": run})
     tolerances = vectors.tolerances("fp32", "fp32", golden, {"cpu": run})
