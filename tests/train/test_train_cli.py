@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -85,6 +86,21 @@ def test_check_tells_what_a_set_holds(small_patients: Path, capsys: pytest.Captu
     told = capsys.readouterr()
     assert "20 patients" in told.out
     assert f"slices read: {document['n_slices']} of {document['n_slices']} in" in told.err
+
+
+def test_check_lists_every_problem_of_a_faulty_set_as_json_too(
+    small_patients: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tmp_path / "faulty"
+    shutil.copytree(small_patients, root)
+    broken = sorted(root.glob("*/*_1_mask.tif"))[:2]
+    broken[0].unlink()
+    broken[1].write_bytes(b"no image")
+    assert run_command("check", str(root), "--json", "-") == 1
+    told = capsys.readouterr()
+    problems = json.loads(told.out)["fault"]["problems"]
+    assert len(problems) == 2
+    assert all(problem in told.err for problem in problems)
 
 
 def test_phantom_writes_the_patients_that_were_asked_for(

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 from brainseg_runtime.console import Console
-from brainseg_runtime.errors import BrainsegError, DataError
+from brainseg_runtime.errors import BrainsegError, DataError, DatasetError
 from brainseg_runtime.version import __version__
 from brainseg_train.errors import ConfigError, UsageError
 
@@ -193,8 +193,12 @@ def check(console: Console, data: Path) -> int:
     """Tell what a data set holds; see `brainseg-train check --help`."""
     from brainseg_train.check import check as check_data
 
-    with _slices_read(console) as on_slice:
-        found = check_data(data, on_slice=on_slice)
+    try:
+        with _slices_read(console) as on_slice:
+            found = check_data(data, on_slice=on_slice)
+    except DatasetError as error:
+        console.emit({"data": str(data), "fault": error.to_json()})
+        raise
     console.say(found.to_text())
     console.emit(found.to_json())
     return DONE
