@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from brainseg_export import select
+from brainseg_export.qat import TuneConfig
 from brainseg_runtime.bundle import open_bundle
 from brainseg_runtime.images import read_image, scan_dataset
 from brainseg_runtime.segmenter import Segmenter
@@ -105,6 +106,25 @@ def test_a_failure_leaves_the_old_bundle_and_nothing_else(
     assert "does not compute what the network computes" in capsys.readouterr().err
     assert {path.name: path.read_bytes() for path in (out / exported.bundle.name).iterdir()} == before
     assert [path.name for path in out.iterdir()] == [exported.bundle.name]
+
+
+def test_a_variant_that_was_required_is_tuned_and_then_its_failed_gate_is_an_error(
+    exported: Exported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(exported.bundle, out / exported.bundle.name)
+    before = {path.name: path.read_bytes() for path in (out / exported.bundle.name).iterdir()}
+    defaults = TuneConfig.__init__.__kwdefaults__
+    assert defaults is not None
+    monkeypatch.setitem(defaults, "steps", 2)
+    monkeypatch.setattr("brainseg_export.gate.MAX_MEAN_DROP", -1.0)  # nothing is better by one
+    monkeypatch.setattr("brainseg_export.quantize.METHODS", ("minmax",))
+    monkeypatch.setattr("brainseg_export.parity.SIZES", ((64, 64),))
+    assert run_export("--best", "--require", "int8", "--runs", str(exported.runs), "--out", str(out)) == 1
+    told = capsys.readouterr().err
+    assert "fine-tuning int8 from minmax" in told
+    assert "int8 was required and may not ship" in told
+    assert {path.name: path.read_bytes() for path in (out / exported.bundle.name).iterdir()} == before
 
 
 def test_a_folder_that_is_no_bundle_is_never_replaced(
