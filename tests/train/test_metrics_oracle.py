@@ -18,9 +18,11 @@ from sklearn import metrics as oracle
 
 from brainseg_runtime.evaluate import Case, evaluate
 from brainseg_runtime.histogram import Histogram
-from brainseg_runtime.images import read_mask, scan_dataset
+from brainseg_runtime.images import read_image, read_mask, scan_dataset
 from brainseg_runtime.metrics import Counts, count, dice, f1, iou, precision, recall
+from brainseg_runtime.segmenter import Segmenter
 
+TINY = Path(__file__).resolve().parents[1] / "bundles" / "tiny"
 ROUNDING = 1e-9  # scikit-learn's own sums over a million pixels
 
 
@@ -73,6 +75,22 @@ def test_counts_and_scores_are_exactly_scikit_learns(pixels: Pixels) -> None:
     assert iou(counts) == pytest.approx(oracle.jaccard_score(truth, mask), rel=1e-15)
     assert precision(counts) == pytest.approx(oracle.precision_score(truth, mask), rel=1e-15)
     assert recall(counts) == pytest.approx(oracle.recall_score(truth, mask), rel=1e-15)
+
+
+@pytest.mark.real
+def test_a_networks_own_predictions_on_a_patient_score_as_with_scikit_learn() -> None:
+    if not os.environ.get("BRAINSEG_DATA"):
+        pytest.skip("BRAINSEG_DATA names no folder of real patients")
+    patient = scan_dataset(Path(os.environ["BRAINSEG_DATA"]))[0]
+    truth = np.stack([read_mask(paths.mask) for paths in patient.slices if paths.mask is not None])
+    volume = Segmenter.load(TINY, provider="cpu").predict_volume([read_image(paths.image) for paths in patient.slices])
+    (tn, fp), (fn, tp) = oracle.confusion_matrix(truth.ravel(), volume.mask.ravel(), labels=[0, 1]).tolist()
+    assert count(volume.mask, truth) == Counts(tp=tp, fp=fp, fn=fn, tn=tn)
+    histogram = Histogram.of(volume.probability, truth)
+    roc_auc = oracle.roc_auc_score(truth.ravel(), volume.probability.ravel())
+    pr_auc = oracle.average_precision_score(truth.ravel(), volume.probability.ravel())
+    assert abs(histogram.roc_auc() - roc_auc) <= histogram.roc_auc_bound() + ROUNDING
+    assert abs(histogram.pr_auc() - pr_auc) <= histogram.pr_auc_bound() + ROUNDING
 
 
 @pytest.mark.parametrize("bits", [4, 10])
