@@ -1,4 +1,7 @@
-"""Training: one epoch of `fit` (augmentation, validation, saved states and all) against a plain fp32 loop."""
+"""Training against a plain fp32 loop: the same steps, the same with augmentation, and a whole epoch of `fit`.
+
+Steps compare like with like. An epoch of `fit` also validates and saves its state, which weighs most in a set this small.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,15 @@ from benchmarks.machine import cores
 from benchmarks.plain_training import Slices, train_epoch
 from benchmarks.record import Label, label
 from brainseg_train import models
+from brainseg_train.augment import augment
 from brainseg_train.config import TrainConfig
 from brainseg_train.data import DataSet, load_dataset
+from brainseg_train.device import place
 from brainseg_train.engine import fit
+from brainseg_train.feed import EpochPlan, Feed
+from brainseg_train.learner import Learner
 from brainseg_train.phantom import write_phantom
+from brainseg_train.randomness import generator
 from brainseg_train.split import Split, make_split
 
 if TYPE_CHECKING:
@@ -23,6 +31,7 @@ if TYPE_CHECKING:
     from pytest_benchmark.fixture import BenchmarkFixture
 
 BATCH = 16
+THREADS = sorted({1, cores()})
 NETWORKS = [
     pytest.param("unet"),
     pytest.param("resunet", marks=pytest.mark.slow),
@@ -43,34 +52,58 @@ def split(dataset: DataSet) -> Split:
     return make_split(dataset, seed=0)
 
 
-@pytest.fixture(autouse=True)
-def _all_cores() -> None:
-    torch.set_num_threads(cores())
-
-
-def _case(name: str, way: str, units: int, *, reference: bool = False) -> Label:
-    case: dict[str, str | int] = {"network": name, "threads": cores(), "slices": units}
+def _case(name: str, way: str, units: int, threads: int, *, reference: bool = False) -> Label:
+    case: dict[str, str | int] = {"network": name, "threads": threads, "slices": units}
     return Label(table="training", way=way, case=case, reference=reference, units=units)
 
 
+@pytest.mark.parametrize("threads", THREADS)
 @pytest.mark.parametrize("name", NETWORKS)
-def test_plain_loop(benchmark: BenchmarkFixture, dataset: DataSet, split: Split, name: str) -> None:
+def test_plain_loop(benchmark: BenchmarkFixture, dataset: DataSet, split: Split, name: str, threads: int) -> None:
+    torch.set_num_threads(threads)
     rows = split.indices(dataset, "train")
     slices = Slices(dataset.images[rows], dataset.masks[rows])
     torch.manual_seed(0)
     network = models.build(name)
-    seen = benchmark.pedantic(train_epoch, (network, slices), {"batch": BATCH}, rounds=3)
-    told = _case(name, "plain PyTorch loop, fp32", seen, reference=True)
+    seen = benchmark.pedantic(train_epoch, (network, slices), {"batch": BATCH}, rounds=3, warmup_rounds=1)
+    told = _case(name, "plain PyTorch loop, fp32", seen, threads, reference=True)
     label(benchmark, told, **_rate(benchmark, seen))
+
+
+@pytest.mark.parametrize("augmented", [False, True], ids=["plain", "augmented"])
+@pytest.mark.parametrize("threads", THREADS)
+@pytest.mark.parametrize("name", NETWORKS)
+def test_steps(
+    benchmark: BenchmarkFixture, dataset: DataSet, split: Split, name: str, threads: int, *, augmented: bool
+) -> None:
+    torch.set_num_threads(threads)
+    config = TrainConfig(model=name, batch=BATCH)
+    placement = place(config)
+    learner = Learner(config, placement)
+    feed = Feed(dataset.images, dataset.masks, split.indices(dataset, "train"), placement.device)
+    plan = EpochPlan(has_tumour=feed.has_tumour(), batch=BATCH, empty_fraction=1.0, seed=0)
+
+    def epoch() -> int:
+        for step, positions in enumerate(plan.batches(1)):
+            images, masks = feed.batch(positions)
+            if augmented:
+                images, masks = augment(images, masks, config.augment, generator(0, "augment", 1, step))
+            learner.step(images, masks, config.rate)
+        return plan.steps * BATCH
+
+    seen = benchmark.pedantic(epoch, rounds=3, warmup_rounds=1)
+    way = f"brainseg steps, {placement.precision}{', augmented' if augmented else ''}"
+    label(benchmark, _case(name, way, seen, threads), **_rate(benchmark, seen))
 
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_fit(benchmark: BenchmarkFixture, dataset: DataSet, split: Split, name: str, tmp_path: Path) -> None:
+    torch.set_num_threads(cores())
     config = TrainConfig(model=name, batch=BATCH, epochs=1)
     runs = iter(range(1000))
     record = benchmark.pedantic(lambda: fit(config, dataset, split, tmp_path / f"run-{next(runs)}"), rounds=3)
     seen = len(split.indices(dataset, "train")) // BATCH * BATCH
-    told = _case(name, f"brainseg fit, {record.precision}", seen)
+    told = _case(name, f"brainseg fit, {record.precision}", seen, cores())
     label(benchmark, told, **_rate(benchmark, seen))
 
 
