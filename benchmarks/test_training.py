@@ -1,6 +1,6 @@
 """Training against a plain fp32 loop: the same steps, the same with augmentation, and a whole epoch of `fit`.
 
-Steps compare like with like. An epoch of `fit` also validates and saves its state, which weighs most in a set this small.
+Steps compare like with like. An epoch of `fit` validates and saves its state too: much of the time in a set this small.
 """
 
 from __future__ import annotations
