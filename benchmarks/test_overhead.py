@@ -14,7 +14,7 @@ from benchmarks.machine import cores
 from benchmarks.record import Label, label
 from brainseg_export.quantize import network_nodes
 from brainseg_runtime import Segmenter
-from brainseg_runtime.engine import _options
+from brainseg_runtime.sessions import USUAL, session_options
 from brainseg_train.models import NAMES
 
 if TYPE_CHECKING:
@@ -29,7 +29,8 @@ IMAGE = np.random.default_rng(0).integers(0, 256, (256, 256, 3), dtype=np.uint8)
 
 def _session(model: bytes, threads: int) -> onnxruntime.InferenceSession:
     """A session with the very options that the runtime gives its own, so that what differs is the runtime alone."""
-    return onnxruntime.InferenceSession(model, _options("cpu", threads), providers=["CPUExecutionProvider"])
+    options = session_options("cpu", threads, fixed=USUAL)
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
 @pytest.mark.parametrize("threads", sorted({1, cores()}))

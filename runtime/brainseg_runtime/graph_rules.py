@@ -14,6 +14,8 @@ Source: onnx.proto3 of ONNX 1.19 (field numbers beside their names) and the Prot
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
 from brainseg_runtime.errors import ContractError
@@ -56,28 +58,52 @@ _TENSOR: Final = {1: "dims", 2: "data_type", 4: "float_data", 5: "int32_data", 7
     9: "raw_data", 10: "double_data", 11: "uint64_data", 12: "doc_string",
 }  # fmt: skip
 _OPSET: Final = {1: "domain", 2: "version"}
+_VALUE: Final = {1: "name", 2: "type", 3: "doc_string", 4: "metadata_props"}
+_TYPE: Final = {1: "tensor_type", 6: "denotation"}
+_TENSOR_TYPE: Final = {1: "elem_type", 2: "shape"}
+_SHAPE: Final = {1: "dim"}
+_DIM: Final = {1: "dim_value", 2: "dim_param", 3: "denotation"}
 _NEVER: Final = {("model", 20): "training steps", ("model", 25): "functions", ("graph", 15): "sparse constants"} | {
     ("attribute", 6): "a subgraph", ("attribute", 11): "subgraphs", ("attribute", 22): "a sparse constant",
     ("tensor", 6): "text", ("tensor", 13): "data in another file", ("tensor", 14): "data in another file",
 }  # fmt: skip
 _REPEATED: Final = frozenset(
-    {"opset_import", "metadata_props", "node", "initializer", "input", "output", "value_info", "attribute"}
+    {"opset_import", "metadata_props", "node", "initializer", "input", "output", "value_info", "attribute", "dim"}
     | {"floats", "ints", "strings", "dims", "float_data", "int32_data", "int64_data", "double_data", "uint64_data"}
 )
+
+_KINDS: Final = MappingProxyType({1: "tensor(float)", 2: "tensor(uint8)"})
+"""Types of the contract's tensors, as onnxruntime writes them."""
 
 Field = tuple[str, "int | memoryview"]
 
 
-def check_model(data: bytes) -> None:
+@dataclass(frozen=True, kw_only=True)
+class Declared:
+    """An input or output as a model declares it."""
+
+    name: str
+    kind: str
+    """Its type as onnxruntime writes it, such as ``tensor(uint8)``."""
+    axes: tuple[int | str, ...]
+    """Length, or name, of each axis; an axis of neither has the empty name."""
+
+
+def check_model(data: bytes) -> tuple[Declared, ...]:
     """Refuse a model file that holds anything but a flat graph of standard operators with its numbers inside.
 
     Args:
         data: The file.
 
+    Returns:
+        Its inputs, then its outputs.
+
     Raises:
-        ContractError: It does, or it is no model at all.
+        ContractError: It holds something else, or it is no model at all.
     """
-    _Walk().model(memoryview(data))
+    walk = _Walk()
+    walk.model(memoryview(data))
+    return (*walk.inputs, *walk.outputs)
 
 
 class _Walk:
@@ -87,6 +113,8 @@ class _Walk:
         self.left = MAX_FIELDS
         self.nodes = 0
         self.tensors = 0
+        self.inputs: list[Declared] = []
+        self.outputs: list[Declared] = []
 
     def model(self, data: memoryview) -> None:
         graphs = 0
@@ -110,6 +138,24 @@ class _Walk:
                 self.node(_message(value, name))
             elif name == "initializer":
                 self.tensor(_message(value, name))
+            elif name in {"input", "output"}:
+                (self.inputs if name == "input" else self.outputs).append(self.declared(_message(value, name)))
+
+    def declared(self, data: memoryview) -> Declared:
+        value = dict(self.fields(data, "value", _VALUE))
+        kind = dict(self.fields(_part(value, "type"), "type", _TYPE))
+        tensor = dict(self.fields(_part(kind, "tensor_type"), "tensor_type", _TENSOR_TYPE))
+        number = tensor.get("elem_type", 0)
+        axes = [self.axis(_message(axis, name)) for name, axis in self.fields(_part(tensor, "shape"), "shape", _SHAPE)]
+        known = _KINDS.get(number) if isinstance(number, int) else None
+        return Declared(name=_text(value, "name"), kind=known or f"type {number!s:.20}", axes=tuple(axes))
+
+    def axis(self, data: memoryview) -> int | str:
+        axis = dict(self.fields(data, "dim", _DIM))
+        length = axis.get("dim_value")
+        if isinstance(length, int):
+            return length
+        return _text(axis, "dim_param")
 
     def node(self, data: memoryview) -> None:
         self.nodes += 1
@@ -207,6 +253,16 @@ def _message(value: int | memoryview, name: str) -> memoryview:
     if isinstance(value, int):
         raise _refused(f"{name} as a number")
     return value
+
+
+def _part(fields: dict[str, int | memoryview], name: str) -> memoryview:
+    """A message among fields, empty where it is not there."""
+    return _message(fields.get(name, memoryview(b"")), name)
+
+
+def _text(fields: dict[str, int | memoryview], name: str) -> str:
+    """A text among fields, empty where it is not there, and legible whatever its bytes are."""
+    return bytes(_part(fields, name)).decode("utf-8", "backslashreplace")
 
 
 def _refused(got: str) -> ContractError:

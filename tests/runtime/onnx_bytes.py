@@ -64,21 +64,29 @@ def contract_model(
     *,
     image: tuple[str, int, tuple[str | int, ...]] = ("image", UINT8, ("N", "H", "W", 3)),
     mask: tuple[str, int] = ("mask", UINT8),
+    axes: Sequence[str | int] = ("N", "H", "W"),
 ) -> bytes:
     """A model whose tensors are the contract's, unless told otherwise: ir_version 1, graph 7, opset_import 8."""
-    axes = ("N", "H", "W")
     constants = scalar("scale", 1 / 255) + scalar("half", 0.5) + scalar("two", 2.0)
     tensors = tensor(11, *image) + tensor(12, *mask, axes) + tensor(12, "probability", FLOAT, axes)
     graph = b"".join(operators) + block(2, "made") + constants + tensors
     return number(1, 9) + block(7, graph) + block(8, number(2, 17))
 
 
-def brightest_channel(*, last: str = "brightest", mask: str = "mask") -> bytes:
+def brightest_channel(
+    *,
+    last: str = "brightest",
+    mask: str = "mask",
+    image: tuple[str, int, tuple[str | int, ...]] = ("image", UINT8, ("N", "H", "W", 3)),
+    axes: Sequence[str | int] = ("N", "H", "W"),
+) -> bytes:
     """A model that takes the largest channel of each pixel, in [0, 1], for its probability.
 
     Args:
         last: Instead, what of it: ``doubled`` exceeds 1, ``undefined`` is no number.
         mask: Name of the mask.
+        image: Name, type and axes of the image.
+        axes: Of mask and probability.
     """
     return contract_model(
         [
@@ -92,5 +100,7 @@ def brightest_channel(*, last: str = "brightest", mask: str = "mask") -> bytes:
             node("GreaterOrEqual", ["brightest", "half"], ["is_tumour"]),
             node("Cast", ["is_tumour"], [mask], integer("to", UINT8)),
         ],
+        image=image,
         mask=(mask, UINT8),
+        axes=axes,
     )

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
 import pytest
 
-from brainseg_runtime.engine import SHAPES_PER_SESSION, Engine, check_answer, check_assignment
+from brainseg_runtime import engine as engines
+from brainseg_runtime.engine import SHAPES_PER_SESSION, Engine, check_answer
 from brainseg_runtime.errors import ContractError, InferenceError, ProviderError
 from brainseg_runtime.providers import provider_status
+from brainseg_runtime.sessions import USUAL, Session, check_assignment, open_session
 from tests.runtime.onnx_bytes import (
     FLOAT,
+    UINT8,
     block,
     brightest_channel,
     contract_model,
@@ -42,6 +47,9 @@ def test_the_answer_is_the_graphs() -> None:
         contract_model([], image=("image", FLOAT, ("N", "H", "W", 3))),
         contract_model([], image=("image", 2, ("N", 3, "H", "W"))),
         contract_model([], image=("image", 2, ("N", "H", "W", "C"))),
+        brightest_channel(image=("image", UINT8, (1, 256, 256, 3))),
+        brightest_channel(image=("image", UINT8, ("N", 256, "W", 3))),
+        brightest_channel(image=("image", UINT8, ("H", "H", "W", 3))),
         contract_model([node("NoSuchOperator", ["image"], ["mask"])]),
     ],
 )
@@ -55,6 +63,75 @@ def test_an_answer_that_is_no_probability_is_an_error_and_not_a_mask(last: str) 
     engine = Engine(brightest_channel(last=last), provider="cpu", threads=1)
     with pytest.raises(InferenceError, match="probability"):
         engine.run(slice_image()[None])
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, int]]:
+    """The lengths that each session was made for, in order."""
+    made: list[dict[str, int]] = []
+
+    def recorded(model: bytes, *, provider: str, threads: int, fixed: Mapping[str, int]) -> Session:
+        made.append(dict(fixed))
+        return open_session(model, provider=provider, threads=threads, fixed=fixed)
+
+    monkeypatch.setattr(engines, "open_session", recorded)
+    return made
+
+
+def test_the_usual_size_has_a_session_of_its_own_and_the_others_share_one_made_for_the_first(
+    opened: list[dict[str, int]],
+) -> None:
+    engine = Engine(MODEL, provider="cpu", threads=1)
+    engine.run(slice_image(256, 256)[None])
+    assert opened == [dict(USUAL)]
+    for size in ((128, 128), (256, 255), (255, 256), (256, 256), (40, 60)):
+        engine.run(slice_image(*size)[None])
+    assert opened == [dict(USUAL), {}]
+
+
+def test_callers_at_once_make_the_second_session_once(opened: list[dict[str, int]]) -> None:
+    engine = Engine(MODEL, provider="cpu", threads=1)
+    start = threading.Barrier(8)
+
+    def call() -> None:
+        start.wait()
+        engine.run(slice_image(40, 40)[None])
+
+    callers = [threading.Thread(target=call) for _ in range(8)]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join()
+    assert opened == [dict(USUAL), {}]
+
+
+@pytest.mark.parametrize("size", [(256, 256), (128, 128)])
+def test_either_session_computes_what_a_plain_one_does(size: tuple[int, int]) -> None:
+    image = slice_image(*size)[None]
+    plain = onnxruntime.InferenceSession(MODEL, providers=["CPUExecutionProvider"])
+    _, probability = Engine(MODEL, provider="cpu", threads=1).run(image)
+    np.testing.assert_allclose(probability, plain.run(["probability"], {"image": image})[0], atol=1e-6)
+
+
+@pytest.mark.parametrize("axes", [("batch", "rows", "columns", 3), ("W", "N", "H", 3), ("", "", "", 3)])
+def test_a_model_may_name_its_axes_as_it_likes(axes: tuple[str | int, ...]) -> None:
+    engine = Engine(brightest_channel(image=("image", UINT8, axes), axes=axes[:3]), provider="cpu", threads=1)
+    for size in ((256, 256), (40, 60)):
+        image = slice_image(*size)[None]
+        _, probability = engine.run(image)
+        np.testing.assert_allclose(probability, image.max(axis=-1) / 255, atol=1e-6)
+
+
+def test_a_second_session_that_cannot_be_made_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = Engine(MODEL, provider="cpu", threads=1)
+
+    def refused(*_: object, **__: object) -> Session:
+        raise ProviderError("out of luck")
+
+    monkeypatch.setattr(engines, "open_session", refused)
+    with pytest.raises(InferenceError, match=r"no session could be made for an image of \(40, 40\).*out of luck"):
+        engine.run(slice_image(40, 40)[None])
+    engine.run(slice_image(256, 256)[None])
 
 
 def test_a_model_that_names_another_file_does_not_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,6 +21,13 @@ def test_the_bundles_own_graphs_pass(name: str) -> None:
     check_model((TINY / name).read_bytes())
 
 
+def test_it_tells_the_tensors_that_the_file_declares() -> None:
+    image, mask, probability = check_model(MODEL)
+    assert (image.name, image.kind, image.axes) == ("image", "tensor(uint8)", ("N", "H", "W", 3))
+    assert (mask.name, mask.kind, mask.axes) == ("mask", "tensor(uint8)", ("N", "H", "W"))
+    assert (probability.name, probability.kind, probability.axes) == ("probability", "tensor(float)", ("N", "H", "W"))
+
+
 @pytest.mark.parametrize(
     ("data", "named"),
     [
@@ -35,6 +42,8 @@ def test_the_bundles_own_graphs_pass(name: str) -> None:
         (block(7, node("Loop", [], [])), "operator 'Loop'"),
         (block(7, block(1, block(4, "Add") + block(7, "com.acme"))), "an operator of b'com.acme'"),
         (block(7, block(1, block(4, "Add") + block(5, block(6, b"")))), "a subgraph"),
+        (block(7, block(11, block(2, block(4, b"")))), "field 4 of the type"),
+        (block(7, block(12, block(2, number(1, 1)))), "tensor_type as a number"),
         (block(7, block(5, block(13, b""))), "data in another file"),
         (block(7, block(5, number(1, 1 << 40))), "numbers in"),
         (block(7, block(5, b"".join(number(1, 1 << 62) for _ in range(4)))), "numbers in"),

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from brainseg_runtime import CancelledError, ImageError, Limits, PostProcessing, Segmenter, engine
+from brainseg_runtime import CancelledError, ImageError, Limits, PostProcessing, Segmenter, sessions
 from brainseg_runtime.errors import BundleError, BundleMissingError, ContractError, DigestMismatchError, ProviderError
 from brainseg_runtime.providers import provider_status
 from tests.runtime.onnx_bytes import brightest_channel
@@ -47,7 +47,7 @@ class TestLoad:
         def broken(_name: str) -> list[object]:
             raise ProviderError("the plug-in is broken")
 
-        monkeypatch.setattr(engine, "devices_for", lambda name: [] if name == "cpu" else broken(name))
+        monkeypatch.setattr(sessions, "devices_for", lambda name: [] if name == "cpu" else broken(name))
         fallen = Segmenter.load(TINY, variant="int8")
         assert fallen.info.provider == "cpu"
         assert "not openvino: the plug-in is broken" in fallen.info.reasons
