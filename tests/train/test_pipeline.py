@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 
-from brainseg_train.pipeline import InferencePipeline, preprocess, resize, resize_weights
+from brainseg_train.pipeline import InferencePipeline, preprocess, resize, resize_rows, resize_weights, row_bands
 
 SIZES = [(256, 256), (128, 128), (64, 64), (16, 2048), (301, 177), (1024, 640), (129, 127)]
 
@@ -49,6 +51,23 @@ def test_every_row_of_weights_sums_to_one() -> None:
         assert weights.shape == (target, source)
         assert torch.allclose(weights.sum(dim=1), torch.ones(target), atol=1e-5)
         assert weights.min() >= 0
+
+
+@given(source=st.integers(16, 2048), target=st.integers(16, 2048))
+def test_bands_hold_every_weight_of_the_whole_matrix(source: int, target: int) -> None:
+    index, weights = row_bands(source, target, torch.device("cpu"))
+    assert 0 <= index.min() <= index.max() < source
+    whole = torch.zeros(weights.shape[0], weights.shape[1], source)
+    whole.scatter_(2, index[:, None, :].expand_as(weights).long(), weights)
+    expected = resize_weights(source, target, torch.device("cpu"))
+    assert torch.equal(whole.reshape(-1, source)[:target], expected)
+
+
+@given(source=st.integers(16, 300), target=st.integers(16, 300))
+def test_rows_in_bands_are_the_whole_product(source: int, target: int) -> None:
+    rows = torch.randint(0, 256, (2, source, 5), dtype=torch.uint8, generator=Generator().manual_seed(source))
+    expected = resize_weights(source, target, torch.device("cpu")).double() @ (rows.double() / 255)
+    assert torch.allclose(resize_rows(rows, target, unit=255.0).double(), expected, atol=1e-6)
 
 
 def test_a_size_that_fits_is_left_as_it_is() -> None:
