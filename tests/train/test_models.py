@@ -42,7 +42,7 @@ def test_overfits_four_slices(name: str) -> None:
     network = models.build(name, width=8)
     optimiser = torch.optim.Adam(network.parameters(), 3e-3)
     dice = 0.0
-    for _ in range(250):
+    for _ in range(400):
         optimiser.zero_grad()
         logits = network(images)
         segmentation_loss(logits, masks).backward()

@@ -30,10 +30,10 @@ DataOption = Annotated[
 ]
 RunsOption = Annotated[Path, typer.Option(metavar="DIR", help="Folder for runs and results.")]
 PresetOption = Annotated[
-    Literal["paper", "quick"] | None,
+    Literal["paper", "quick", "shipped"] | None,
     typer.Option(
-        help="paper: full width, 40 epochs, six configurations, nothing pruned. quick: minutes on two cores. Default: "
-        "paper on patients, quick on the phantom.",
+        help="paper: full width, 40 epochs, six configurations, nothing pruned. quick: minutes on two cores. shipped: "
+        "the recipe of the bundles in models/, 100 epochs. Default: paper on patients, quick on the phantom.",
     ),
 ]
 EpochsOption = Annotated[int | None, typer.Option(min=1, help="Most epochs of a run; default: the preset's.")]
@@ -176,6 +176,12 @@ def fit(  # noqa: PLR0913, PLR0917 - one parameter an option
     initial: Annotated[
         Path | None, typer.Option(metavar="RUN", help="A run's folder whose best weights to start from.")
     ] = None,
+    test: Annotated[
+        bool,
+        typer.Option(
+            "--test/--no-test", help="Hold a test part out, or train on it too: for weights that ship once judged."
+        ),
+    ] = True,
     seed: SeedOption = 0,
     split_by: SplitOption = "patient",
     folds: FoldsOption = None,
@@ -205,7 +211,7 @@ def fit(  # noqa: PLR0913, PLR0917 - one parameter an option
         workers=workers,
         threads=threads,
     )
-    training = commands.Training(rate=rate, batch=batch, initial=initial)
+    training = commands.Training(rate=rate, batch=batch, initial=initial, test=test)
     code = commands.run(json, lambda console: commands.fit(console, work, settings, model, training), resumable=True)
     raise typer.Exit(code)
 

@@ -34,7 +34,7 @@ PHANTOM: Final = "phantom"
 PHANTOM_PATIENTS: Final = 40
 """Six of them validate and six test; with thirty, four of each, one odd patient decides the order."""
 
-PresetName = Literal["paper", "quick"]
+PresetName = Literal["paper", "quick", "shipped"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,6 +82,7 @@ class Training:
     rate: str | None
     batch: int | None
     initial: Path | None
+    test: bool
 
     def changes(self) -> dict[str, object]:
         """Fields of the run's configuration that were set by hand.
@@ -180,6 +181,7 @@ def fit(console: Console, work: Work, settings: Settings, model: str, training: 
             seed=settings.seed,
             split_by=settings.split_by,
             folds=settings.folds,
+            test=training.test,
             workers=settings.workers,
             threads=settings.threads,
         )

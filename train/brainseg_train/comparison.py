@@ -53,6 +53,7 @@ class Plan:
         seed: Of the split, the search and every run.
         split_by: Patients, or slices for the leaky comparison.
         folds: Number of folds of a cross-validation; None for one split.
+        test: Whether a part is held out for the one look; False gives it to training.
         workers: Processes at once; None for one a core, or one where there is a GPU.
         threads: Threads of each process; None for one where there are several, else all.
     """
@@ -66,6 +67,7 @@ class Plan:
     seed: int = 0
     split_by: SplitBy = "patient"
     folds: int | None = None
+    test: bool = True
     workers: int | None = None
     threads: int | None = None
 
@@ -83,6 +85,10 @@ class Plan:
         if self.folds is not None and self.split_by == "slice":
             raise ConfigError(
                 "folds are by patient", expected="--split-by patient with --folds", got="--split-by slice"
+            )
+        if not self.test and (self.kind == "all" or self.folds is not None or self.split_by == "slice"):
+            raise ConfigError(
+                "there would be nothing to look at", expected="--no-test only for one split by patient", got="--no-test"
             )
         if self.trials is not None and self.search != "tpe":
             raise ConfigError("a grid has a fixed number of trials", expected="--search tpe with --trials", got="grid")
@@ -304,12 +310,12 @@ def _splits(plan: Plan, dataset: DataSet) -> tuple[Split, ...]:
     """One split, or one a fold."""
     if plan.folds is not None:
         return make_folds(dataset, plan.folds, plan.seed)
-    return (make_split(dataset, plan.seed, split_by=plan.split_by),)
+    return (make_split(dataset, plan.seed, split_by=plan.split_by, test=plan.test),)
 
 
 def _search(plan: Plan, configs: Mapping[str, TrainConfig], baseline: float) -> Search:
     """What is tried, and when a trial is hopeless: never under the paper preset."""
-    if plan.search is None:
+    if plan.search is None or (plan.search == "grid" and plan.preset == "shipped"):
         return grid_search({"rate": (_rate_text(next(iter(configs.values()))),)})
     if plan.search == "tpe":
         search = Search(kind="tpe", trials=plan.trials or 12, grid={})

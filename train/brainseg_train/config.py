@@ -22,7 +22,7 @@ __all__ = ["AugmentConfig", "LossConfig", "Precision", "Preset", "Schedule", "Tr
 
 Schedule = Literal["constant", "cosine"]
 Precision = Literal["auto", "fp32", "bf16"]
-Preset = Literal["paper", "quick"]
+Preset = Literal["paper", "quick", "shipped"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -109,6 +109,7 @@ def preset(name: Preset, model: str) -> TrainConfig:
     Args:
         name: "paper" is the recipe asked for: Adam at 3e-4, 40 epochs, early stopping, the shipped width, all slices.
             "quick" is small enough for two cores and minutes: half the width, fewer epochs, half of the empty slices.
+            "shipped" is what the bundles in `models/` were trained with: see `docs/experiments.md`.
         model: The network's name.
 
     Raises:
@@ -117,6 +118,17 @@ def preset(name: Preset, model: str) -> TrainConfig:
     _check_member("preset", name, get_args(Preset))
     if name == "paper":
         return TrainConfig(model=model, epochs=40, patience=10)
+    if name == "shipped":
+        return TrainConfig(
+            model=model,
+            schedule="cosine",
+            rate=1e-3,
+            warmup_epochs=1.0,
+            epochs=100,
+            loss=LossConfig(boundary=0.1),
+            ema_decay=0.998,
+            empty_fraction=0.4,
+        )
     return TrainConfig(model=model, width=16, epochs=16, patience=6, ema_decay=0.98, empty_fraction=0.5)
 
 

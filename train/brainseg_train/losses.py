@@ -33,6 +33,8 @@ class LossConfig:
     """Exponent that turns cross-entropy into focal loss; 0 is plain cross-entropy."""
     miss_weight: float = 0.5
     """Weight of missed against false pixels in the Dice term, in (0, 1); 0.5 is Dice, above is Tversky."""
+    boundary: float = 0.0
+    """Weight of a further cross-entropy over the pixels along the tumour's outline; 0 is off."""
 
     def __post_init__(self) -> None:
         """Refuse weights that make no loss.
@@ -40,11 +42,11 @@ class LossConfig:
         Raises:
             ConfigError: A weight is out of its range, or both terms are off.
         """
-        if min(self.bce, self.dice, self.focal_gamma) < 0 or self.bce + self.dice <= 0:
+        if min(self.bce, self.dice, self.focal_gamma, self.boundary) < 0 or self.bce + self.dice <= 0:
             raise ConfigError(
                 "the loss has no valid weights",
-                expected="bce, dice and focal_gamma at least 0, and one of bce and dice above 0",
-                got=f"bce {self.bce}, dice {self.dice}, focal_gamma {self.focal_gamma}",
+                expected="bce, dice, focal_gamma and boundary at least 0, and one of bce and dice above 0",
+                got=f"bce {self.bce}, dice {self.dice}, focal_gamma {self.focal_gamma}, boundary {self.boundary}",
             )
         if not 0 < self.miss_weight < 1:
             raise ConfigError("miss_weight is out of range", expected="in (0, 1)", got=str(self.miss_weight))
@@ -75,6 +77,8 @@ def segmentation_loss(
         loss = loss + config.bce * cross_entropy(logits, target, focal_gamma=config.focal_gamma)
     if config.dice:
         loss = loss + config.dice * dice_loss(logits, target, miss_weight=config.miss_weight, all_reduce=all_reduce)
+    if config.boundary:
+        loss = loss + config.boundary * boundary_loss(logits, target)
     return loss
 
 
@@ -122,6 +126,25 @@ def dice_loss(
     denominator = hit + miss_weight * (true - hit) + (1 - miss_weight) * (predicted - hit)
     loss: Tensor = 1 - (2 * hit + smooth) / (2 * denominator + smooth)
     return loss
+
+
+def boundary_loss(logits: Tensor, target: Tensor, *, reach: int = 2) -> Tensor:
+    """Mean binary cross-entropy over the pixels along the tumour's outline.
+
+    Args:
+        logits: (N, 1, H, W) float of any range.
+        target: (N, 1, H, W) float, 0 or 1.
+        reach: How far the outline's band goes to either side, pixels: those that see both tumour and none within it.
+
+    Returns:
+        Scalar, at least 0; 0 where there is no outline.
+    """
+    window = 2 * reach + 1
+    grown = functional.max_pool2d(target, window, stride=1, padding=reach)
+    shrunk = -functional.max_pool2d(-target, window, stride=1, padding=reach)
+    band = grown - shrunk
+    per_pixel = functional.binary_cross_entropy_with_logits(logits, target, reduction="none")
+    return (per_pixel * band).sum() / band.sum().clamp(min=1.0)
 
 
 def _check(logits: Tensor, target: Tensor) -> None:

@@ -189,13 +189,15 @@ class Split:
             raise SplitError(f"{path} is not JSON", got=error) from error
 
 
-def make_split(dataset: SplitSource, seed: int, *, split_by: SplitBy = "patient") -> Split:
-    """Split 70/15/15.
+def make_split(dataset: SplitSource, seed: int, *, split_by: SplitBy = "patient", test: bool = True) -> Split:
+    """Split 70/15/15, or 85/15 where nothing is to be tested.
 
     Args:
         dataset: What to split.
         seed: Any integer; the same gives the same split.
         split_by: "slice" reproduces the leaky split of much published code, and is marked so.
+        test: False gives the test part to training, for weights that ship after their recipe was judged; validation
+            stays what it is with the same seed.
 
     Raises:
         SplitError: Fewer than three patients (or slices), counting those who share pixels as one.
@@ -213,7 +215,7 @@ def make_split(dataset: SplitSource, seed: int, *, split_by: SplitBy = "patient"
     parts: dict[Part, list[str]] = {part: [] for part in PARTS}
     for run in np.array_split(np.arange(len(names)), held_out):
         for rank, position in enumerate(_shuffled(run.tolist(), names, seed)):
-            parts["test" if rank == 0 else "validation" if rank == 1 else "train"] += names[position]
+            parts["validation" if rank == 1 else "test" if rank == 0 and test else "train"] += names[position]
     split = _split(parts, seed=seed, split_by=split_by, data_digest=dataset.digest)
     check_leakage(split, dataset)
     return split

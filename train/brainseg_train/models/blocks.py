@@ -16,6 +16,24 @@ STRIDE = 16
 """Every network's image height and width must be divisible by this."""
 
 
+CONTRAST_FLOOR = 0.05
+"""Added to a slice's standard deviation, in [0, 1] units, so that a nearly blank slice is not blown up to noise."""
+
+
+def standardise(image: Tensor) -> Tensor:
+    """Give every sequence of every slice mean 0 and about the same contrast, whatever its scanner's.
+
+    Args:
+        image: (N, 3, H, W) float32 in [0, 1].
+
+    Returns:
+        (N, 3, H, W) float32, in units of the slice's own standard deviation.
+    """
+    centred = image - image.mean(dim=(2, 3), keepdim=True)
+    deviation = centred.square().mean(dim=(2, 3), keepdim=True).sqrt()
+    return centred / (deviation + CONTRAST_FLOOR)
+
+
 class ConvUnit(nn.Sequential):
     """Convolution without bias, batch normalisation and, unless told not to, ReLU: (N, C, H, W) to (N, C', H', W')."""
 

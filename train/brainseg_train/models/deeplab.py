@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from brainseg_train.models.blocks import ConvUnit, Head, ResidualUnit, Stem, upsample
+from brainseg_train.models.blocks import ConvUnit, Head, ResidualUnit, Stem, standardise, upsample
 
 RATES = (2, 4, 6)
 
@@ -61,7 +61,7 @@ class DeepLab(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """(N, 3, H, W) float in [0, 1], H and W divisible by 16, to (N, 1, H, W) logits."""
-        low = self.low(self.stem(image))
+        low = self.low(self.stem(standardise(image)))
         middle = self.middle(low)
         x = self.pyramid(self.deep(middle))
         x = self.decode_middle(torch.cat([middle, upsample(self.reduce_middle(x))], dim=1))

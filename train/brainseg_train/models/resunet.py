@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from brainseg_train.models.blocks import ConvUnit, Head, ResidualUnit, Stem, upsample
+from brainseg_train.models.blocks import ConvUnit, Head, ResidualUnit, Stem, standardise, upsample
 
 
 class ResUNet(nn.Module):
@@ -30,7 +30,7 @@ class ResUNet(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """(N, 3, H, W) float in [0, 1], H and W divisible by 16, to (N, 1, H, W) logits."""
-        x = self.stem(image)
+        x = self.stem(standardise(image))
         skips = []
         for encoder in self.encoders:
             x = encoder(x)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from brainseg_train.models.blocks import ConvUnit, DoubleConv, Head, Stem, upsample
+from brainseg_train.models.blocks import ConvUnit, DoubleConv, Head, Stem, standardise, upsample
 
 
 class UNet(nn.Module):
@@ -28,7 +28,7 @@ class UNet(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """(N, 3, H, W) float in [0, 1], H and W divisible by 16, to (N, 1, H, W) logits."""
-        x = self.stem(image)
+        x = self.stem(standardise(image))
         skips = []
         for level, encoder in enumerate(self.encoders):
             x = encoder(x if level == 0 else functional.max_pool2d(x, 2))
