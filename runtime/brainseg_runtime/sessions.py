@@ -31,6 +31,9 @@ USUAL: Final = MappingProxyType({"N": 1, "H": 256, "W": 256})
 ANY: Final[Mapping[str, int]] = MappingProxyType({})
 """No axis has a length of its own."""
 
+SPIN_US: Final = 10
+"""Microseconds that a thread without work waits awake: most operators of a network follow within them."""
+
 _HEAVY: Final = frozenset(
     {"Conv", "FusedConv", "ConvTranspose", "MatMul", "Gemm", "QLinearConv", "ConvInteger", "MatMulInteger"}
 )
@@ -118,13 +121,16 @@ def session_options(provider: str, threads: int, *, fixed: Mapping[str, int] = A
     options.inter_op_num_threads = 1
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
-    # The arena would keep the largest image's memory for ever, the pattern one plan for every size.
-    options.enable_cpu_mem_arena = False
+    # An arena keeps the largest image's memory for ever, which is bounded where there is one size; the pattern would
+    # keep a plan for every size, and gains nothing for one.
+    options.enable_cpu_mem_arena = bool(fixed)
     options.enable_mem_pattern = False
     options.enable_profiling = False
     options.log_severity_level = 4  # errors come as exceptions
-    # Waiting threads sleep: spinning ones take the host's cores, and are slower when something else runs.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # Waiting threads spin from one operator to the next, then sleep: longer, they take the host's cores, and are slower
+    # when something else runs.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "1")
+    options.add_session_config_entry("session.intra_op.spin_duration_us", str(SPIN_US))
     # Models are whole files; one that names others would have them read from the current folder.
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", f"{os.devnull}/none")
     options.add_session_config_entry("session.record_ep_graph_assignment_info", "0" if provider == "cpu" else "1")
