@@ -69,7 +69,8 @@ class IntegerNetwork:
         exact = _tensors(onnx.load_model_from_string(fp32.data))
         self._constants = _tensors(model)
         self._pixels, self._nodes = _network(model)
-        weights = [node.input[0] for node in self._nodes if node.input[0] in self._constants]
+        restoring = [node for node in self._nodes if node.op_type == "DequantizeLinear"]
+        weights = [node.input[0] for node in restoring if node.input[0] in self._constants]
         self.weights = {name: exact[name.removesuffix("_quantized")].clone().requires_grad_() for name in weights}
         """By name of the integers in the graph: what they are before rounding."""
 
@@ -190,6 +191,8 @@ def _network(model: onnx.ModelProto) -> tuple[str, list[onnx.NodeProto]]:
     """The name of the scaled pixels, and in order the nodes from there to the logits."""
     producer = {output: node for node in model.graph.node for output in node.output}
     pixels = next(node for node in model.graph.node if node.op_type == "QuantizeLinear").input[0]
+    while producer[pixels].op_type != "MatMul":  # back over what a network does to its image in float
+        pixels = producer[pixels].input[0]
     needed: set[str] = set()
     waiting = [node for node in model.graph.node if node.op_type == "DepthToSpace"]
     while waiting:
@@ -245,6 +248,10 @@ _OPERATORS: Final[Mapping[str, Callable[[list[Tensor], Mapping[str, Any]], Tenso
         "Conv": _convolve,
         "Relu": lambda inputs, _: functional.relu(inputs[0]),
         "Add": lambda inputs, _: inputs[0] + inputs[1],
+        "Sub": lambda inputs, _: inputs[0] - inputs[1],
+        "Div": lambda inputs, _: inputs[0] / inputs[1],
+        "Pow": lambda inputs, _: inputs[0] ** inputs[1],
+        "Sqrt": lambda inputs, _: inputs[0].sqrt(),
         "Concat": lambda inputs, settings: torch.cat(inputs, dim=settings["axis"]),
         "MaxPool": lambda inputs, settings: functional.max_pool2d(
             inputs[0], settings["kernel_shape"], settings["strides"]

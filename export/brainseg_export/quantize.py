@@ -109,7 +109,7 @@ def quantize(graph: Graph, observations: Mapping[str, Observation], method: Meth
     labels = {entry.key.removeprefix("brainseg."): entry.value for entry in model.metadata_props}
     pixels = network_nodes(model)[0].input[0]
     ranges = {tensor: clip(seen, method) for tensor, seen in observations.items()}
-    ranges[pixels] = (0.0, 1.0)  # what scaled pixels can be, whatever was observed: no bright one is ever cut
+    ranges[pixels] = clip(observations[pixels], "minmax")  # whatever the method: no pixel that was seen is cut
     quantizer = QDQQuantizer(
         model,
         per_channel=True,

@@ -113,7 +113,8 @@ def test_weights_that_were_not_trained_round_to_the_integers_of_the_graph(name: 
 
 def test_fine_tuning_brings_a_coarse_graph_closer_to_the_fp32_network() -> None:
     made, (images, _) = trained("unet"), heads(1)
-    coarse = quantized(made.fp32, (images // 4).astype(np.uint8))  # watched on dark slices: bright ones are cut
+    # Watched on slices whose contrast is far below the network's floor: those of usual contrast are cut.
+    coarse = quantized(made.fp32, (images // 16).astype(np.uint8))
     config = TuneConfig(steps=40, rate=3e-4)
 
     def tune(config: TuneConfig) -> Graph:
