@@ -15,9 +15,10 @@ from brainseg_train.augment import (
     change_intensity,
     drop_sequences,
     move,
+    paste_squares,
 )
 
-OFF = AugmentConfig(missing_sequence=0.0, flip=0.0).scaled(0.0)
+OFF = AugmentConfig(missing_sequence=0.0, flip=0.0, paste=0.0).scaled(0.0)
 
 
 def seeded(seed: int = 0) -> Generator:
@@ -137,6 +138,23 @@ def test_a_missing_sequence_is_overwritten_by_flair_and_flair_never_changes() ->
         kept = (changed[:, channel] == images[:, channel]).flatten(1).all(dim=1)
         assert (replaced ^ kept).all()
         assert replaced.float().mean().item() == pytest.approx(0.3, abs=0.07)
+
+
+def test_a_pasted_square_comes_whole_from_another_slice_of_the_batch_with_its_mask() -> None:
+    values = torch.arange(1, 65, dtype=torch.float32) / 64
+    images = values.reshape(64, 1, 1, 1).expand(64, 3, 40, 40)
+    masks = (values > 0.5).float().reshape(64, 1, 1, 1).expand(64, 1, 40, 40)
+    pasted, pasted_masks = paste_squares(images, masks, only(paste=0.5), seeded())
+    assert torch.equal(pasted_masks[:, 0], (pasted[:, 0] > 0.5).float()), "image and mask come from the same slice"
+    touched = 0
+    for index, slice_ in enumerate(pasted[:, 1]):
+        foreign = slice_ != values[index]
+        assert len(slice_[foreign].unique()) <= 1, "one square, of one slice"
+        rows, columns = foreign.any(dim=1), foreign.any(dim=0)
+        assert foreign.sum() == rows.sum() * columns.sum(), "a rectangle"
+        assert max(int(rows.sum()), int(columns.sum())) <= 28, "at most 70 % of a side"
+        touched += bool(foreign.any())
+    assert touched == pytest.approx(32, abs=12)
 
 
 def test_the_generator_alone_decides() -> None:

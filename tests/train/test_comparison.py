@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -268,6 +269,36 @@ def test_a_hopeless_run_is_given_up_and_stays_in_the_record(small_patients: Path
     assert (trial["status"], trial["epochs"]) == ("pruned", 3)
     assert "HOPELESS" in (tmp_path / "report.html").read_text(encoding="utf-8")
     assert json.loads(next(tmp_path.glob("*/run.json")).read_text(encoding="utf-8"))["status"] == "pruned"
+
+
+def test_a_file_of_settings_and_no_test_part_reach_the_run(small_patients: Path, tmp_path: Path) -> None:
+    settings = tmp_path / "settings.json"
+    settings.write_text('{"model": "unet", "width": 2, "epochs": 3, "augment": {"noise": 0.5}}')
+    arguments = ["--data", str(small_patients), "--runs", str(tmp_path / "runs"), "--config", str(settings)]
+    assert run_command("fit", "unet", *arguments, "--epochs", "1", "--no-test", "--threads", "1") == 0
+    (record,) = [json.loads(path.read_text(encoding="utf-8")) for path in tmp_path.glob("runs/*/run.json")]
+    config = record["config"]
+    assert (config["width"], config["epochs"], config["augment"]["noise"]) == (2, 1, 0.5), "options before the file"
+    split = json.loads((tmp_path / "runs/splits" / f"{record['split_digest']}.json").read_text(encoding="utf-8"))
+    assert split["test"] == []
+
+
+@pytest.mark.parametrize(
+    ("extra", "told"),
+    [
+        (["--config", "{settings}"], "another network|another model"),
+        (["--no-test", "--folds", "3"], "--no-test"),
+        (["--no-test", "--split-by", "slice"], "--no-test"),
+    ],
+)
+def test_settings_that_do_not_go_together_are_wrong_usage(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], extra: list[str], told: str
+) -> None:
+    settings = tmp_path / "settings.json"
+    settings.write_text('{"model": "deeplab"}')
+    extra = [argument.format(settings=settings) for argument in extra]
+    assert run_command("fit", "unet", "--data", str(tmp_path), "--runs", str(tmp_path), *extra) == 2
+    assert re.search(told, capsys.readouterr().err)
 
 
 def test_a_run_that_diverges_is_a_fault_that_is_named(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from brainseg_train.augment import AugmentConfig
-from brainseg_train.config import LossConfig, TrainConfig, preset
+from brainseg_train.config import LossConfig, TrainConfig, preset, read_changes
 from brainseg_train.errors import ConfigError
-from brainseg_train.models import NAMES
+from brainseg_train.models import NAMES, SHIPPED_WIDTH
 
 configs = st.builds(
     TrainConfig,
@@ -89,6 +90,45 @@ def test_quick_is_smaller_than_paper() -> None:
     quick, paper = preset("quick", "unet"), preset("paper", "unet")
     assert quick.width < paper.width
     assert quick.epochs < paper.epochs
+
+
+@pytest.mark.parametrize("model", NAMES)
+def test_the_shipped_preset_ends_slowly_and_averages(model: str) -> None:
+    config = preset("shipped", model)
+    assert (config.model, config.width, config.patience) == (model, SHIPPED_WIDTH, None)
+    assert config.schedule == "cosine"
+    assert config.final_rate < config.rate / 100
+    assert config.ema_decay > 0
+
+
+def test_a_file_of_settings_changes_what_it_names_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "settings.json"
+    path.write_text('{"epochs": 7, "augment": {"noise": 0.5}}')
+    assert read_changes(path) == {"epochs": 7, "augment": AugmentConfig(noise=0.5)}
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('{"epoch": 7}', "epoch"),
+        ('{"epochs": "7"}', "epochs"),
+        ('{"augment": {"nose": 1}}', "nose"),
+        ('{"epochs": 0}', "epochs"),
+        ('{"epochs": 1, "epochs": 2}', "epochs"),
+        ("[]", "settings.json"),
+        ("{", "settings.json"),
+    ],
+)
+def test_a_file_of_settings_that_cannot_be_meant_is_refused(tmp_path: Path, text: str, told: str) -> None:
+    path = tmp_path / "settings.json"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=told):
+        read_changes(path)
+
+
+def test_a_file_of_settings_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"none\.json"):
+        read_changes(tmp_path / "none.json")
 
 
 def test_an_unknown_preset_is_refused() -> None:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from brainseg_train.errors import ConfigError, ShapeError
-from brainseg_train.losses import LossConfig, cross_entropy, dice_loss, segmentation_loss
+from brainseg_train.losses import LossConfig, boundary_loss, cross_entropy, dice_loss, segmentation_loss
 
 
 def by_hand(logits: np.ndarray, target: np.ndarray) -> float:
@@ -80,6 +80,28 @@ def test_a_higher_miss_weight_makes_misses_cost_more_than_false_alarms() -> None
     assert dice_loss(false, target, miss_weight=0.8) < dice_loss(false, target)
 
 
+def test_the_boundary_term_is_the_cross_entropy_of_the_pixels_along_the_outline() -> None:
+    torch.manual_seed(0)
+    target = torch.zeros(2, 1, 16, 16)
+    target[0, 0, 5:11, 6:12] = 1  # the other slice has no outline
+    logits = torch.randn(2, 1, 16, 16)
+    near = [
+        (row, column)
+        for row in range(16)
+        for column in range(16)
+        if len(target[0, 0, max(0, row - 2) : row + 3, max(0, column - 2) : column + 3].unique()) == 2
+    ]
+    expected = torch.stack([cross_entropy(logits[0, 0, r, c], target[0, 0, r, c]) for r, c in near]).mean()
+    assert torch.allclose(boundary_loss(logits, target), expected)
+    plain = segmentation_loss(logits, target)
+    assert torch.allclose(segmentation_loss(logits, target, LossConfig(boundary=0.5)), plain + 0.5 * expected)
+
+
+def test_the_boundary_term_is_nothing_where_there_is_no_outline() -> None:
+    for value in (0.0, 1.0):
+        assert boundary_loss(torch.randn(1, 1, 8, 8), torch.full((1, 1, 8, 8), value)).item() == 0.0
+
+
 def test_sums_over_processes_give_the_global_batch() -> None:
     torch.manual_seed(0)
     logits, target = torch.randn(4, 1, 8, 8), (torch.rand(4, 1, 8, 8) < 0.4).float()
@@ -96,7 +118,14 @@ def test_shapes_that_differ_are_refused() -> None:
 
 @pytest.mark.parametrize(
     "weights",
-    [{"bce": -1.0}, {"bce": 0.0, "dice": 0.0}, {"miss_weight": 0.0}, {"miss_weight": 1.0}, {"focal_gamma": -1.0}],
+    [
+        {"bce": -1.0},
+        {"bce": 0.0, "dice": 0.0},
+        {"miss_weight": 0.0},
+        {"miss_weight": 1.0},
+        {"focal_gamma": -1.0},
+        {"boundary": -1.0},
+    ],
 )
 def test_weights_out_of_range_are_refused(weights: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match="expected"):

@@ -9,6 +9,7 @@ from torch import nn
 from brainseg_train import models
 from brainseg_train.errors import ModelError
 from brainseg_train.losses import segmentation_loss
+from brainseg_train.models.blocks import CONTRAST_FLOOR, standardise
 
 each_network = pytest.mark.parametrize("name", models.NAMES)
 
@@ -93,3 +94,26 @@ def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
 def test_a_width_of_nothing_is_refused() -> None:
     with pytest.raises(ModelError, match="at least 1"):
         models.build("unet", width=0)
+
+
+@each_network
+def test_a_scanner_s_gain_and_offset_hardly_change_the_answer(name: str) -> None:
+    torch.manual_seed(0)
+    network = models.build(name, width=4).eval()
+    image = torch.rand(1, 3, 32, 32)
+    gain, offset = torch.tensor([0.5, 0.7, 0.6]).reshape(1, 3, 1, 1), torch.tensor([0.1, 0.3, 0.0]).reshape(1, 3, 1, 1)
+    with torch.inference_mode():
+        plain, other = network(image), network(image * gain + offset)
+    assert (plain - other).abs().max() < 0.25 * plain.std()
+
+
+def test_standardised_slices_have_mean_0_and_deviation_just_below_1() -> None:
+    image = torch.rand(3, 3, 16, 16, dtype=torch.float64) * torch.tensor([0.2, 0.6, 1.0]).reshape(3, 1, 1, 1)
+    found = standardise(image)
+    assert found.mean(dim=(2, 3)).abs().max() < 1e-12
+    deviation = image.std(dim=(2, 3), correction=0)
+    assert torch.allclose(found.std(dim=(2, 3), correction=0), deviation / (deviation + CONTRAST_FLOOR))
+
+
+def test_a_blank_slice_is_standardised_to_zeros() -> None:
+    assert torch.equal(standardise(torch.full((1, 3, 8, 8), 0.5)), torch.zeros(1, 3, 8, 8))

@@ -105,6 +105,16 @@ def test_fifteen_percent_each_are_held_out(source: Source, seed: int) -> None:
 
 
 @settings(max_examples=50)
+@given(source=sources(), seed=st.integers(0, 99))
+def test_without_a_test_part_its_patients_train_and_validation_stays(source: Source, seed: int) -> None:
+    whole, kept = make_split(source, seed, test=False), make_split(source, seed)
+    assert whole.test == ()
+    assert whole.validation == kept.validation
+    assert set(whole.train) == {*kept.train, *kept.test}
+    assert whole.digest != kept.digest
+
+
+@settings(max_examples=50)
 @given(source=sources(fewest=20), seed=st.integers(0, 99))
 def test_every_site_has_its_share_of_each_part_to_within_two_patients(source: Source, seed: int) -> None:
     counts = Counter(patient.site for patient in source.patients)

@@ -176,6 +176,13 @@ def fit(  # noqa: PLR0913, PLR0917 - one parameter an option
     initial: Annotated[
         Path | None, typer.Option(metavar="RUN", help="A run's folder whose best weights to start from.")
     ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="JSON of settings in place of the preset's, as the config of a run.json has them; options come first.",
+        ),
+    ] = None,
     test: Annotated[
         bool,
         typer.Option(
@@ -211,7 +218,7 @@ def fit(  # noqa: PLR0913, PLR0917 - one parameter an option
         workers=workers,
         threads=threads,
     )
-    training = commands.Training(rate=rate, batch=batch, initial=initial, test=test)
+    training = commands.Training(rate=rate, batch=batch, initial=initial, config=config, test=test)
     code = commands.run(json, lambda console: commands.fit(console, work, settings, model, training), resumable=True)
     raise typer.Exit(code)
 

@@ -63,7 +63,8 @@ class Settings:
 
     def changes(self) -> dict[str, object]:
         """Fields of a run's configuration that were set by hand."""
-        given = {"epochs": self.epochs, "width": self.width, "device": self.device}
+        device = None if self.device == "auto" else self.device
+        given = {"epochs": self.epochs, "width": self.width, "device": device}
         return {name: value for name, value in given.items() if value is not None}
 
 
@@ -82,7 +83,25 @@ class Training:
     rate: str | None
     batch: int | None
     initial: Path | None
+    config: Path | None
     test: bool
+
+    def from_file(self, model: str, seed: int) -> dict[str, object]:
+        """Fields of the run's configuration that the file of `--config` sets.
+
+        Raises:
+            ConfigError: The file is missing or no configuration, or is of another network or seed than asked for.
+        """
+        from brainseg_train.config import read_changes
+
+        changes = {} if self.config is None else read_changes(self.config)
+        for name, wanted in (("model", model), ("seed", seed)):
+            if (found := changes.pop(name, wanted)) != wanted:
+                raise ConfigError(
+                    f"{self.config} is of another {name}", expected=repr(wanted), got=repr(found),
+                    remedy=f"ask for {found}, or take {name} out of the file",
+                )  # fmt: skip
+        return changes
 
     def changes(self) -> dict[str, object]:
         """Fields of the run's configuration that were set by hand.
@@ -176,7 +195,7 @@ def fit(console: Console, work: Work, settings: Settings, model: str, training: 
             kind="fit",
             models=(model,),
             preset=work.preset or "paper",
-            changes=settings.changes() | training.changes(),
+            changes=training.from_file(model, settings.seed) | settings.changes() | training.changes(),
             search=None,
             seed=settings.seed,
             split_by=settings.split_by,

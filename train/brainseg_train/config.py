@@ -10,8 +10,11 @@ import dataclasses
 import hashlib
 import json
 from dataclasses import dataclass, field
-from typing import Any, Literal, Self, get_args
+from pathlib import Path
+from typing import Any, Final, Literal, Self, get_args
 
+from brainseg_runtime.files import read_capped
+from brainseg_runtime.strict_json import parse
 from brainseg_train.augment import AugmentConfig
 from brainseg_train.decoding import decode
 from brainseg_train.errors import ConfigError
@@ -23,6 +26,8 @@ __all__ = ["AugmentConfig", "LossConfig", "Precision", "Preset", "Schedule", "Tr
 Schedule = Literal["constant", "cosine"]
 Precision = Literal["auto", "fp32", "bf16"]
 Preset = Literal["paper", "quick", "shipped"]
+
+_MAX_BYTES: Final = 1 << 20  # a configuration takes one KiB
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -130,6 +135,24 @@ def preset(name: Preset, model: str) -> TrainConfig:
             empty_fraction=0.4,
         )
     return TrainConfig(model=model, width=16, epochs=16, patience=6, ema_decay=0.98, empty_fraction=0.5)
+
+
+def read_changes(path: Path) -> dict[str, Any]:
+    """The fields that a JSON file of settings names, checked.
+
+    Args:
+        path: A file with an object of `TrainConfig`'s keys, any of them; `loss` and `augment` are objects whose missing
+            keys take their defaults.
+
+    Returns:
+        Values by field, as `dataclasses.replace` takes them.
+
+    Raises:
+        ConfigError: The file is missing, too large or not JSON, or a key or value is not allowed.
+    """
+    value = parse(read_capped(path, _MAX_BYTES, error=ConfigError), str(path), limit=_MAX_BYTES, error=ConfigError)
+    config = TrainConfig.from_json(value)
+    return {name: getattr(config, name) for name in value}
 
 
 def _check_member(name: str, value: object, allowed: tuple[object, ...]) -> None:
