@@ -39,8 +39,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with patients where the README has them, and what the repository's root holds."""
     folder = tmp_path_factory.mktemp("site")
     shutil.copytree(ROOT / "runtime", folder / "runtime", ignore=shutil.ignore_patterns("__pycache__"))
-    if (ROOT / "models" / "resunet").is_dir():
-        shutil.copytree(ROOT / "models", folder / "models")
+    shutil.copytree(ROOT / "models", folder / "models")
     _run("brainseg-train phantom data/kaggle_3m --patients 8 --seed 5", folder)
     first = min(path for path in (folder / "data" / "kaggle_3m").iterdir() if path.is_dir())
     _rename_patient(first)
@@ -49,15 +48,12 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("command", [command for command in COMMANDS if command not in SET_UP])
 def test_command_runs(command: str, site: Path) -> None:
-    if "models/" in command:
-        _have_models(site)
     done = _run(f"{command} {SHORTER.get(command, '')}", site)
     assert "Traceback" not in done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda text: f"{len(text.splitlines())}-lines")
 def test_python_runs(script: str, site: Path) -> None:
-    _have_models(site)
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", script], cwd=site, capture_output=True, text=True, check=False
     )
@@ -99,10 +95,3 @@ def _rename_patient(folder: Path) -> None:
     for path in folder.iterdir():
         path.rename(folder / path.name.replace(folder.name, PATIENT))
     folder.rename(folder.parent / PATIENT)
-
-
-def _have_models(site: Path) -> None:
-    """Where the repository ships no bundles yet, the one just exported stands in their place."""
-    if not (site / "models").is_dir():
-        exported = next((site / "bundles").glob("*/manifest.json")).parent
-        shutil.copytree(exported, site / "models" / "resunet")
