@@ -36,7 +36,7 @@ def test_networks_page_states_parameters_and_work(name: str) -> None:
 
 @pytest.mark.parametrize("name", models.NAMES)
 def test_networks_page_states_the_receptive_field(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A column of NaN, in pixels that are standardised already, reaches exactly those whose receptive field holds it."""
+    """A column of NaN among standardised pixels reaches exactly those whose receptive field holds it."""
     monkeypatch.setattr(f"brainseg_train.models.{name}.standardise", lambda image: image)
     network = models.build(name, width=1).eval()
     columns = range(0, SIDE, 1)
