@@ -257,6 +257,9 @@ _OPERATORS: Final[Mapping[str, Callable[[list[Tensor], Mapping[str, Any]], Tenso
             inputs[0], settings["kernel_shape"], settings["strides"]
         ),
         "Resize": lambda inputs, _: functional.interpolate(inputs[0], scale_factor=inputs[-1][2:].tolist()),
+        "AveragePool": lambda inputs, settings: functional.avg_pool2d(
+            inputs[0], settings["kernel_shape"], settings["strides"]
+        ),
         "ReduceMean": lambda inputs, _: inputs[0].mean(dim=inputs[1].tolist(), keepdim=True),
         "DepthToSpace": lambda inputs, settings: functional.pixel_shuffle(inputs[0], settings["blocksize"]),
     }

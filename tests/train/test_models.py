@@ -116,4 +116,4 @@ def test_standardised_slices_have_mean_0_and_deviation_just_below_1() -> None:
 
 
 def test_a_blank_slice_is_standardised_to_zeros() -> None:
-    assert torch.equal(standardise(torch.full((1, 3, 8, 8), 0.5)), torch.zeros(1, 3, 8, 8))
+    assert torch.equal(standardise(torch.full((1, 3, 16, 16), 0.5)), torch.zeros(1, 3, 16, 16))

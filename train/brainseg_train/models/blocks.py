@@ -34,8 +34,12 @@ def standardise(image: Tensor) -> Tensor:
 
 
 def _mean(image: Tensor) -> Tensor:
-    """(N, C, 1, 1) mean of each channel, row by row: engines that add 16,384 numbers in one go lose three digits."""
-    return image.mean(dim=3, keepdim=True).mean(dim=2, keepdim=True)
+    """(N, C, 1, 1) mean of each channel: of blocks, then of the blocks' means.
+
+    Engines that add 16,384 numbers in one go lose three digits, and share the adding among threads, so that the last
+    bits depend on how many there are; a block is added by one thread, in one order.
+    """
+    return functional.avg_pool2d(image, STRIDE).mean(dim=(2, 3), keepdim=True)
 
 
 class ConvUnit(nn.Sequential):
