@@ -1,9 +1,10 @@
-"""A process of its own that does one thing and says what it took: `python benchmarks/child.py WHAT ...`.
+"""A process of its own that does one thing and says what it took: `python -m benchmarks.child JSON`.
 
     first   load a model and make one mask, then end; who started it takes the time
     peak    load a model, make masks of one size, and tell the peak of resident memory
     growth  load a model, make masks of mixed sizes, and tell how much memory grew after the first round
     serve   load a model and make a batch's masks for every line on standard input
+    score   score made slices as they come, and tell the peak of resident memory
 
 Nothing is imported here that the measured way would not import itself.
 """
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 def main(arguments: list[str]) -> int:
     """Do one thing and write one line of JSON."""
     asked = json.loads(arguments[0])
+    if asked["what"] == "score":
+        return _score(asked)
     segment = _torch(asked) if asked["engine"] == "pytorch" else _runtime(asked)
     return {"first": _first, "peak": _peak, "growth": _growth, "serve": _serve}[asked["what"]](segment, asked)
 
@@ -91,6 +94,44 @@ def _serve(segment: Segment, asked: dict[str, str]) -> int:
         segment(images)
         _say(done=True)
     return 0
+
+
+def _score(asked: dict[str, str]) -> int:
+    {"scikit-learn": _score_at_once, "brainseg, the seven": _score_as_they_come}[asked["engine"]](
+        int(asked["slices"]), int(asked["batch"])
+    )
+    return _say(peak_rss_mib=_resident("VmHWM"))
+
+
+def _score_at_once(slices: int, _: int) -> None:
+    import numpy as np
+
+    from benchmarks.made_scores import SIDE, made_slices
+    from benchmarks.scoring import scores
+
+    mask, probability, truth = (np.empty((slices, SIDE, SIDE), kind) for kind in (np.uint8, np.float32, np.uint8))
+    for index, made in enumerate(made_slices(slices)):
+        mask[index], probability[index], truth[index] = made
+    scores(mask, probability, truth)
+
+
+def _score_as_they_come(slices: int, batch: int) -> None:
+    from itertools import islice
+
+    import numpy as np
+
+    from benchmarks.made_scores import made_slices
+    from brainseg_runtime.histogram import Histogram
+    from brainseg_runtime.metrics import Counts, count
+
+    counts, histogram = Counts.total([]), Histogram.empty()
+    made = made_slices(slices)
+    while part := list(islice(made, batch)):
+        mask, probability, truth = (np.stack(arrays) for arrays in zip(*part, strict=True))
+        counts += count(mask, truth)
+        histogram += Histogram.of(probability, truth)
+    if histogram.roc_auc() is None or not counts.tp:
+        raise RuntimeError("nothing was scored")
 
 
 def _slices(count: int, height: int, width: int) -> NDArray[np.uint8]:

@@ -5,19 +5,23 @@ Legend: N slices, H rows, W columns.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
+import onnxruntime
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from brainseg_runtime import Segmenter
 from brainseg_runtime.bundle import open_bundle
-from brainseg_runtime.providers import provider_status
+from brainseg_runtime.processor import inspect_processor
+from brainseg_runtime.providers import devices_for, provider_status
+from brainseg_runtime.sessions import USUAL, session_options
 from brainseg_train.device import computes_bf16
 from brainseg_train.models import build
 from brainseg_train.pipeline import InferencePipeline
@@ -48,13 +52,18 @@ RUNTIMES = {
     "CUDA fp32": Runtime("cuda", "fp32"),
     "TensorRT fp32": Runtime("tensorrt", "fp32"),
 }
-WAYS = (*PYTORCH, *RUNTIMES)
+OPENVINO_BF16 = "OpenVINO bf16"
+WAYS = (*PYTORCH, *RUNTIMES, OPENVINO_BF16)
 
 
 def why_not(way: str, bundle: Path) -> str | None:
     """Why a way cannot be had here; None if it can."""
     if way == "PyTorch bf16 channels_last" and not computes_bf16(torch.device("cpu")):
         return "this processor does not compute in bf16"
+    if way == OPENVINO_BF16:
+        status = provider_status("openvino")
+        able = {"avx512_bf16", "amx_bf16"}.intersection(inspect_processor().features)
+        return status.reason if not status.available else None if able else "this processor does not compute in bf16"
     runtime = RUNTIMES.get(way)
     if runtime is None:
         return None
@@ -72,9 +81,24 @@ def start(way: str, network: str, bundle: Path, *, threads: int) -> Segment:
         runtime = RUNTIMES[way]
         segmenter = Segmenter.load(bundle, provider=runtime.provider, variant=runtime.variant, threads=threads)
         return segmenter.predict_batch
+    if way == OPENVINO_BF16:
+        return _openvino_bf16((bundle / "model.onnx").read_bytes(), threads)
     torch.set_num_threads(threads)
     pipeline = InferencePipeline(_pytorch_network(way, network)).eval()
     return partial(_through_pytorch, torch.compile(pipeline) if way == "torch.compile fp32" else pipeline)
+
+
+def _openvino_bf16(model: bytes, threads: int) -> Segment:
+    """OpenVINO in the arithmetic that it takes by itself on such processors, which the runtime never lets it."""
+    processor = {"INFERENCE_PRECISION_HINT": "bf16", "INFERENCE_NUM_THREADS": str(threads), "NUM_STREAMS": "1"}
+    options = session_options("openvino", threads, fixed=USUAL)
+    options.add_provider_for_devices(devices_for("openvino"), {"load_config": json.dumps({"CPU": processor})})
+    session = onnxruntime.InferenceSession(model, options)
+
+    def segment(images: NDArray[np.uint8]) -> object:
+        return [session.run(["mask", "probability"], {"image": image[None]}) for image in images]
+
+    return segment
 
 
 def _through_pytorch(pipeline: Callable[[Tensor], tuple[Tensor, Tensor]], images: NDArray[np.uint8]) -> object:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from benchmarks.tables import tables
+from benchmarks.tables import UNTIMED, tables
 from brainseg_runtime.report import Section, page, table
 from brainseg_runtime.svg import Bars, Series, bar_chart, line_chart
 
@@ -25,7 +25,8 @@ def render(figures: Sequence[Figure], machine: Mapping[str, object], dice: Mappi
     """
     sections = []
     for shown in tables(figures):
-        mine = [figure for figure in figures if figure.table == shown.name]
+        drawn = {"patient", "patients"} if shown.name == "patients" else {shown.name}
+        mine = [figure for figure in figures if figure.table in drawn]
         parts = [shown.method.replace("`", ""), *_charts(shown.name, mine, dice), table(shown.headers, shown.rows)]
         sections.append(Section(title=shown.title, parts=parts))
     return page(
@@ -42,10 +43,10 @@ def _charts(name: str, figures: Sequence[Figure], dice: Mapping[str, Mapping[str
         yield from _front(figures, dice)
     elif name == "patients":
         yield _growth_curves(figures)
-    elif name == "memory":
+    elif name in UNTIMED:
         rows = [_row_name(figure) for figure in figures]
-        values = [figure.values["peak_rss_mib"] for figure in figures]
-        yield bar_chart(rows, [Bars(name="peak", values=values)], title="Peak memory", x_label="MiB")
+        values = [figure.values["growth_mib" if name == "growth" else "peak_rss_mib"] for figure in figures]
+        yield bar_chart(rows, [Bars(name="resident", values=values)], title="Resident memory", x_label="MiB")
     else:
         yield bar_chart(
             [_row_name(figure) for figure in figures],
@@ -95,14 +96,16 @@ def _front(figures: Sequence[Figure], dice: Mapping[str, Mapping[str, float]]) -
 
 
 def _growth_curves(figures: Sequence[Figure]) -> str:
-    ways = list(dict.fromkeys(figure.way for figure in figures))
+    curves: dict[str, list[Figure]] = {}
+    for figure in figures:
+        curves.setdefault(f"{figure.way}, threads: {figure.case['threads']}", []).append(figure)
     series = [
         Series(
-            name=way,
-            x=[float(figure.case["patients"]) for figure in figures if figure.way == way],
-            y=[figure.median_s for figure in figures if figure.way == way],
+            name=name,
+            x=[float(figure.case["patients"]) for figure in of_curve],
+            y=[figure.median_s for figure in of_curve],
         )
-        for way in ways
+        for name, of_curve in curves.items()
     ]
     return line_chart(series, title="Seconds for more patients", x_label="patients", y_label="s")
 

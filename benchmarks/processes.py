@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import TracebackType
 
-CHILD = Path(__file__).with_name("child.py")
+COMMAND = (sys.executable, "-m", "benchmarks.child")
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def environment(threads: int, extra: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -25,7 +26,8 @@ def environment(threads: int, extra: Mapping[str, str] | None = None) -> dict[st
 def run_child(asked: Mapping[str, Any]) -> dict[str, Any]:
     """Run a process to its end; its last line, read."""
     done = subprocess.run(
-        [sys.executable, str(CHILD), json.dumps(asked)],
+        [*COMMAND, json.dumps(asked)],
+        cwd=ROOT,
         env=environment(int(asked["threads"])),
         capture_output=True,
         text=True,
@@ -46,7 +48,8 @@ class Server:
 
     def __init__(self, asked: Mapping[str, Any], extra: Mapping[str, str] | None = None) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, str(CHILD), json.dumps({**asked, "what": "serve"})],
+            [*COMMAND, json.dumps({**asked, "what": "serve"})],
+            cwd=ROOT,
             env=environment(int(asked["threads"]), extra),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

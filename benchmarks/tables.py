@@ -38,6 +38,10 @@ TABLES: dict[str, tuple[str, str]] = {
         "Seven pooled scores",
         "Dice, IoU, precision, recall, F1, ROC-AUC and PR-AUC over every pixel of 256×256 slices.",
     ),
+    "scoring memory": (
+        "Memory of scoring",
+        "Most resident memory of a process that makes slices one after the other and scores them all.",
+    ),
     "training": (
         "Training",
         "One epoch of the same network over the same slices at 128×128; ours augments, validates and saves as well.",
@@ -45,6 +49,9 @@ TABLES: dict[str, tuple[str, str]] = {
     "export": ("Export", "Seconds of each step for a network of the shipped width."),
 }
 """Title and method of every table, in the order in which they are shown."""
+
+UNTIMED = frozenset({"memory", "growth", "scoring memory"})
+"""Tables of other figures than seconds."""
 
 _IN_SECONDS = {"cold start", "patients", "metrics", "training", "export"}
 
@@ -86,7 +93,7 @@ def markdown(table: Table) -> str:
 def _table(name: str, title: str, method: str, figures: list[Figure]) -> Table:
     keys = list(dict.fromkeys(key for figure in figures for key in figure.case))
     extra = list(dict.fromkeys(key for figure in figures for key in figure.values))
-    timed = name not in {"memory", "growth"}
+    timed = name not in UNTIMED
     unit = "seconds" if name in _IN_SECONDS else "ms"
     compared = any(figure.reference for figure in figures)
     times = [f"{unit} (quartiles)", "times as fast"][: 1 + compared] if timed else []

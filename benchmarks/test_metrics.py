@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
+from benchmarks.made_scores import SIDE, made_slices
+from benchmarks.processes import run_child
 from benchmarks.record import Label, label
 from benchmarks.scoring import scores
 from brainseg_runtime.evaluate import Case, evaluate
@@ -17,24 +20,16 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pytest_benchmark.fixture import BenchmarkFixture
 
-SIDE = 256
 BATCH = 16
 SIZES = [pytest.param(60), pytest.param(3000, marks=pytest.mark.slow)]
 
 
 def _predictions(slices: int) -> tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.uint8]]:
-    """Masks, probabilities and truths whose shape is that of real ones: most pixels near 0, a blob in a third."""
-    rng = np.random.default_rng(0)
-    rows, columns = np.mgrid[:SIDE, :SIDE].astype(np.float32) / SIDE - 0.5
-    probability = np.empty((slices, SIDE, SIDE), dtype=np.float32)
-    truth = np.zeros((slices, SIDE, SIDE), dtype=np.uint8)
-    for index in range(slices):
-        radius = 0.12 if index % 3 == 0 else 0.0
-        distance = np.hypot(rows - rng.uniform(-0.2, 0.2), columns - rng.uniform(-0.2, 0.2))
-        logits = 40 * (radius - distance) + rng.normal(0, 1.5, distance.shape)
-        probability[index] = 1 / (1 + np.exp(-logits))
-        truth[index] = distance < radius
-    return (probability >= 0.5).astype(np.uint8), probability, truth
+    """All of them in memory, as scikit-learn wants them: each (N, H, W)."""
+    mask, probability, truth = (np.empty((slices, SIDE, SIDE), kind) for kind in (np.uint8, np.float32, np.uint8))
+    for index, made in enumerate(made_slices(slices)):
+        mask[index], probability[index], truth[index] = made
+    return mask, probability, truth
 
 
 def _case(slices: int, way: str, *, reference: bool = False) -> Label:
@@ -95,3 +90,14 @@ def test_whole_evaluation(benchmark: BenchmarkFixture, slices: int) -> None:
 
     area = benchmark.pedantic(run, rounds=3 if slices < 1000 else 1)
     label(benchmark, _case(slices, "brainseg evaluate, with intervals"), roc_auc=area or 0.0)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="memory is read from Linux's /proc")
+@pytest.mark.parametrize("slices", SIZES)
+@pytest.mark.parametrize("way", ["scikit-learn", "brainseg, the seven"])
+def test_memory(benchmark: BenchmarkFixture, way: str, slices: int) -> None:
+    """Of a process of its own that scores slices as they are made; scikit-learn needs them all at once."""
+    asked = {"what": "score", "engine": way, "slices": slices, "batch": BATCH, "threads": 1}
+    answer = benchmark.pedantic(run_child, (asked,), rounds=1)
+    told = Label(table="scoring memory", way=way, case={"slices": slices}, reference=way == "scikit-learn")
+    label(benchmark, told, peak_rss_mib=answer["peak_rss_mib"])

@@ -21,12 +21,23 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from _pytest.mark.structures import ParameterSet
     from pytest_benchmark.fixture import BenchmarkFixture
 
 NETWORK = "resunet"
 SLICES = 36
 RUNTIME_WAYS = {"onnxruntime int8": ("cpu", "int8"), "OpenVINO int8": ("openvino", "int8")}
 MANY = [1, 10, 90]
+THREADS = sorted({1, cores()})
+
+
+def _cases() -> list[ParameterSet]:
+    """By default one patient on all cores; the rest is slow."""
+    return [
+        pytest.param(count, threads, marks=[pytest.mark.slow] * (count > 1 or threads != cores()))
+        for count in MANY
+        for threads in THREADS
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +79,7 @@ def _with_pytorch(segment: Callable[..., object], data: Path, out: Path) -> int:
     return done
 
 
-@pytest.mark.parametrize("count", [pytest.param(count, marks=[pytest.mark.slow] * (count > 1)) for count in MANY])
+@pytest.mark.parametrize(("count", "threads"), _cases())
 @pytest.mark.parametrize("way", RUNTIME_WAYS)
 def test_runtime(
     benchmark: BenchmarkFixture,
@@ -77,39 +88,43 @@ def test_runtime(
     tmp_path: Path,
     way: str,
     count: int,
+    threads: int,
 ) -> None:
     if reason := why_not(way, bundle(NETWORK)):
         pytest.skip(reason)
     provider, variant = RUNTIME_WAYS[way]
-    segmenter = Segmenter.load(bundle(NETWORK), provider=provider, variant=variant, threads=cores())
+    segmenter = Segmenter.load(bundle(NETWORK), provider=provider, variant=variant, threads=threads)
     data = patients(count)
     done = benchmark.pedantic(
         _with_runtime, (segmenter, data, tmp_path / "out"), rounds=_rounds(count), warmup_rounds=1
     )
     assert done == count * SLICES
-    _tell(benchmark, way, count)
+    _tell(benchmark, way, count, threads)
 
 
-@pytest.mark.parametrize("count", [pytest.param(count, marks=[pytest.mark.slow] * (count > 1)) for count in MANY])
+@pytest.mark.parametrize(("count", "threads"), _cases())
 def test_pytorch(
     benchmark: BenchmarkFixture,
     bundle: Callable[[str], Path],
     patients: Callable[[int], Path],
     tmp_path: Path,
     count: int,
+    threads: int,
 ) -> None:
-    segment = start(REFERENCE, NETWORK, bundle(NETWORK), threads=cores())
+    segment = start(REFERENCE, NETWORK, bundle(NETWORK), threads=threads)
     data = patients(count)
     done = benchmark.pedantic(_with_pytorch, (segment, data, tmp_path / "out"), rounds=_rounds(count), warmup_rounds=1)
     assert done == count * SLICES
-    _tell(benchmark, REFERENCE, count)
+    _tell(benchmark, REFERENCE, count, threads)
 
 
 def _rounds(count: int) -> int:
     return 7 if count == 1 else 3 if count == 10 else 1
 
 
-def _tell(benchmark: BenchmarkFixture, way: str, count: int) -> None:
+def _tell(benchmark: BenchmarkFixture, way: str, count: int, threads: int) -> None:
     table = "patient" if count == 1 else "patients"
-    case: dict[str, str | int] = {"network": NETWORK, "threads": cores(), "patients": count}
-    label(benchmark, Label(table=table, way=way, case=case, reference=way == REFERENCE))
+    case: dict[str, str | int] = {"network": NETWORK, "threads": threads, "patients": count}
+    told = Label(table=table, way=way, case=case, reference=way == REFERENCE)
+    rate = {"slices_per_s": count * SLICES / benchmark.stats.stats.median} if benchmark.stats else {}
+    label(benchmark, told, **rate)

@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from brainseg_train.config import TrainConfig
-from brainseg_train.device import computes_bf16, computing_with, place
+from brainseg_train.device import NARROW, computes_bf16, computing_with, place
 from brainseg_train.errors import DeviceError
+from brainseg_train.models import NAMES, build
 
 ABLE = computes_bf16(torch.device("cpu"))
 
@@ -44,6 +45,29 @@ def test_a_device_that_is_not_there_is_refused_by_name(device: str) -> None:
 def test_the_layout_is_the_one_asked_for() -> None:
     assert place(TrainConfig(device="cpu")).memory_format is torch.channels_last
     assert place(TrainConfig(device="cpu", channels_last=False)).memory_format is torch.contiguous_format
+
+
+@pytest.mark.parametrize("width", [4, NARROW])
+@pytest.mark.parametrize("name", NAMES)
+def test_fp32_gradients_are_right_in_the_layout_that_is_chosen(name: str, width: int) -> None:
+    placement = place(TrainConfig(device="cpu", precision="fp32", width=width))
+    torch.manual_seed(0)
+    exact = build(name, width=width).double()
+    network = build(name, width=width).to(memory_format=placement.memory_format)  # type: ignore[call-overload]
+    network.load_state_dict(exact.state_dict())
+    image = torch.rand(4, 3, 64, 64)
+    exact(image.double()).square().mean().backward()
+    network(image.contiguous(memory_format=placement.memory_format)).square().mean().backward()
+    for (key, wanted), found in zip(exact.named_parameters(), network.parameters(), strict=True):
+        assert wanted.grad is not None
+        assert found.grad is not None
+        difference = (found.grad.double() - wanted.grad).norm() / wanted.grad.norm()
+        assert difference < 1e-2, key  # of wrong gradients it is about 1; of right ones, below batch norm, up to 1e-4
+
+
+def test_narrow_networks_keep_the_plain_layout_in_fp32() -> None:
+    narrow = TrainConfig(device="cpu", precision="fp32", width=NARROW - 1)
+    assert place(narrow).channels_last is False
 
 
 def test_the_number_of_threads_is_put_back() -> None:

@@ -71,7 +71,7 @@ class TrainConfig:
     device: str = "auto"
     """cpu, cuda, cuda:1, mps, or auto: the GPU where there is one."""
     channels_last: bool = True
-    """Keep a pixel's channels side by side in memory, which convolutions prefer."""
+    """Keep a pixel's channels side by side in memory, which convolutions prefer; see `device.NARROW` for where not."""
 
     def __post_init__(self) -> None:
         """Refuse values that cannot train."""

@@ -5,11 +5,20 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
 import torch
 
 from brainseg_train.config import Precision, TrainConfig
 from brainseg_train.errors import DeviceError
+
+NARROW: Final = 16
+"""Networks below this width keep plain layout in fp32 on a processor, whatever was asked for.
+
+oneDNN's 1x1 convolution of stride 2 writes past its workspace in the backward pass where channels lie side by side and
+are fewer than its block of at most 16: with up to 8 of them PyTorch 2.13 crashes, or learns from wrong gradients.
+Source: https://github.com/uxlfoundation/oneDNN/issues/6035
+"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,7 +53,9 @@ def place(config: TrainConfig, *, local_rank: int | None = None) -> Placement:
         DeviceError: A device or arithmetic was asked for by name and cannot be had.
     """
     device = _device(config.device, local_rank)
-    return Placement(device=device, precision=_precision(config.precision, device), channels_last=config.channels_last)
+    precision = _precision(config.precision, device)
+    unsafe = device.type == "cpu" and precision == "fp32" and config.width < NARROW
+    return Placement(device=device, precision=precision, channels_last=config.channels_last and not unsafe)
 
 
 def computes_bf16(device: torch.device) -> bool:
