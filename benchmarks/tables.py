@@ -77,7 +77,12 @@ def tables(figures: Iterable[Figure]) -> Iterator[Table]:
 
 
 def ratio(figure: Figure, figures: Sequence[Figure]) -> float | None:
-    """How many times as fast a way is as its case's reference; None for the reference and where there is none."""
+    """How many times as fast a way is as its case's reference; None for the reference and where there is none.
+
+    Taken in turns where the benchmark did so, else from the two medians.
+    """
+    if "ratio" in figure.values:
+        return figure.values["ratio"]
     for other in figures:
         if other.reference and other is not figure and (other.table, other.case) == (figure.table, figure.case):
             return (other.median_s / other.units) / (figure.median_s / figure.units)
@@ -92,7 +97,7 @@ def markdown(table: Table) -> str:
 
 def _table(name: str, title: str, method: str, figures: list[Figure]) -> Table:
     keys = list(dict.fromkeys(key for figure in figures for key in figure.case))
-    extra = list(dict.fromkeys(key for figure in figures for key in figure.values))
+    extra = list(dict.fromkeys(key for figure in figures for key in figure.values if not key.startswith("ratio")))
     timed = name not in UNTIMED
     unit = "seconds" if name in _IN_SECONDS else "ms"
     compared = any(figure.reference for figure in figures)
@@ -115,6 +120,8 @@ def _timing(figure: Figure, figures: Sequence[Figure], unit: str) -> tuple[str, 
     low, middle, high = (value * scale for value in (figure.low_s, figure.median_s, figure.high_s))
     faster = ratio(figure, figures)
     against = "reference" if figure.reference else "" if faster is None else f"{faster:.2f}"
+    if "ratio" in figure.values:
+        against += f" ({figure.values['ratio_low']:.2f} to {figure.values['ratio_high']:.2f})"
     return f"{_short(middle)} ({_short(low)} to {_short(high)})", against
 
 

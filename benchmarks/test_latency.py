@@ -6,6 +6,7 @@ number of threads and batch.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +16,7 @@ from benchmarks.engines import REFERENCE, WAYS, start, why_not
 from benchmarks.machine import cores
 from benchmarks.processes import Server
 from benchmarks.record import Label, label
+from benchmarks.turns import in_turns
 from brainseg_train.models import NAMES
 
 if TYPE_CHECKING:
@@ -47,8 +49,12 @@ def test_latency(
     segment = start(way, network, bundle(network), threads=threads)
     segment(images)
     benchmark(segment, images)
+    told: dict[str, float] = {}
+    if benchmark.enabled and way != REFERENCE:
+        reference = start(REFERENCE, network, bundle(network), threads=threads)
+        told = in_turns(partial(reference, images), partial(segment, images))
     case: dict[str, str | int] = {"network": network, "threads": threads, "batch": batch}
-    label(benchmark, Label(table="latency", way=way, case=case, reference=way == REFERENCE, units=batch))
+    label(benchmark, Label(table="latency", way=way, case=case, reference=way == REFERENCE, units=batch), **told)
 
 
 @pytest.mark.slow
@@ -68,7 +74,12 @@ def test_latency_without_amx(
         "threads": threads,
         "batch": 1,
     }
+    images = np.random.default_rng(0).integers(0, 256, (1, 256, 256, 3), dtype=np.uint8)
+    told: dict[str, float] = {}
     with Server(asked, {"ONEDNN_MAX_CPU_ISA": "AVX512_CORE_VNNI"}) as server:
         benchmark(server.ask)
+        if benchmark.enabled:
+            reference = start(REFERENCE, network, bundle(network), threads=threads)
+            told = in_turns(partial(reference, images), server.ask)
     case: dict[str, str | int] = {"network": network, "threads": threads, "batch": 1}
-    label(benchmark, Label(table="latency", way="OpenVINO int8, no AMX", case=case))
+    label(benchmark, Label(table="latency", way="OpenVINO int8, no AMX", case=case), **told)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +13,7 @@ from onnx.utils import Extractor
 
 from benchmarks.machine import cores
 from benchmarks.record import Label, label
+from benchmarks.turns import in_turns
 from brainseg_export.quantize import network_nodes
 from brainseg_runtime import Segmenter
 from brainseg_runtime.sessions import USUAL, session_options
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from numpy.typing import NDArray
     from pytest_benchmark.fixture import BenchmarkFixture
 
 NETWORK = "resunet"
@@ -45,15 +48,16 @@ def test_bare_session(benchmark: BenchmarkFixture, bundle: Callable[[str], Path]
 def test_predict(benchmark: BenchmarkFixture, bundle: Callable[[str], Path], threads: int) -> None:
     segmenter = Segmenter.load(bundle(NETWORK), provider="cpu", variant="fp32", threads=threads)
     benchmark(segmenter.predict, IMAGE)
+    session = _session((bundle(NETWORK) / "model.onnx").read_bytes(), threads)
+    bare = partial(session.run, ["mask", "probability"], {"image": IMAGE[None]})
+    told = in_turns(bare, partial(segmenter.predict, IMAGE)) if benchmark.enabled else {}
     case: dict[str, str | int] = {"network": NETWORK, "threads": threads}
-    label(benchmark, Label(table="overhead", way="Segmenter.predict", case=case))
+    label(benchmark, Label(table="overhead", way="Segmenter.predict", case=case), **told)
 
 
 @pytest.mark.parametrize("network", NAMES)
 def test_network_alone(benchmark: BenchmarkFixture, bundle: Callable[[str], Path], network: str) -> None:
-    session = _session(_bare_network((bundle(network) / "model.onnx").read_bytes()), 1)
-    pixels = np.random.default_rng(0).random((1, 3, 128, 128), dtype=np.float32)
-    (quarters,) = benchmark(session.run, None, {session.get_inputs()[0].name: pixels})
+    (quarters,) = benchmark(_network_alone(bundle(network)))
     assert quarters.shape == (1, 4, 64, 64)  # before the head shuffles them to full size
     label(benchmark, Label(table="in the graph", way="network alone", case={"network": network}, reference=True))
 
@@ -61,8 +65,10 @@ def test_network_alone(benchmark: BenchmarkFixture, bundle: Callable[[str], Path
 @pytest.mark.parametrize("network", NAMES)
 def test_whole_graph(benchmark: BenchmarkFixture, bundle: Callable[[str], Path], network: str) -> None:
     session = _session((bundle(network) / "model.onnx").read_bytes(), 1)
-    benchmark(session.run, ["mask", "probability"], {"image": IMAGE[None]})
-    label(benchmark, Label(table="in the graph", way="shipped graph", case={"network": network}))
+    whole = partial(session.run, ["mask", "probability"], {"image": IMAGE[None]})
+    benchmark(whole)
+    told = in_turns(_network_alone(bundle(network)), whole) if benchmark.enabled else {}
+    label(benchmark, Label(table="in the graph", way="shipped graph", case={"network": network}), **told)
 
 
 def test_load_bare(benchmark: BenchmarkFixture, bundle: Callable[[str], Path]) -> None:
@@ -75,6 +81,13 @@ def test_load_verified(benchmark: BenchmarkFixture, bundle: Callable[[str], Path
     options = {"provider": "cpu", "variant": "fp32", "threads": 1}
     benchmark.pedantic(Segmenter.load, (bundle(NETWORK),), options, rounds=15, warmup_rounds=2)
     label(benchmark, Label(table="verification", way="Segmenter.load", case={"network": NETWORK}))
+
+
+def _network_alone(bundle: Path) -> Callable[[], list[NDArray[np.float32]]]:
+    """A call of a bundle's network on pixels of its own size."""
+    session = _session(_bare_network((bundle / "model.onnx").read_bytes()), 1)
+    pixels = np.random.default_rng(0).random((1, 3, 128, 128), dtype=np.float32)
+    return partial(session.run, None, {session.get_inputs()[0].name: pixels})
 
 
 def _bare_network(graph: bytes) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +13,7 @@ import tifffile
 from benchmarks.engines import REFERENCE, start, why_not
 from benchmarks.machine import cores
 from benchmarks.record import Label, label
+from benchmarks.turns import in_turns
 from brainseg_runtime import Segmenter
 from brainseg_runtime.inputs import collect
 from brainseg_runtime.predict import PredictConfig, predict_files
@@ -99,7 +101,15 @@ def test_runtime(
         _with_runtime, (segmenter, data, tmp_path / "out"), rounds=_rounds(count), warmup_rounds=1
     )
     assert done == count * SLICES
-    _tell(benchmark, way, count, threads)
+    told: dict[str, float] = {}
+    if benchmark.enabled and count < MANY[-1]:
+        torch_way = partial(_with_pytorch, start(REFERENCE, NETWORK, bundle(NETWORK), threads=threads), data)
+        told = in_turns(
+            partial(torch_way, tmp_path / "out"),
+            partial(_with_runtime, segmenter, data, tmp_path / "out"),
+            turns=_rounds(count),
+        )
+    _tell(benchmark, way, count, threads, told)
 
 
 @pytest.mark.parametrize(("count", "threads"), _cases())
@@ -115,16 +125,16 @@ def test_pytorch(
     data = patients(count)
     done = benchmark.pedantic(_with_pytorch, (segment, data, tmp_path / "out"), rounds=_rounds(count), warmup_rounds=1)
     assert done == count * SLICES
-    _tell(benchmark, REFERENCE, count, threads)
+    _tell(benchmark, REFERENCE, count, threads, {})
 
 
 def _rounds(count: int) -> int:
     return 7 if count == 1 else 3 if count == 10 else 1
 
 
-def _tell(benchmark: BenchmarkFixture, way: str, count: int, threads: int) -> None:
+def _tell(benchmark: BenchmarkFixture, way: str, count: int, threads: int, ratio: dict[str, float]) -> None:
     table = "patient" if count == 1 else "patients"
     case: dict[str, str | int] = {"network": NETWORK, "threads": threads, "patients": count}
     told = Label(table=table, way=way, case=case, reference=way == REFERENCE)
     rate = {"slices_per_s": count * SLICES / benchmark.stats.stats.median} if benchmark.stats else {}
-    label(benchmark, told, **rate)
+    label(benchmark, told, **rate, **ratio)
