@@ -85,7 +85,10 @@ def start(way: str, network: str, bundle: Path, *, threads: int) -> Segment:
         return _openvino_bf16((bundle / "model.onnx").read_bytes(), threads)
     torch.set_num_threads(threads)
     pipeline = InferencePipeline(_pytorch_network(way, network)).eval()
-    return partial(_through_pytorch, torch.compile(pipeline) if way == "torch.compile fp32" else pipeline)
+    if way != "torch.compile fp32":
+        return partial(_through_pytorch, pipeline)
+    torch.compiler.reset()  # after eight compilations of one function PyTorch goes back to eager, with a mere warning
+    return partial(_through_pytorch, torch.compile(pipeline))
 
 
 def _openvino_bf16(model: bytes, threads: int) -> Segment:

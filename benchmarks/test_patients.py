@@ -97,9 +97,7 @@ def test_runtime(
     provider, variant = RUNTIME_WAYS[way]
     segmenter = Segmenter.load(bundle(NETWORK), provider=provider, variant=variant, threads=threads)
     data = patients(count)
-    done = benchmark.pedantic(
-        _with_runtime, (segmenter, data, tmp_path / "out"), rounds=_rounds(count), warmup_rounds=1
-    )
+    done = benchmark.pedantic(_with_runtime, (segmenter, data, tmp_path / "out"), **_rounds(count))
     assert done == count * SLICES
     told: dict[str, float] = {}
     if benchmark.enabled and count < MANY[-1]:
@@ -107,7 +105,7 @@ def test_runtime(
         told = in_turns(
             partial(torch_way, tmp_path / "out"),
             partial(_with_runtime, segmenter, data, tmp_path / "out"),
-            turns=_rounds(count),
+            turns=_rounds(count)["rounds"],
         )
     _tell(benchmark, way, count, threads, told)
 
@@ -123,13 +121,14 @@ def test_pytorch(
 ) -> None:
     segment = start(REFERENCE, NETWORK, bundle(NETWORK), threads=threads)
     data = patients(count)
-    done = benchmark.pedantic(_with_pytorch, (segment, data, tmp_path / "out"), rounds=_rounds(count), warmup_rounds=1)
+    done = benchmark.pedantic(_with_pytorch, (segment, data, tmp_path / "out"), **_rounds(count))
     assert done == count * SLICES
     _tell(benchmark, REFERENCE, count, threads, {})
 
 
-def _rounds(count: int) -> int:
-    return 7 if count == 1 else 3 if count == 10 else 1
+def _rounds(count: int) -> dict[str, int]:
+    """How often; over many patients the first is warming up enough for the rest."""
+    return {"rounds": 7 if count == 1 else 3 if count == 10 else 1, "warmup_rounds": int(count < MANY[-1])}
 
 
 def _tell(benchmark: BenchmarkFixture, way: str, count: int, threads: int, ratio: dict[str, float]) -> None:

@@ -5,17 +5,19 @@ Steps compare like with like. An epoch of `fit` validates and saves its state to
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 import torch
 
+from benchmarks.gpu_use import GpuUse
 from benchmarks.machine import cores
 from benchmarks.plain_training import Slices, train_epoch
 from benchmarks.record import Label, label
 from brainseg_train import models
 from brainseg_train.augment import augment
-from brainseg_train.config import TrainConfig
+from brainseg_train.config import TrainConfig, preset
 from brainseg_train.data import DataSet, load_dataset
 from brainseg_train.device import place
 from brainseg_train.engine import fit
@@ -44,6 +46,14 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> DataSet:
     """Six generated patients of 24 slices."""
     folder = tmp_path_factory.mktemp("training")
     write_phantom(folder / "patients", patients=6, slices=(24, 24))
+    return load_dataset(folder / "patients", cache=folder / "cache")
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory) -> DataSet:
+    """Ninety-four generated patients of 36 slices."""
+    folder = tmp_path_factory.mktemp("many")
+    write_phantom(folder / "patients", patients=94, slices=(36, 36))
     return load_dataset(folder / "patients", cache=folder / "cache")
 
 
@@ -105,6 +115,23 @@ def test_fit(benchmark: BenchmarkFixture, dataset: DataSet, split: Split, name: 
     seen = len(split.indices(dataset, "train")) // BATCH * BATCH
     told = _case(name, f"brainseg fit, {record.precision}", seen, cores())
     label(benchmark, told, **_rate(benchmark, seen))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
+@pytest.mark.parametrize("name", models.NAMES)
+def test_forty_epochs_on_a_gpu(benchmark: BenchmarkFixture, many: DataSet, name: str, tmp_path: Path) -> None:
+    """A whole run of the shipped recipe, cut to 40 epochs, on about as many slices as the real training part has."""
+    config = replace(preset("shipped", name), epochs=40, device="cuda")
+    split = make_split(many, seed=0)
+    with GpuUse() as use:
+        record = benchmark.pedantic(fit, (config, many, split, tmp_path / "run"), rounds=1)
+    assert record.status == "complete"
+    has_tumour = many.tumour_pixels[split.indices(many, "train")] > 0
+    plan = EpochPlan(has_tumour=has_tumour, batch=config.batch, empty_fraction=config.empty_fraction, seed=config.seed)
+    seen = plan.steps * config.batch * config.epochs
+    told = Label(table="gpu training", way=f"brainseg fit, {record.precision}", case={"network": name, "epochs": 40})
+    label(benchmark, told, **_rate(benchmark, seen), utilisation_percent=use.percent)
 
 
 def _rate(benchmark: BenchmarkFixture, images: int) -> dict[str, float]:

@@ -19,6 +19,9 @@ TURNS = 9
 SECONDS = 0.12
 """How long a turn lasts at least: many calls of a slice, and long enough that the other way's threads are asleep."""
 
+ENOUGH = 10.0
+"""Seconds after which three pairs of turns will do."""
+
 
 def in_turns(reference: Callable[[], object], way: Callable[[], object], *, turns: int = TURNS) -> dict[str, float]:
     """How many times as fast a way is as the reference.
@@ -26,13 +29,16 @@ def in_turns(reference: Callable[[], object], way: Callable[[], object], *, turn
     Args:
         reference: What is compared with.
         way: What is compared; both are called many times.
-        turns: How many pairs of turns.
+        turns: How many pairs of turns; fewer, but at least three, where they take longer than `ENOUGH`.
 
     Returns:
         Median, first and third quartile of the turns' ratios, as `ratio`, `ratio_low` and `ratio_high`.
     """
-    ratios = [_turn(reference) / _turn(way) for _ in range(turns)]
-    low, middle, high = statistics.quantiles(ratios, n=4, method="inclusive") if turns > 1 else ratios * 3
+    begun = time.perf_counter()
+    ratios: list[float] = []
+    while len(ratios) < min(turns, 3) or (len(ratios) < turns and time.perf_counter() - begun < ENOUGH):
+        ratios.append(_turn(reference) / _turn(way))
+    low, middle, high = statistics.quantiles(ratios, n=4, method="inclusive")
     return {"ratio": middle, "ratio_low": low, "ratio_high": high}
 
 
