@@ -9,6 +9,7 @@ import json
 import subprocess
 import sys
 import tempfile
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,37 +22,54 @@ from brainseg_runtime.files import write_json, write_text
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 RESULTS, README, PAGE = HERE / "results.json", HERE / "README.md", HERE / "results.html"
+NOTHING_CHOSEN = 5  # pytest's exit code where the options left no benchmark
 BEGIN, END = "<!-- tables:begin -->", "<!-- tables:end -->"
 
 
 def main(arguments: list[str]) -> int:
     """Run what was asked for (pytest's options may follow) and write all three."""
+    failed: list[str] = []
     if "--pages" not in arguments:
-        code, record = _run(arguments)
-        if record is None:
-            return code
+        record, failed = _run(arguments)
+        if not record["figures"]:
+            sys.stderr.write("nothing was measured: results.json is left as it was\n")
+            return 1
         write_json(RESULTS, record)
     record = json.loads(RESULTS.read_text(encoding="utf-8"))
     figures = [Figure.from_json(value) for value in record["figures"]]
     write_text(README, _with_tables(README.read_text(encoding="utf-8"), figures, record["machine"]))
     write_text(PAGE, render(figures, record["machine"], _shipped_dice()))
     sys.stdout.write(f"{RESULTS}\n{README}\n{PAGE}\n")
-    return 0
+    if failed:
+        sys.stderr.write(f"failed, and missing from the record: {', '.join(failed)}\n")
+    return int(bool(failed))
 
 
-def _run(arguments: list[str]) -> tuple[int, dict[str, Any] | None]:
-    """All benchmarks in one pytest; exit code and record, which is None where there is nothing to keep."""
+def _run(arguments: list[str]) -> tuple[dict[str, Any], list[str]]:
+    """Every file's benchmarks in a pytest of its own: the record, and the files that failed, whose figures it lacks."""
+    figures: list[dict[str, Any]] = []
+    failed = []
+    for path in sorted(HERE.glob("test_*.py")):
+        found = _figures(path, arguments)
+        if found is None:
+            failed.append(path.name)
+        figures += found or []
+    return {"machine": describe(), "measured": datetime.now(UTC).date().isoformat(), "figures": figures}, failed
+
+
+def _figures(path: Path, arguments: list[str]) -> list[dict[str, Any]] | None:
+    """What one file's benchmarks measured; None where one of them failed."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "benchmark.json"
-        command = [sys.executable, "-m", "pytest", str(HERE), "--benchmark-only", f"--benchmark-json={out}"]
+        command = [sys.executable, "-m", "pytest", str(path), "--benchmark-only", f"--benchmark-json={out}"]
         options = ["-m", "slow or not slow", "--benchmark-columns=median,iqr,rounds", "--benchmark-sort=fullname"]
         code = subprocess.run([*command, *options, *arguments], cwd=ROOT, check=False).returncode
+        if code == NOTHING_CHOSEN:
+            return []
         if code or not out.is_file():
-            sys.stderr.write("a benchmark failed: results.json is left as it was\n")
-            return code or 1, None
-        measured = json.loads(out.read_text(encoding="utf-8"))
-    figures = [Figure.from_benchmark(value).to_json() for value in measured["benchmarks"]]
-    return 0, {"machine": describe(), "measured": measured["datetime"][:10], "figures": figures}
+            return None
+        measured = json.loads(out.read_text(encoding="utf-8"))["benchmarks"]
+    return [Figure.from_benchmark(value).to_json() for value in measured]
 
 
 def _with_tables(text: str, figures: list[Figure], machine: dict[str, Any]) -> str:

@@ -39,6 +39,7 @@ def _cases() -> Iterator[ParameterSet]:
                     yield pytest.param(network, threads, batch, way, marks=marks)
 
 
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")  # torch.compile's own imports
 @pytest.mark.parametrize(("network", "threads", "batch", "way"), list(_cases()))
 def test_latency(
     benchmark: BenchmarkFixture, bundle: Callable[[str], Path], network: str, threads: int, batch: int, way: str
