@@ -87,7 +87,7 @@ def test_steps(
     benchmark: BenchmarkFixture, dataset: DataSet, split: Split, name: str, threads: int, *, augmented: bool
 ) -> None:
     torch.set_num_threads(threads)
-    config = TrainConfig(model=name, batch=BATCH)
+    config = TrainConfig(model=name, batch=BATCH, device="cpu")
     placement = place(config)
     learner = Learner(config, placement)
     feed = Feed(dataset.images, dataset.masks, split.indices(dataset, "train"), placement.device)
@@ -109,7 +109,7 @@ def test_steps(
 @pytest.mark.parametrize("name", NETWORKS)
 def test_fit(benchmark: BenchmarkFixture, dataset: DataSet, split: Split, name: str, tmp_path: Path) -> None:
     torch.set_num_threads(cores())
-    config = TrainConfig(model=name, batch=BATCH, epochs=1)
+    config = TrainConfig(model=name, batch=BATCH, epochs=1, device="cpu")
     runs = iter(range(1000))
     record = benchmark.pedantic(lambda: fit(config, dataset, split, tmp_path / f"run-{next(runs)}"), rounds=3)
     seen = len(split.indices(dataset, "train")) // BATCH * BATCH

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import platform
 from collections.abc import Iterator, Mapping
 from importlib import metadata
@@ -211,6 +212,8 @@ def _training(chosen: Chosen, info: WeightsInfo, facts: Facts, patients: Patient
 
 def _tools() -> dict[str, str]:
     """Versions of what the bundle was made and proven with."""
-    installed = {item.metadata["Name"].lower() for item in metadata.distributions()}
-    found: dict[str, str] = {name: metadata.version(name) for name in _TOOLS if name in installed}
+    found: dict[str, str] = {}
+    for name in _TOOLS:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.version(name)
     return {"python": platform.python_version(), **found}

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brainseg_export.convert import Graph
-from brainseg_runtime.engine import Engine
+from brainseg_runtime.engine import USUAL_SIZE, Engine
 from brainseg_runtime.errors import ProviderError
 from brainseg_runtime.evaluate import Predict
 from brainseg_runtime.providers import provider_status
@@ -29,7 +29,9 @@ def providers() -> tuple[str, ...]:
 
 
 def predictor(graph: Graph, provider: str, *, threads: int = 1) -> Predict:
-    """A graph as a function of images, computed a batch at a time.
+    """A graph as a function of images, each size in the session that it will meet in the runtime.
+
+    Images of the usual size are computed one by one, since that size's session takes one; others a batch at a time.
 
     Args:
         graph: The graph.
@@ -45,7 +47,11 @@ def predictor(graph: Graph, provider: str, *, threads: int = 1) -> Predict:
     engine = Engine(graph.data, provider=provider, threads=threads)
 
     def predict(images: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-        return engine.run(np.ascontiguousarray(images))
+        if images.shape[1:3] != USUAL_SIZE:
+            return engine.run(np.ascontiguousarray(images))
+        answers = [engine.run(np.ascontiguousarray(image[None])) for image in images]
+        masks, probabilities = zip(*answers, strict=True)
+        return np.concatenate(masks), np.concatenate(probabilities)
 
     return predict
 

@@ -17,6 +17,7 @@ from brainseg_export.select import Chosen
 from brainseg_runtime.evaluation import Evaluation, PatientScores
 from brainseg_runtime.intervals import bootstrap_interval
 from brainseg_runtime.manifest import Licence
+from brainseg_train.losses import LossConfig
 
 WORST: Final = 3
 """Patients whose failures are told."""
@@ -124,11 +125,25 @@ def _training(facts: Facts) -> list[str]:
         f"- Run `{record.id}`: {facts.chosen.reason}.",
         _sentence(
             f"- Adam, rate {config.rate:g} ({config.schedule}), batch {config.batch},",
-            f"best epoch {best} of {record.epochs}; binary cross-entropy and soft Dice.",
+            f"best epoch {best} of {record.epochs}; loss: {_loss(config.loss)}.",
+        ),
+        *([f"- Weights are the running mean over steps, decay {config.ema_decay:g}."] if config.ema_decay else []),
+        *(
+            [f"- An epoch draws {config.empty_fraction:.0%} of the slices without tumour."]
+            if config.empty_fraction < 1
+            else []
         ),
         f"- Validation Dice in training, at 128 × 128 and threshold 0.5: {facts.chosen.validation_dice:.4f}.",
         "",
     ]
+
+
+def _loss(config: LossConfig) -> str:
+    """The terms of the loss with their weights, in words."""
+    entropy = "binary cross-entropy" if config.focal_gamma == 0 else f"focal loss of exponent {config.focal_gamma:g}"
+    overlap = "soft Dice" if config.miss_weight == 0.5 else f"Tversky loss with misses at {config.miss_weight:g}"
+    terms = ((config.bce, entropy), (config.dice, overlap), (config.boundary, "cross-entropy along the outline"))
+    return " + ".join(name if weight == 1 else f"{weight:g} × {name}" for weight, name in terms if weight)
 
 
 def _results(facts: Facts) -> list[str]:
@@ -136,7 +151,10 @@ def _results(facts: Facts) -> list[str]:
     return [
         "## Results on the validation patients",
         "",
-        "These patients chose the model, the threshold and the temperature, so the figures lean to the good side.",
+        _sentence(
+            "These patients chose the model, the threshold and the temperature, so the figures lean to the good side:",
+            "what to expect of new patients is what a test part or a cross-validation says.",
+        ),
         "",
         *_scores(facts.validation),
         "",
@@ -197,7 +215,10 @@ def _scores(evaluation: Evaluation) -> list[str]:
         "",
         "| score | value | 95 % interval |",
         "|---|---|---|",
-        *(f"| {name} | {_number(value)} | {_interval(interval)} |" for name, value, interval in rows),
+        *(
+            f"| {name} | {_number(value)} | {_interval(interval, digits=4 if 'AUC' in name else 3)} |"
+            for name, value, interval in rows
+        ),
         "",
         _sentence(
             f"Of {found.tumour_slices} slices with tumour {found.missed} were missed whole;",
@@ -318,5 +339,5 @@ def _number(value: float | None) -> str:
     return "undefined" if value is None else f"{value:.4f}"
 
 
-def _interval(interval: tuple[float, float] | None) -> str:
-    return "" if interval is None else f"{interval[0]:.3f} to {interval[1]:.3f}"
+def _interval(interval: tuple[float, float] | None, *, digits: int = 3) -> str:
+    return "" if interval is None else f"{interval[0]:.{digits}f} to {interval[1]:.{digits}f}"

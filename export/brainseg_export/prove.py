@@ -151,9 +151,15 @@ def best_of(proofs: list[Proof]) -> Proof:
 
 
 def stability(proof: Proof) -> dict[str, bool]:
-    """By provider, whether threads and repetition leave every bit of a candidate's answers alone."""
-    image = golden_images()[0]
-    return {name: same_bits(proof.candidate.graph, name, image) for name in proof.measured}
+    """By provider, whether threads and repetition leave every bit of a candidate's answers alone, at every golden size.
+
+    Of fp32 also whether its differences from PyTorch lie within the provider's limit: `auto` takes what is named here.
+    """
+    return {
+        name: (not proof.extra or proof.within(name))
+        and all(same_bits(proof.candidate.graph, name, images) for images in golden_images())
+        for name in proof.measured
+    }
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -37,7 +37,9 @@ _HEADROOM: Final = 2.0
 
 
 def golden_images(seed: int = 0) -> list[NDArray[np.uint8]]:
-    """Batches (N, H, W, 3) uint8: two slices of a drawn head with lesion, one of odd size, one of noise.
+    """Batches (N, H, W, 3) uint8: two slices of a drawn head with lesion, one of odd size, one of noise, one usual.
+
+    The last one is of the data set's own size, which runs in a session of its own.
 
     Args:
         seed: Which head.
@@ -50,6 +52,7 @@ def golden_images(seed: int = 0) -> list[NDArray[np.uint8]]:
         np.ascontiguousarray(heads),
         np.ascontiguousarray(patient.images[order[2:3], 7:104, 11:]),
         rng.integers(0, 256, (1, 40, 56, 3), dtype=np.uint8),
+        np.ascontiguousarray(heads[:1].repeat(2, axis=1).repeat(2, axis=2)),
     ]
 
 

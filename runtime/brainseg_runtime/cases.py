@@ -22,7 +22,7 @@ from brainseg_runtime.evaluate import BATCH, Case, PatientScores, Slice, evaluat
 from brainseg_runtime.evaluation import Evaluation
 from brainseg_runtime.images import patient_problems, read_slice
 from brainseg_runtime.intervals import SAMPLES
-from brainseg_runtime.patients import Patient, scan_dataset
+from brainseg_runtime.patients import Patient, SlicePaths, scan_dataset
 
 if TYPE_CHECKING:
     from brainseg_runtime.segmenter import Segmenter
@@ -101,15 +101,27 @@ def _slices(patients: Iterable[Patient], limits: Limits) -> Iterator[_Read]:
     """Read every slice; at the first that cannot be, look through the rest, so that all faults are told at once."""
     remaining = iter(patients)
     for patient in remaining:
+        size: tuple[int, ...] | None = None
         for paths in patient.slices:
             try:
-                read = paths.number, *read_slice(paths, limits=limits)
+                image, mask = _read_of_size(paths, size, limits)
             except ImageError as error:
                 problems = [each for one in (patient, *remaining) for each in patient_problems(one, limits=limits)]
                 problems = problems or [str(error)]  # a file that was unreadable once
                 headline = f"the data set cannot be read: {len(problems)} problem{'s' * (len(problems) > 1)}"
                 raise DatasetError(headline, problems=problems) from error
-            yield patient.id, read
+            size = image.shape
+            yield patient.id, (paths.number, image, mask)
+
+
+def _read_of_size(
+    paths: SlicePaths, size: tuple[int, ...] | None, limits: Limits
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """A slice and its mask, of the size of the patient's other slices."""
+    image, mask = read_slice(paths, limits=limits)
+    if size is not None and image.shape != size:
+        raise ImageError(f"{paths.image} is not of its patient's size", expected=size[:2], got=image.shape[:2])
+    return image, mask
 
 
 def predict_arrays(segmenter: Segmenter, images: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:

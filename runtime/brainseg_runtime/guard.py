@@ -79,15 +79,18 @@ def take_fingerprint(images_hwc: Iterable[NDArray[np.uint8]]) -> Fingerprint:
         By channel the range over slices of the mean and of the 99th percentile, in grey levels 0 to 255.
 
     Raises:
-        DataError: Every slice is blank.
+        DataError: Every slice is blank or repeats a sequence.
     """
     measured = []
     for image in images_hwc:
         low, high, peaks, sums, pixels = _measure(image)
-        if all(a < b for a, b in zip(low, high, strict=True)):
+        repeated = any(np.array_equal(image[..., a], image[..., b]) for a, b in ((0, 1), (1, 2), (0, 2)))
+        if not repeated and all(a < b for a, b in zip(low, high, strict=True)):
             measured.append(([total / pixels for total in sums], peaks))
     if not measured:
-        raise DataError("no fingerprint can be taken", expected="a slice that is not blank", got="none")
+        raise DataError(
+            "no fingerprint can be taken", expected="a slice that is not blank, of three sequences", got="none"
+        )
     levels = np.array(measured)  # (S, 2, 3): mean and peak by channel
     low, high = levels.min(axis=0), levels.max(axis=0)
     pre, flair, post = (

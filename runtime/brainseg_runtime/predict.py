@@ -1,11 +1,13 @@
 """Segments many files: reading, inference and writing overlap, one bad file does not stop the rest.
 
 The caller's thread runs the model; two threads read ahead and two write behind, within fixed bounds, so that memory
-does not grow with the number of slices. Every file is written whole or not at all.
+does not grow with the number of slices. Every file is written whole or not at all. What an earlier run left of a slice
+that is made anew, or that fails, is removed first: no mask of another model stays among the new ones.
 """
 
 from __future__ import annotations
 
+import contextlib
 import io
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,13 +21,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brainseg_runtime.contract import DEFAULT_LIMITS
-from brainseg_runtime.errors import BrainsegError, ImageError, MissingExtraError
+from brainseg_runtime.errors import BrainsegError, FileWriteError, ImageError, MissingExtraError
 from brainseg_runtime.files import read_capped, write_bytes
 from brainseg_runtime.images import write_mask
 from brainseg_runtime.inputs import Item
 from brainseg_runtime.overlay import encode_png, overlay
-from brainseg_runtime.predictions import OutputFile, SliceEntry, sha256
-from brainseg_runtime.resume import still_holds
+from brainseg_runtime.predictions import OUTPUTS, OutputFile, SliceEntry, sha256
+from brainseg_runtime.resume import still_holds, taken_over
 from brainseg_runtime.tiff import decode
 
 if TYPE_CHECKING:
@@ -54,6 +56,11 @@ class PredictConfig:
         """The kinds of file that each slice gets."""
         kinds = {"mask": True, "probability": self.probability, "overlay": self.overlay}
         return tuple(kind for kind, wanted in kinds.items() if wanted)
+
+
+def file_name(name: str, kind: str) -> str:
+    """What a slice's file of a kind, one of "mask", "probability" and "overlay", is called."""
+    return f"{name}_{kind}.{'png' if kind == 'overlay' else 'tif'}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,12 +128,31 @@ def _read(item: Item, out: Path, config: PredictConfig, known: Mapping[str, Slic
         before = known.get(entry.name)
         allowed = before is not None and not (config.strict and before.warnings)
         if before is not None and allowed and still_holds(before, digest, out, config.outputs):
-            return _Read(replace(before, input=entry.input, patient=entry.patient, number=entry.number))
+            return _Read(taken_over(before, item))
+        _remove_old(entry.name, out)
         return _Read(entry, decode(data, str(item.path), samples=3, limits=DEFAULT_LIMITS))
     except MissingExtraError:
         raise
     except BrainsegError as error:
+        with contextlib.suppress(FileWriteError):  # the error at hand says more
+            _remove_old(entry.name, out)
         return _Read(_failed(entry, error))
+
+
+def _remove_old(name: str, out: Path) -> None:
+    """Removes a slice's files of an earlier run, of all kinds.
+
+    Raises:
+        FileWriteError: The system refused.
+    """
+    for kind in OUTPUTS:
+        path = out / file_name(name, kind)
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise FileWriteError(
+                f"{path} of an earlier run cannot be removed", expected="a writable folder", got=error.strerror
+            ) from error
 
 
 def _segment(
@@ -156,7 +182,7 @@ def _write(
     files: dict[str, OutputFile] = {}
     try:
         for kind in config.outputs:
-            path = out / f"{entry.name}_{kind}.{'png' if kind == 'overlay' else 'tif'}"
+            path = out / file_name(entry.name, kind)
             if kind == "mask":
                 write_mask(path, mask)
             elif kind == "probability":

@@ -20,6 +20,8 @@ SCHEMA: Final = "brainseg/predictions/1"
 FILE: Final = "predictions.json"
 MAX_BYTES: Final = 512 << 20  # about a million slices
 OUTPUTS: Final = ("mask", "probability", "overlay")
+DECISIVE: Final = ("brainseg", "onnxruntime")
+"""Packages whose version may change a mask's bits."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -173,11 +175,13 @@ class Origin:
         digest: The bundle's.
         provider: Execution provider that ran.
         variant: Variant that ran.
+        versions: Of the packages named in `DECISIVE`.
     """
 
     digest: str
     provider: str
     variant: str
+    versions: Mapping[str, str]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

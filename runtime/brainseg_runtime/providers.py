@@ -35,7 +35,7 @@ PREFERENCE: Final = ("tensorrt", "cuda", "openvino", "cpu")
 
 _REMEDY: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "openvino": "pip install 'brainseg-runtime[openvino]'",
+        "openvino": "pip install 'brainseg-runtime[openvino]', in place of onnxruntime-openvino if that is there",
         "cuda": "replace onnxruntime with onnxruntime-gpu: pip uninstall onnxruntime, then pip install onnxruntime-gpu",
         "tensorrt": "replace onnxruntime with onnxruntime-gpu and install TensorRT",
         "coreml": "use macOS, where onnxruntime brings it",
@@ -81,7 +81,11 @@ def provider_status(name: str) -> ProviderStatus:
         raise ProviderError(
             "no provider of that name", expected=f"auto or one of {', '.join(PROVIDERS)}", got=repr(name)
         )
-    if PROVIDERS[name] in _built_in():
+    built_in = PROVIDERS[name] in _built_in()
+    if name == "openvino" and built_in:
+        reason = "onnxruntime brings its own, which does not take the options that bundles are measured with"
+        return ProviderStatus(name=name, available=False, reason=reason)
+    if built_in:
         return ProviderStatus(name=name, available=True, reason="onnxruntime brings it")
     if name == "openvino" and importlib.util.find_spec(_PLUGIN) is not None:
         return ProviderStatus(name=name, available=True, reason=f"plug-in {_PLUGIN} is installed")
@@ -130,7 +134,7 @@ def devices_for(name: str) -> list[Any]:
     Raises:
         ProviderError: The plug-in is broken or finds no device.
     """
-    if name != "openvino" or PROVIDERS[name] in _built_in():
+    if name != "openvino":
         return []
     with _REGISTERING:
         devices = _openvino_devices()

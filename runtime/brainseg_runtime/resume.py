@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from brainseg_runtime.contract import DEFAULT_LIMITS
 from brainseg_runtime.errors import BrainsegError, InputError
 from brainseg_runtime.files import read_capped
-from brainseg_runtime.predictions import FILE, MAX_BYTES, OUTPUTS, SCHEMA, Origin, OutputFile, SliceEntry, sha256
+from brainseg_runtime.inputs import Item
+from brainseg_runtime.predictions import (
+    DECISIVE,
+    FILE,
+    MAX_BYTES,
+    OUTPUTS,
+    SCHEMA,
+    Origin,
+    OutputFile,
+    SliceEntry,
+    sha256,
+)
 
 
 def read_previous(out: Path, origin: Origin) -> dict[str, SliceEntry]:
@@ -33,7 +45,12 @@ def read_previous(out: Path, origin: Origin) -> dict[str, SliceEntry]:
         found = json.loads(read_capped(path, MAX_BYTES))
         if found["schema"] != SCHEMA:
             return {}
-        before = Origin(digest=found["bundle"]["digest"], provider=found["provider"], variant=found["variant"])
+        before = Origin(
+            digest=found["bundle"]["digest"],
+            provider=found["provider"],
+            variant=found["variant"],
+            versions={name: _text(found["versions"][name]) for name in DECISIVE},
+        )
         entries = [_entry(one) for one in found["slices"] if one["status"] == "done"]
     except (ValueError, TypeError, LookupError, RecursionError) as error:
         raise InputError(
@@ -43,6 +60,17 @@ def read_previous(out: Path, origin: Origin) -> dict[str, SliceEntry]:
             remedy="run without --resume",
         ) from error
     return {entry.name: entry for entry in entries} if before == origin else {}
+
+
+def taken_over(before: SliceEntry | None, item: Item) -> SliceEntry:
+    """The entry that a slice has until its turn comes: an earlier run's, at its place in this one, or a pending one.
+
+    Args:
+        before: What the earlier run left, or None.
+        item: The slice as it is asked for now.
+    """
+    entry = SliceEntry.pending(item)
+    return entry if before is None else replace(before, input=entry.input, patient=entry.patient, number=entry.number)
 
 
 def still_holds(entry: SliceEntry, input_sha256: str, out: Path, wanted: Sequence[str]) -> bool:

@@ -111,6 +111,17 @@ def test_files_that_cannot_be_read_end_the_evaluation_and_are_all_named(data: tu
     assert [problem.split(": ")[0] for problem in caught.value.problems] == [str(path) for path in faulty]
 
 
+def test_a_slice_of_another_size_than_its_patients_is_named(data: tuple[Patient, ...]) -> None:
+    odd = data[0].slices[2]
+    assert odd.mask is not None
+    tifffile.imwrite(odd.image, np.full((48, 32, 3), 90, np.uint8), photometric="rgb")
+    tifffile.imwrite(odd.mask, np.zeros((48, 32), np.uint8), photometric="minisblack")
+    with pytest.raises(DatasetError, match="1 problem") as caught:
+        evaluate(dataset_cases(data), predict, threshold=0.5, samples=50)
+    assert str(odd.image) in caught.value.problems[0]
+    assert "patient's size" in caught.value.problems[0]
+
+
 def test_a_data_set_is_evaluated_by_a_bundle_as_slice_by_slice(data: tuple[Patient, ...]) -> None:
     segmenter = Segmenter.load(TINY, provider="cpu")
     root = data[0].slices[0].image.parent.parent

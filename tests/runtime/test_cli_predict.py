@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -235,6 +236,26 @@ def test_resume_makes_the_files_that_are_asked_for_anew(tmp_path: Path) -> None:
     assert len(list(out.glob("*_overlay.png"))) == 2
 
 
+def test_nothing_of_an_earlier_run_stays_beside_what_is_made_anew_or_fails(tmp_path: Path) -> None:
+    folder, out = made_patient(tmp_path / "TCGA_X_1_19990101", slices=2), tmp_path / "out"
+    assert brainseg("predict", BUNDLE, folder, "-o", out, "--overlay", "--probability").code == 0
+    (folder / f"{folder.name}_2.tif").write_bytes(b"damaged since")
+    (out / "notes.txt").write_text("not ours", encoding="utf-8")
+    assert brainseg("predict", BUNDLE, folder, "-o", out).code == 1
+    kept = {f"{folder.name}_1_mask.tif", "predictions.json", "notes.txt"}
+    assert {path.name for path in out.iterdir()} == kept, "the second slice failed, and only masks were asked for"
+
+
+@pytest.mark.parametrize("package", ["onnxruntime", "brainseg"])
+def test_resume_takes_nothing_over_from_another_version(tmp_path: Path, package: str) -> None:
+    folder, out = made_patient(tmp_path / "TCGA_X_1_19990101", slices=2), tmp_path / "out"
+    assert brainseg("predict", BUNDLE, folder, "-o", out).code == 0
+    found = record(out)
+    found["versions"][package] = "0.0.1"
+    (out / "predictions.json").write_text(json.dumps(found), encoding="utf-8")
+    assert "resume: 0 slices" in brainseg("predict", BUNDLE, folder, "-o", out, "--resume").err
+
+
 def test_resume_takes_nothing_over_from_another_model(tmp_path: Path) -> None:
     folder, out = made_patient(tmp_path / "TCGA_X_1_19990101", slices=2), tmp_path / "out"
     assert brainseg("predict", BUNDLE, folder, "-o", out).code == 0
@@ -296,9 +317,9 @@ def uninterrupted(long_patient: Path) -> dict[str, Any]:
     return without_time(record(out))
 
 
-def stopped_run(folder: Path, out: Path, *, stop: int, once: str) -> tuple[int, str]:
+def stopped_run(folder: Path, out: Path, *, stop: int, once: str, more: Sequence[str] = ()) -> tuple[int, str]:
     """Starts a run of its own, stops it as soon as a file matching `once` is there; exit code and messages."""
-    command = [sys.executable, "-m", "brainseg_runtime", "predict", BUNDLE, folder, "-o", out, "--overlay"]
+    command = [sys.executable, "-m", "brainseg_runtime", "predict", BUNDLE, folder, "-o", out, "--overlay", *more]
     with subprocess.Popen(
         [str(part) for part in command], stderr=subprocess.PIPE, text=True, env=environment(), creationflags=OWN_GROUP
     ) as process:
@@ -326,6 +347,25 @@ def test_an_interrupt_keeps_what_is_done_and_resume_ends_as_if_there_was_none(
     done = brainseg("predict", BUNDLE, long_patient, "-o", out, "--overlay", "--resume")
     assert done.code == 0, done.err
     assert f"resume: {len(kept)} slices" in done.err
+    assert without_time(record(out)) == uninterrupted
+
+
+def test_a_second_interrupt_does_not_forget_what_the_first_run_did(
+    long_patient: Path, uninterrupted: dict[str, Any], tmp_path: Path
+) -> None:
+    """The resumed run is stopped as soon as it writes the one slice that was missing, the first."""
+    out = tmp_path / "out"
+    shutil.copytree(long_patient.parent / "whole", out)
+    first = f"{long_patient.name}_1_mask.tif"
+    (out / first).unlink()
+    code, err = stopped_run(long_patient, out, stop=STOP, once=first, more=["--resume"])
+    assert code in {0, 130}, err  # 0: it was faster than the signal
+    found = record(out)
+    assert found["n_done"] >= 199
+    if code == 130:
+        assert found["status"] == "interrupted"
+    done = brainseg("predict", BUNDLE, long_patient, "-o", out, "--overlay", "--resume")
+    assert done.code == 0, done.err
     assert without_time(record(out)) == uninterrupted
 
 

@@ -81,6 +81,16 @@ def test_the_fingerprint_leaves_blank_slices_out() -> None:
         take_fingerprint([blank])
 
 
+def test_the_fingerprint_leaves_slices_with_a_repeated_sequence_out() -> None:
+    images = [slice_image(96, 80, seed) for seed in range(20)]
+    repeated = images[0].copy()
+    repeated[..., 1] = np.minimum(repeated[..., 1] + 100, 255)
+    repeated[..., 2] = repeated[..., 1]
+    assert take_fingerprint([repeated, *images]) == SEEN
+    with pytest.raises(DataError, match="three sequences"):
+        take_fingerprint([repeated])
+
+
 def test_the_fingerprint_is_the_range_of_means_and_peaks_of_each_channel() -> None:
     images = [slice_image(60, 60, seed) for seed in range(5)]  # not thinned out by the grid: an independent count
     for c, seen in enumerate(take_fingerprint(images).channels):

@@ -346,6 +346,7 @@ def plan(**changes: object) -> Plan:
         ({"models": ()}, "no such network"),
         ({"models": ("unet", "unet")}, "twice"),
         ({"folds": 3, "split_by": "slice"}, "by patient"),
+        ({"folds": 3, "changes": {"initial": "runs/before"}}, "initial weights"),
         ({"trials": 4}, "fixed number"),
         ({"workers": 0}, "workers"),
         ({"threads": 0}, "threads"),

@@ -17,7 +17,7 @@ from brainseg_train.augment import AugmentConfig
 from brainseg_train.checkpoint import load_network, load_resume
 from brainseg_train.config import TrainConfig
 from brainseg_train.engine import Progress, fit
-from brainseg_train.errors import CheckpointError, ConfigError, DivergedError, RecordError, SplitError
+from brainseg_train.errors import CheckpointError, ConfigError, DivergedError, LeakageError, RecordError, SplitError
 from brainseg_train.records import RunRecord, load_history, load_record
 from brainseg_train.schedule import rate_at
 from tests.train.arrays import make_dataset, make_split
@@ -248,6 +248,13 @@ def test_training_starts_from_the_weights_that_are_named(whole: Path, tmp_path: 
     assert all(torch.allclose(first[name], second[name], atol=1e-7) for name in first)
     with pytest.raises(CheckpointError, match="does not fit"):
         _fit(replace(config, width=3), tmp_path / "other")
+
+
+def test_weights_that_have_seen_other_patients_of_the_same_data_are_refused(whole: Path, tmp_path: Path) -> None:
+    other = replace(SPLIT, validation=SPLIT.test, test=SPLIT.validation)
+    assert other.digest != SPLIT.digest
+    with pytest.raises(LeakageError, match="another split"):
+        fit(replace(CONFIG, initial=str(whole)), DATASET, other, tmp_path / "run", threads=1)
 
 
 def test_an_epoch_without_its_share_of_empty_slices_is_shorter(tmp_path: Path) -> None:

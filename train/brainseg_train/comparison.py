@@ -90,6 +90,11 @@ class Plan:
             raise ConfigError(
                 "there would be nothing to look at", expected="--no-test only for one split by patient", got="--no-test"
             )
+        if self.folds is not None and self.changes.get("initial") is not None:
+            raise ConfigError(
+                "folds would be measured on patients that the initial weights were trained on",
+                expected="--initial without --folds", got="both",
+            )  # fmt: skip
         if self.trials is not None and self.search != "tpe":
             raise ConfigError("a grid has a fixed number of trials", expected="--search tpe with --trials", got="grid")
         for name in ("workers", "threads", "trials"):

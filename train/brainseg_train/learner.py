@@ -55,6 +55,8 @@ class Learner:
         self._placement = placement
         self._group = group or Group()
         self.initial: dict[str, Any] | None = None
+        self.initial_split: tuple[str, str] | None = None
+        """Digests of the data and of the split that the initial weights were trained on."""
         network = self._fresh_network()
         # PyTorch's annotations leave this form of `to` out.
         self.network = network.to(placement.device, memory_format=placement.memory_format)  # type: ignore[call-overload]
@@ -165,6 +167,7 @@ class Learner:
             weights, info = checkpoint.load_weights(Path(self._config.initial))
             checkpoint.fill(network, weights, self._config.initial)
             self.initial = {"run": info.run, "epoch": info.epoch, "sha256": info.sha256}
+            self.initial_split = (info.data_digest, info.split_digest)
         return network
 
     def _require_finite(self, what: str, value: float) -> None:

@@ -24,7 +24,7 @@ from brainseg_train.checkpoint import ResumeState, WeightsInfo
 from brainseg_train.config import TrainConfig
 from brainseg_train.device import Placement
 from brainseg_train.distributed import Group
-from brainseg_train.errors import CheckpointError, ConfigError, DivergedError, SplitError
+from brainseg_train.errors import CheckpointError, ConfigError, DivergedError, LeakageError, SplitError
 from brainseg_train.feed import EpochPlan, Feed
 from brainseg_train.learner import Learner, StepResult, under
 from brainseg_train.randomness import SCHEME, derive_seed, generator
@@ -76,6 +76,7 @@ class Run:
             seed=config.seed,
         )
         self.learner = Learner(config, placement, group)
+        _refuse_other_split(self.learner.initial_split, dataset.digest, split.digest)
         self.state = RunState()
         self.best_weights: dict[str, Tensor] = {}
         self.clock = Clock()
@@ -303,6 +304,17 @@ class Run:
                     got=now,
                     remedy="go on where and as it was begun, or start a new run",
                 )
+
+
+def _refuse_other_split(initial: tuple[str, str] | None, data_digest: str, split_digest: str) -> None:
+    """Refuse initial weights that were trained on another split of the same data: they know its judges."""
+    if initial is not None and initial[0] == data_digest and initial[1] != split_digest:
+        raise LeakageError(
+            "the initial weights were trained on another split of the same data",
+            expected=f"split {split_digest[:12]}",
+            got=f"split {initial[1][:12]}",
+            remedy="start from a run of this split, that is with the same --seed and --test, or afresh",
+        )
 
 
 @contextlib.contextmanager

@@ -13,9 +13,9 @@ from brainseg_runtime.errors import FileWriteError
 from brainseg_runtime.inputs import collect
 from brainseg_runtime.interrupt import stoppable
 from brainseg_runtime.predict import PredictConfig, predict_files
-from brainseg_runtime.predictions import Origin, PatientEntry, Predictions, SliceEntry
+from brainseg_runtime.predictions import DECISIVE, Origin, PatientEntry, Predictions, SliceEntry
 from brainseg_runtime.report import NOT_DEFINED
-from brainseg_runtime.resume import read_previous
+from brainseg_runtime.resume import read_previous, taken_over
 
 _SAVE_SECONDS = 0.5  # between two writes of predictions.json, at least: what a power cut can cost
 
@@ -38,14 +38,21 @@ def predict(console: Console, model: Model, wanted: Prediction) -> int:
     items = collect(wanted.inputs, wanted.out)
     segmenter = model.load()
     info = segmenter.info
-    origin = Origin(digest=info.provenance.bundle_digest or "", provider=info.provider, variant=info.variant)
+    origin = Origin(
+        digest=info.provenance.bundle_digest or "",
+        provider=info.provider,
+        variant=info.variant,
+        versions={name: info.versions[name] for name in DECISIVE},
+    )
     _make_folder(wanted.out)
     known = read_previous(wanted.out, origin) if wanted.resume else {}
     if wanted.resume:
         console.note(f"resume: {len(known)} slices of an earlier run by the same model to check")
     console.note(f"{len(items)} slice{'' if len(items) == 1 else 's'}, {running(segmenter)}")
     config = PredictConfig(probability=wanted.probability, overlay=wanted.overlay, strict=wanted.strict)
-    entries = {item.name: SliceEntry.pending(item) for item in items}
+    # What an earlier run did stays on record until its turn comes, so that a second interruption does not forget it.
+    entries = {item.name: taken_over(known.get(item.name), item) for item in items}
+    told = 0
 
     def record() -> Predictions:
         return Predictions(
@@ -54,6 +61,7 @@ def predict(console: Console, model: Model, wanted: Prediction) -> int:
             versions=info.versions,
             entries=tuple(entries.values()),
             spacing_mm=wanted.spacing_mm,
+            interrupted=told < len(items),
         )
 
     try:
@@ -61,6 +69,7 @@ def predict(console: Console, model: Model, wanted: Prediction) -> int:
             coming = predict_files(segmenter, items, wanted.out, config, known=known, cancelled=stopped)
             for item, entry in zip(items, _saved_now_and_then(coming, lambda: record().save(wanted.out)), strict=False):
                 entries[item.name] = entry
+                told += 1
                 advance()
     finally:
         record().save(wanted.out)
