@@ -1,6 +1,7 @@
 """`python -m benchmarks`: every benchmark, then results.json, the tables in README.md and the page, from that one run.
 
-With `--pages` nothing is run; tables and page are made again from results.json.
+With `--pages` nothing is run; tables and page are made again from results.json. A copy of it under a name such as
+results-amx.json keeps what another machine measured: its tables follow, folded.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ def main(arguments: list[str]) -> int:
         write_json(RESULTS, record)
     record = json.loads(RESULTS.read_text(encoding="utf-8"))
     figures = [Figure.from_json(value) for value in record["figures"]]
-    write_text(README, _with_tables(README.read_text(encoding="utf-8"), figures, record["machine"]))
+    write_text(README, _with_tables(README.read_text(encoding="utf-8"), record))
     write_text(PAGE, render(figures, record["machine"], _shipped_dice()))
     sys.stdout.write(f"{RESULTS}\n{README}\n{PAGE}\n")
     if failed:
@@ -72,14 +73,27 @@ def _figures(path: Path, arguments: list[str]) -> list[dict[str, Any]] | None:
     return [Figure.from_benchmark(value).to_json() for value in measured]
 
 
-def _with_tables(text: str, figures: list[Figure], machine: dict[str, Any]) -> str:
-    """The README with its tables replaced."""
+def _with_tables(text: str, record: dict[str, Any]) -> str:
+    """The README with its tables replaced: those of this record, then folded those of records from other machines."""
     before, rest = text.split(BEGIN)
     after = rest.split(END)[1]
+    shown = [_tables(record)]
+    for path in sorted(HERE.glob("results-*.json")):
+        other = json.loads(path.read_text(encoding="utf-8"))
+        title = f"On another machine, {other['measured']}: {', '.join(other['machine']['instructions'])}"
+        shown.append(f"<details><summary>{title}</summary>\n\n{_tables(other)}\n</details>\n")
+    made = "\n".join(shown)
+    return f"{before}{BEGIN}\n{made}{END}{after}"
+
+
+def _tables(record: dict[str, Any]) -> str:
+    """A record's tables, under a line that says what they were measured on."""
+    machine = record["machine"]
     where = f"{machine['processor']}, {machine['cores']} cores ({', '.join(machine['instructions'])})"
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
-    shown = "\n".join(map(markdown, tables(figures)))
-    return f"{before}{BEGIN}\nMeasured on {where}; Python {machine['python']}, {versions}.\n\n{shown}{END}{after}"
+    figures = [Figure.from_json(value) for value in record["figures"]]
+    made = "\n".join(map(markdown, tables(figures)))
+    return f"Measured on {where}; Python {machine['python']}, {versions}; {record['measured']}.\n\n{made}"
 
 
 def _shipped_dice() -> dict[str, dict[str, float]]:

@@ -28,6 +28,10 @@ TABLES: dict[str, tuple[str, str]] = {
         "36 slices read from TIFF, segmented, and their masks written as TIFF, with the model loaded.",
     ),
     "patients": ("More patients", "The same for 1, 10 and 90 patients of 36 slices."),
+    "throughput": (
+        "Throughput",
+        "36 slices of 256×256 in memory; where there are several callers, as many as cores, with one thread each.",
+    ),
     "overhead": ("Overhead of predict", "`Segmenter.predict` against a bare `session.run` of the same graph, 256×256."),
     "in the graph": (
         "Pre- and post-processing in the graph",

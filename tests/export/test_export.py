@@ -71,6 +71,7 @@ def test_the_card_says_what_a_reader_must_know(exported: Exported) -> None:
     card = (exported.bundle / "MODEL_CARD.md").read_text(encoding="utf-8")
     for part in (
         "Not a medical device", "drawn heads, not on patients", "## Intended use", "## Data", "Licence:",
+        "loss: binary cross-entropy + soft Dice.", "running mean over steps", "of the slices without tumour",
         "95 % interval", "By site and by size", "## Where it fails", "calibration error", "## Limits", "test patients",
     ):  # fmt: skip
         assert part in card, part

@@ -13,7 +13,15 @@ from brainseg_runtime import providers
 from brainseg_runtime.errors import ProviderError
 from brainseg_runtime.manifest import Manifest
 from brainseg_runtime.processor import Processor, granted_cores, inspect_processor, usable_cores
-from brainseg_runtime.providers import PROVIDERS, ProviderStatus, choose, devices_for, list_providers, provider_status
+from brainseg_runtime.providers import (
+    PROVIDERS,
+    ProviderStatus,
+    choose,
+    devices_for,
+    list_providers,
+    provider_status,
+    require_provider,
+)
 from tests.runtime.tiny import TINY
 
 MANIFEST = Manifest.from_json(json.loads((TINY / "manifest.json").read_text("utf-8")))
@@ -37,6 +45,17 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(providers, "provider_status", status)
     return names
+
+
+def test_an_openvino_that_onnxruntime_brings_itself_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes no `load_config`, without which it may compute in bfloat16."""
+    monkeypatch.setattr(providers, "_built_in", lambda: frozenset(PROVIDERS.values()))
+    status = provider_status("openvino")
+    assert not status.available
+    assert "its own" in status.reason
+    with pytest.raises(ProviderError, match="onnxruntime-openvino"):
+        require_provider("openvino")
+    assert choose(measured_on("openvino"), "auto", "auto", EXACT).provider == "cpu"
 
 
 @pytest.mark.parametrize(

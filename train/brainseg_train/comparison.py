@@ -289,7 +289,7 @@ def _select(current: Study) -> dict[str, tuple[str, ...]]:
                 f"no trial of {unit.name} left weights",
                 expected="at least one",
                 got=", ".join(f"{run.id}: {run.status}" for run in runs.values()) or "none",
-                remedy="try more epochs or another rate; hopeless trials are stopped early except under --preset paper",
+                remedy="try more epochs or another rate; --preset quick and --search tpe stop hopeless trials early",
             )
         chosen[unit.model] = (*chosen.get(unit.model, ()), runs[best].id)
     return chosen

@@ -2,7 +2,7 @@
 
 Every layer here is chosen to fold and quantise whole: batch normalisation always follows a convolution, upsampling is a
 nearest-neighbour resize before a convolution (a transposed convolution stays in float in both integer engines), and no
-pooling depends on the image's size.
+pooling window depends on the image's size.
 
 Legend: N batch, C channels, H rows, W columns.
 """

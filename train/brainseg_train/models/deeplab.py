@@ -40,7 +40,7 @@ class AtrousPyramid(nn.Module):
 
 
 class DeepLab(nn.Module):
-    """Encoder to 1/8 of the input at 8 times `width` channels, pyramid at 4 times, two decoder steps back to 1/2."""
+    """Encoder to 1/8 of the input at 4 times `width` channels, pyramid of as many, two decoder steps back to 1/2."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
