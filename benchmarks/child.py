@@ -104,15 +104,10 @@ def _score(asked: dict[str, str]) -> int:
 
 
 def _score_at_once(slices: int, _: int) -> None:
-    import numpy as np
-
-    from benchmarks.made_scores import SIDE, made_slices
+    from benchmarks.made_scores import made_volume
     from benchmarks.scoring import scores
 
-    mask, probability, truth = (np.empty((slices, SIDE, SIDE), kind) for kind in (np.uint8, np.float32, np.uint8))
-    for index, made in enumerate(made_slices(slices)):
-        mask[index], probability[index], truth[index] = made
-    scores(mask, probability, truth)
+    scores(*made_volume(slices))
 
 
 def _score_as_they_come(slices: int, batch: int) -> None:

@@ -18,11 +18,19 @@ if TYPE_CHECKING:
 SIDE = 256
 
 Scored: TypeAlias = tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.uint8]]
-"""Mask, probability and truth, each (H, W)."""
+"""Mask, probability and truth, of one form."""
+
+
+def made_volume(count: int) -> Scored:
+    """All of them at once, as scikit-learn wants them: each (N, H, W)."""
+    mask, probability, truth = (np.empty((count, SIDE, SIDE), kind) for kind in (np.uint8, np.float32, np.uint8))
+    for index, made in enumerate(made_slices(count)):
+        mask[index], probability[index], truth[index] = made
+    return mask, probability, truth
 
 
 def made_slices(count: int) -> Iterator[Scored]:
-    """So many slices, the same ones each time."""
+    """So many slices, each (H, W), the same ones each time."""
     rng = np.random.default_rng(0)
     rows, columns = np.mgrid[:SIDE, :SIDE].astype(np.float32) / SIDE - 0.5
     for index in range(count):

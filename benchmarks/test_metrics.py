@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from benchmarks.made_scores import SIDE, made_slices
+from benchmarks.made_scores import SIDE, made_volume
 from benchmarks.processes import run_child
 from benchmarks.record import Label, label
 from benchmarks.scoring import scores
@@ -24,28 +24,20 @@ BATCH = 16
 SIZES = [pytest.param(60), pytest.param(3000, marks=pytest.mark.slow)]
 
 
-def _predictions(slices: int) -> tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.uint8]]:
-    """All of them in memory, as scikit-learn wants them: each (N, H, W)."""
-    mask, probability, truth = (np.empty((slices, SIDE, SIDE), kind) for kind in (np.uint8, np.float32, np.uint8))
-    for index, made in enumerate(made_slices(slices)):
-        mask[index], probability[index], truth[index] = made
-    return mask, probability, truth
-
-
 def _case(slices: int, way: str, *, reference: bool = False) -> Label:
     return Label(table="metrics", way=way, case={"slices": slices}, reference=reference, units=1)
 
 
 @pytest.mark.parametrize("slices", SIZES)
 def test_scikit_learn(benchmark: BenchmarkFixture, slices: int) -> None:
-    mask, probability, truth = _predictions(slices)
+    mask, probability, truth = made_volume(slices)
     found = benchmark.pedantic(scores, (mask, probability, truth), rounds=3 if slices < 1000 else 1)
     label(benchmark, _case(slices, "scikit-learn", reference=True), roc_auc=found["roc_auc"], pr_auc=found["pr_auc"])
 
 
 @pytest.mark.parametrize("slices", SIZES)
 def test_seven_scores(benchmark: BenchmarkFixture, slices: int) -> None:
-    mask, probability, truth = _predictions(slices)
+    mask, probability, truth = made_volume(slices)
 
     def score() -> tuple[Counts, Histogram]:
         counts, histogram = Counts.total([]), Histogram.empty()
@@ -68,7 +60,7 @@ def test_seven_scores(benchmark: BenchmarkFixture, slices: int) -> None:
 @pytest.mark.parametrize("slices", SIZES)
 def test_whole_evaluation(benchmark: BenchmarkFixture, slices: int) -> None:
     """With every score per patient and slice, and 2,000 bootstrap samples for the intervals."""
-    mask, probability, truth = _predictions(slices)
+    mask, probability, truth = made_volume(slices)
     image = np.zeros((SIDE, SIDE, 3), dtype=np.uint8)
     per_patient = 30
 

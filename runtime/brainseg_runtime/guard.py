@@ -46,8 +46,7 @@ def inspect_image(image_hwc: NDArray[np.uint8], fingerprint: Fingerprint | None)
     ]
     reasons += [
         f"repeated channel: {CHANNELS[a]} and {CHANNELS[b]} are equal, so a sequence is missing"
-        for a, b in ((0, 1), (1, 2), (0, 2))
-        if sums[a] == sums[b] and np.array_equal(image_hwc[..., a], image_hwc[..., b])
+        for a, b in _repeated(image_hwc, sums)
     ]
     if fingerprint is not None:
         reasons += _unlike([total / pixels for total in sums], peaks, fingerprint)
@@ -84,8 +83,7 @@ def take_fingerprint(images_hwc: Iterable[NDArray[np.uint8]]) -> Fingerprint:
     measured = []
     for image in images_hwc:
         low, high, peaks, sums, pixels = _measure(image)
-        repeated = any(np.array_equal(image[..., a], image[..., b]) for a, b in ((0, 1), (1, 2), (0, 2)))
-        if not repeated and all(a < b for a, b in zip(low, high, strict=True)):
+        if all(a < b for a, b in zip(low, high, strict=True)) and not _repeated(image, sums):
             measured.append(([total / pixels for total in sums], peaks))
     if not measured:
         raise DataError(
@@ -140,6 +138,15 @@ def _unlike(means: Sequence[float], peaks: Sequence[int], fingerprint: Fingerpri
                 f"training had {seen.peak_low:.0f} to {seen.peak_high:.0f}"
             )
     return reasons
+
+
+def _repeated(image_hwc: NDArray[np.uint8], sums: Sequence[int]) -> list[tuple[int, int]]:
+    """Pairs of channels that are equal in every pixel; `sums` of the grid rule most out."""
+    return [
+        (a, b)
+        for a, b in ((0, 1), (1, 2), (0, 2))
+        if sums[a] == sums[b] and np.array_equal(image_hwc[..., a], image_hwc[..., b])
+    ]
 
 
 def _constant(pixels: NDArray[np.uint8]) -> bool:

@@ -70,6 +70,7 @@ def fit(  # noqa: PLR0913 - what to train, where to keep it, and who watches: ea
     Raises:
         ConfigError: The batch cannot be shared among the processes, or a number is below 1.
         SplitError: The split is of another data set, or a part of it is empty.
+        LeakageError: The initial weights were trained on another split of the same data.
         RecordError: The folder holds a run already and `resume` is off.
         CheckpointError: The folder's run is another one, or none of its states is whole.
         DeviceError: The device or arithmetic asked for cannot be had.
