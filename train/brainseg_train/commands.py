@@ -14,6 +14,7 @@ from brainseg_runtime.console import Console
 from brainseg_runtime.errors import BrainsegError, DataError, DatasetError
 from brainseg_runtime.version import __version__
 from brainseg_train.errors import ConfigError, UsageError
+from brainseg_train.telling import tell_leaderboard, tell_runs, tell_start
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -182,7 +183,8 @@ def compare(console: Console, work: Work, settings: Settings, models: tuple[str,
             threads=settings.threads,
         )
     root, plan = _settle(asked, work, console)
-    return _tell_leaderboard(_carry_out(plan, root, work, console), console)
+    tell_leaderboard(_carry_out(plan, root, work, console), console)
+    return DONE
 
 
 def fit(console: Console, work: Work, settings: Settings, model: str, training: Training) -> int:
@@ -207,7 +209,8 @@ def fit(console: Console, work: Work, settings: Settings, model: str, training: 
     root, plan = _settle(asked, work, console)
     if together.launched():
         return _fit_together(plan, root, work, console)
-    return _tell_runs(_carry_out(plan, root, work, console), console)
+    tell_runs(_carry_out(plan, root, work, console), console)
+    return DONE
 
 
 def check(console: Console, data: Path) -> int:
@@ -237,7 +240,8 @@ def report(console: Console, runs: Path, study_id: str | None) -> int:
     """Make leaderboard and report again; see `brainseg-train report --help`."""
     from brainseg_train.study import newest_complete
 
-    return _tell_leaderboard(newest_complete(runs, study_id), console)
+    tell_leaderboard(newest_complete(runs, study_id), console)
+    return DONE
 
 
 @contextlib.contextmanager
@@ -311,7 +315,7 @@ def _carry_out(plan: Plan, root: Path, work: Work, console: Console) -> Study:
     with _slices_read(console) as on_slice:
         dataset = _open(root, work, on_slice)
     study, origin = comparison.open_study(plan, dataset, work.runs, resume=work.resume)
-    _tell_study(study, origin, dataset, console)
+    tell_start(study, origin, dataset, console)
     if origin == "complete":
         return study
     workers, _ = comparison.layout(dataclasses.replace(plan, threads=study.record.threads), study.request)
@@ -332,7 +336,9 @@ def _fit_together(plan: Plan, root: Path, work: Work, console: Console) -> int:
         return DONE
     with display(plan.config(plan.models[0]).epochs) as shown:
         study = together.fit_together(plan, open_data, work.runs, resume=work.resume, emit=shown.show)
-    return DONE if study is None else _tell_runs(study, console)
+    if study is not None:
+        tell_runs(study, console)
+    return DONE
 
 
 def _open(root: Path, work: Work, on_slice: Callable[[int, int], None] | None = None) -> DataSet:
@@ -355,72 +361,3 @@ def _slices_read(console: Console) -> Iterator[Callable[[int, int], None]]:
             advance()
 
         yield on_slice
-
-
-def _tell_study(study: Study, origin: str, dataset: DataSet, console: Console) -> None:
-    """What is about to happen, on standard error."""
-    from brainseg_train.leaderboard import LEAK
-
-    request = study.request
-    words = {
-        "new": "begins",
-        "resumed": "goes on",
-        "complete": "is complete: nothing is trained or measured again",
-    }
-    trials = request.search.trials
-    parts = f"{trials} run{'s' if trials > 1 else ''} each of {', '.join(request.models)}"
-    if len(request.splits) > 1:
-        parts += f" on each of {len(request.splits)} folds"
-    console.note(f"{dataset.root}: {len(dataset.patients)} patients, {len(dataset.slices)} slices")
-    console.note(f"study {study.record.id} {words[origin]}: {parts}, preset {request.preset}")
-    if request.leaky:
-        console.note(f"warning: {LEAK}")
-
-
-def _tell_leaderboard(study: Study, console: Console) -> int:
-    """Write leaderboard and report, and show the table."""
-    from brainseg_train import leaderboard
-    from brainseg_train.report import write_report
-
-    if study.record.status != "complete":
-        console.note(f"study {study.record.id} is led by another process, which writes the results when its runs end")
-        return DONE
-    board = leaderboard.make_leaderboard(study)
-    leaderboard.write(study, board)
-    page = write_report(study, board)
-    head, *rows = leaderboard.summary(board)
-    console.table(head, rows)
-    if board["leaky"]:
-        console.say(f"LEAKY: {leaderboard.LEAK}")
-    console.say(board["verdict"])
-    console.say(f"leaderboard: {study.runs / 'leaderboard.md'}")
-    console.say(f"report: {page}")
-    console.emit(board)
-    return DONE
-
-
-def _tell_runs(study: Study, console: Console) -> int:
-    """Show the runs of a fit, and over folds the scores of all patients."""
-    from brainseg_train import leaderboard
-
-    records = [run for unit in study.request.units for run in study.run_records(unit).values()]
-    rows = [
-        [
-            run.id,
-            str(run.epochs),
-            str(run.best.epoch) if run.best else "-",
-            f"{run.best.validation['dice']:.3f}" if run.best else "-",
-        ]
-        for run in records
-    ]
-    console.table(["run", "epochs", "best epoch", "validation Dice"], rows)
-    result: dict[str, object] = {"study": study.record.id, "runs": [run.to_json() for run in records]}
-    if study.record.selected and len(study.request.splits) > 1:
-        board = leaderboard.make_leaderboard(study)
-        head, *lines = leaderboard.summary(board)
-        console.table(head, lines)
-        result["row"] = board["rows"][0]
-    for run in records:
-        console.say(str(study.runs / run.id))
-    console.emit(result)
-    return DONE

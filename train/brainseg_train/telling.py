@@ -1,0 +1,94 @@
+"""What `brainseg-train` says of a study: before it begins, and when its runs have ended."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from brainseg_runtime.console import Console
+    from brainseg_train.data import DataSet
+    from brainseg_train.study import Study
+
+
+def tell_start(study: Study, origin: str, dataset: DataSet, console: Console) -> None:
+    """What is about to happen, on standard error.
+
+    Args:
+        study: As it stands.
+        origin: ``new``, ``resumed`` or ``complete``.
+        dataset: What it is trained on.
+        console: Where it is said.
+    """
+    from brainseg_train.leaderboard import LEAK
+
+    request = study.request
+    words = {
+        "new": "begins",
+        "resumed": "goes on",
+        "complete": "is complete: nothing is trained or measured again",
+    }
+    trials = request.search.trials
+    parts = f"{trials} run{'s' if trials > 1 else ''} each of {', '.join(request.models)}"
+    if len(request.splits) > 1:
+        parts += f" on each of {len(request.splits)} folds"
+    console.note(f"{dataset.root}: {len(dataset.patients)} patients, {len(dataset.slices)} slices")
+    console.note(f"study {study.record.id} {words[origin]}: {parts}, preset {request.preset}")
+    if request.leaky:
+        console.note(f"warning: {LEAK}")
+
+
+def tell_leaderboard(study: Study, console: Console) -> None:
+    """Write leaderboard and report, and show the table; nothing but a note where another process leads the study.
+
+    Args:
+        study: Whose runs have ended.
+        console: Where it is said; `--json` gets the leaderboard.
+    """
+    from brainseg_train import leaderboard
+    from brainseg_train.report import write_report
+
+    if study.record.status != "complete":
+        console.note(f"study {study.record.id} is led by another process, which writes the results when its runs end")
+        return
+    board = leaderboard.make_leaderboard(study)
+    leaderboard.write(study, board)
+    page = write_report(study, board)
+    head, *rows = leaderboard.summary(board)
+    console.table(head, rows)
+    if board["leaky"]:
+        console.say(f"LEAKY: {leaderboard.LEAK}")
+    console.say(board["verdict"])
+    console.say(f"leaderboard: {study.runs / 'leaderboard.md'}")
+    console.say(f"report: {page}")
+    console.emit(board)
+
+
+def tell_runs(study: Study, console: Console) -> None:
+    """Show the runs of a fit, and over folds the scores of all patients.
+
+    Args:
+        study: The fit's.
+        console: Where it is said; `--json` gets the runs' records.
+    """
+    from brainseg_train import leaderboard
+
+    records = [run for unit in study.request.units for run in study.run_records(unit).values()]
+    rows = [
+        [
+            run.id,
+            str(run.epochs),
+            str(run.best.epoch) if run.best else "-",
+            f"{run.best.validation['dice']:.3f}" if run.best else "-",
+        ]
+        for run in records
+    ]
+    console.table(["run", "epochs", "best epoch", "validation Dice"], rows)
+    result: dict[str, object] = {"study": study.record.id, "runs": [run.to_json() for run in records]}
+    if study.record.selected and len(study.request.splits) > 1:
+        board = leaderboard.make_leaderboard(study)
+        head, *lines = leaderboard.summary(board)
+        console.table(head, lines)
+        result["row"] = board["rows"][0]
+    for run in records:
+        console.say(str(study.runs / run.id))
+    console.emit(result)
