@@ -133,7 +133,7 @@ def frame(x: Axis, y: Axis, *, x_ticks: bool = True, y_ticks: bool = True) -> Ht
     middle = (x.start + x.end) / 2
     parts.append(_text(x.label, middle, y.start + 38, "middle", "label"))
     if y.label:
-        turn = (x.start - 46, (y.start + y.end) / 2)
+        turn = (x.start - 56, (y.start + y.end) / 2)
         parts.append(
             element(
                 "text",

@@ -17,7 +17,7 @@ from brainseg_runtime.markup import Html, element, join
 
 COLOURS = 6  # series colours that the page's style defines; the seventh series starts again
 HEIGHT = 340.0
-_LEFT, _RIGHT, _TOP, _BOTTOM = 64.0, 18.0, 14.0, 52.0
+_LEFT, _RIGHT, _TOP, _BOTTOM = 72.0, 18.0, 14.0, 52.0
 _CHARACTER = 6.6  # widest usual advance of the 11.5-pixel labels; leaves room without measuring text
 
 Range = tuple[float, float]
