@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from brainseg_runtime.markup import Html, element, join
 
 WIDTH = 560.0  # of a chart, before the page scales it
+_LEAST = 1e-300  # of a logarithmic axis: half of it is still a number whose logarithm is finite
 _STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)  # mantissas that people read without effort
 
 
@@ -85,13 +86,13 @@ def data_range(values: Iterable[float], *, log: bool = False) -> tuple[float, fl
     """The range that shows all finite values, widened to round numbers.
 
     Args:
-        values: Any numbers; NaN and infinities are passed over, and so are values ≤ 0 when `log`.
+        values: Any numbers; NaN and infinities are passed over, and so are values below 1e-300 when `log`.
         log: Whether the axis is logarithmic.
 
     Returns:
         (low, high) with low < high; (0, 1), or (0.1, 1) when `log`, where no value is left.
     """
-    finite = [value for value in values if math.isfinite(value) and (value > 0 or not log)]
+    finite = [value for value in values if math.isfinite(value) and (value >= _LEAST or not log)]
     if not finite:
         return (0.1, 1.0) if log else (0.0, 1.0)
     low, high = min(finite), max(finite)

@@ -8,7 +8,7 @@ from itertools import pairwise
 from xml.etree import ElementTree as ET
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from brainseg_runtime.axes import Axis, data_range, linear_ticks, log_ticks, tick_text
@@ -140,6 +140,7 @@ def test_no_name_becomes_markup(name: str) -> None:
         assert chart.encode("utf-8").count(b"</svg>") == chart.count("<svg")
 
 
+@example([(5e-324, 0.0)], True)
 @given(st.lists(st.tuples(FINITE, FINITE), max_size=40), st.booleans())
 def test_any_numbers_give_a_drawing_without_nan(points: list[tuple[float, float]], log: bool) -> None:
     series = Series(name="a", x=[x for x, _ in points], y=[y for _, y in points])
