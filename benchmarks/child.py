@@ -116,8 +116,8 @@ def _score_as_they_come(slices: int, batch: int) -> None:
     import numpy as np
 
     from benchmarks.made_scores import made_slices
-    from brainseg_runtime.histogram import Histogram
     from brainseg_runtime.metrics import Counts, count
+    from brainseg_runtime.metrics.histogram import Histogram
 
     counts, histogram = Counts.total([]), Histogram.empty()
     made = made_slices(slices)

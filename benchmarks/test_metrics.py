@@ -13,8 +13,8 @@ from benchmarks.processes import run_child
 from benchmarks.record import Label, label
 from benchmarks.scoring import scores
 from brainseg_runtime.evaluate import Case, evaluate
-from brainseg_runtime.histogram import Histogram
 from brainseg_runtime.metrics import Counts, count
+from brainseg_runtime.metrics.histogram import Histogram
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from brainseg_runtime import BrainsegError, PostProcessing, Segmenter, VolumePrediction
 from brainseg_runtime.images import read_slice
-from brainseg_runtime.patients import Patient, scan_dataset
+from brainseg_runtime.images.dataset import Patient, scan_dataset
 
 Choice = Callable[[VolumePrediction], NDArray[np.uint8]]
 """From a volume to its masks, (N, H, W) uint8 of 0 and 1."""

@@ -15,8 +15,8 @@ from brainseg_export.calibrate import Calibration
 from brainseg_export.gate import Verdict
 from brainseg_export.select import Chosen
 from brainseg_runtime.evaluation import Evaluation, PatientScores
-from brainseg_runtime.intervals import bootstrap_interval
 from brainseg_runtime.manifest import Licence
+from brainseg_runtime.metrics.bootstrap import bootstrap_interval
 from brainseg_train.losses import LossConfig
 
 WORST: Final = 3

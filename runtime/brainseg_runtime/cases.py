@@ -21,8 +21,8 @@ from brainseg_runtime.errors import DataError, DatasetError, ImageError
 from brainseg_runtime.evaluate import BATCH, Case, PatientScores, Slice, evaluate
 from brainseg_runtime.evaluation import Evaluation
 from brainseg_runtime.images import patient_problems, read_slice
-from brainseg_runtime.intervals import SAMPLES
-from brainseg_runtime.patients import Patient, SlicePaths, scan_dataset
+from brainseg_runtime.images.dataset import Patient, SlicePaths, scan_dataset
+from brainseg_runtime.metrics.bootstrap import SAMPLES
 
 if TYPE_CHECKING:
     from brainseg_runtime.segmenter import Segmenter

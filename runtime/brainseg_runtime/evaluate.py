@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from brainseg_runtime.errors import DataError
 from brainseg_runtime.evaluation import Evaluation, PatientScores
-from brainseg_runtime.histogram import Histogram
-from brainseg_runtime.intervals import SAMPLES
 from brainseg_runtime.metrics import count
+from brainseg_runtime.metrics.bootstrap import SAMPLES
+from brainseg_runtime.metrics.histogram import Histogram
 from brainseg_runtime.tally import Tally, summarise
 
 __all__ = ["Case", "Evaluation", "PatientScores", "Predict", "evaluate"]

@@ -13,9 +13,9 @@ import typing
 from dataclasses import dataclass
 from typing import Any, Self, TypeAlias, TypeVar
 
-from brainseg_runtime.curves import Calibration, Curve
 from brainseg_runtime.errors import DataError
 from brainseg_runtime.metrics import Counts
+from brainseg_runtime.metrics.curves import Calibration, Curve
 from brainseg_runtime.strict_json import Json
 
 Interval95: TypeAlias = tuple[float, float] | None

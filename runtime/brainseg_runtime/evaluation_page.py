@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brainseg_runtime.evaluation import Evaluation, Interval95, PatientScores
+from brainseg_runtime.images.overlay import PREDICTION, TRUTH
 from brainseg_runtime.markup import Html, join
-from brainseg_runtime.overlay import PREDICTION, TRUTH
 from brainseg_runtime.report import Section, facts, figure_png, grid, interval_text, page, swatch, table
 from brainseg_runtime.svg import Series, Strip, diagonal, line_chart, strip_plot
 

@@ -8,11 +8,11 @@ import numpy as np
 
 from brainseg_runtime.evaluation_page import Picture
 from brainseg_runtime.images import read_mask, read_slice
-from brainseg_runtime.overlay import overlay
+from brainseg_runtime.images.overlay import overlay
 
 if TYPE_CHECKING:
     from brainseg_runtime.evaluation import PatientScores
-    from brainseg_runtime.patients import Patient
+    from brainseg_runtime.images.dataset import Patient
     from brainseg_runtime.segmenter import Segmenter
 
 

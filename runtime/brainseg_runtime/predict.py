@@ -23,12 +23,11 @@ from numpy.typing import NDArray
 from brainseg_runtime.contract import DEFAULT_LIMITS
 from brainseg_runtime.errors import BrainsegError, FileWriteError, ImageError, MissingExtraError
 from brainseg_runtime.files import read_capped, write_bytes
-from brainseg_runtime.images import write_mask
+from brainseg_runtime.images import decode_image, write_mask
+from brainseg_runtime.images.overlay import encode_png, overlay
 from brainseg_runtime.inputs import Item
-from brainseg_runtime.overlay import encode_png, overlay
 from brainseg_runtime.predictions import OUTPUTS, OutputFile, SliceEntry, sha256
 from brainseg_runtime.resume import still_holds, taken_over
-from brainseg_runtime.tiff import decode
 
 if TYPE_CHECKING:
     from brainseg_runtime.segmenter import Segmenter
@@ -130,7 +129,7 @@ def _read(item: Item, out: Path, config: PredictConfig, known: Mapping[str, Slic
         if before is not None and allowed and still_holds(before, digest, out, config.outputs):
             return _Read(taken_over(before, item))
         _remove_old(entry.name, out)
-        return _Read(entry, decode(data, str(item.path), samples=3, limits=DEFAULT_LIMITS))
+        return _Read(entry, decode_image(data, str(item.path)).pixels)
     except MissingExtraError:
         raise
     except BrainsegError as error:

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from brainseg_runtime.images.overlay import encode_png
 from brainseg_runtime.markup import Html, element, join
-from brainseg_runtime.overlay import encode_png
 
 NOT_DEFINED = "\N{EM DASH}"
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"

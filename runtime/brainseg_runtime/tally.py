@@ -12,7 +12,6 @@ from typing import TypeVar
 
 import numpy as np
 
-from brainseg_runtime.curves import calibration, dice_curve, pr_curve, roc_curve
 from brainseg_runtime.evaluation import (
     AreaBounds,
     Curves,
@@ -26,10 +25,11 @@ from brainseg_runtime.evaluation import (
     SliceScore,
     VolumeScore,
 )
-from brainseg_runtime.histogram import COARSE_BITS, Histogram
-from brainseg_runtime.intervals import Additive, Interval, bootstrap_interval, bootstrap_pooled, bootstrap_ratio
+from brainseg_runtime.images.dataset import site_of
 from brainseg_runtime.metrics import Counts, dice, f1, iou, precision, recall
-from brainseg_runtime.patients import site_of
+from brainseg_runtime.metrics.bootstrap import Additive, Interval, bootstrap_interval, bootstrap_pooled, bootstrap_ratio
+from brainseg_runtime.metrics.curves import calibration, dice_curve, pr_curve, roc_curve
+from brainseg_runtime.metrics.histogram import COARSE_BITS, Histogram
 
 P = TypeVar("P", bound=Additive)
 

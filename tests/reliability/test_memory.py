@@ -16,7 +16,7 @@ from tests.runtime.tiny import TINY
 
 ROOT = Path(__file__).parents[2]
 linux = pytest.mark.skipif(sys.platform != "linux", reason="memory in use is read from Linux's own account")
-needs_openvino = pytest.mark.skipif(not provider_status("openvino").available, reason="openvino is not installed")
+needs_openvino = pytest.mark.skipif(not provider_status("openvino").available, reason="openvino is not available")
 
 
 def measure(provider: str, variant: str, *what: str) -> dict[str, float]:

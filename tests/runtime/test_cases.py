@@ -19,8 +19,8 @@ from brainseg_runtime.contract import Limits
 from brainseg_runtime.errors import DataError, DatasetError, ImageError
 from brainseg_runtime.evaluate import Case, evaluate
 from brainseg_runtime.images import read_slice
+from brainseg_runtime.images.dataset import Patient, scan_dataset
 from brainseg_runtime.metrics import Counts, count
-from brainseg_runtime.patients import Patient, scan_dataset
 from tests.runtime.tiny import TINY
 
 

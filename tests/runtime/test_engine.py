@@ -27,7 +27,7 @@ from tests.runtime.onnx_bytes import (
 from tests.runtime.tiny import TINY, slice_image
 
 MODEL = (TINY / "model.onnx").read_bytes()
-needs_openvino = pytest.mark.skipif(not provider_status("openvino").available, reason="openvino is not installed")
+needs_openvino = pytest.mark.skipif(not provider_status("openvino").available, reason="openvino is not available")
 
 
 def test_the_answer_is_the_graphs() -> None:

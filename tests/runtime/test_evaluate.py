@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from brainseg_runtime.curves import calibration, roc_curve
 from brainseg_runtime.errors import DataError, ImageError
 from brainseg_runtime.evaluate import Case, PatientScores, evaluate
 from brainseg_runtime.evaluation import Evaluation
-from brainseg_runtime.histogram import Histogram
-from brainseg_runtime.intervals import bootstrap_interval, bootstrap_pooled, bootstrap_ratio
 from brainseg_runtime.metrics import Counts, count, dice, iou
+from brainseg_runtime.metrics.bootstrap import bootstrap_interval, bootstrap_pooled, bootstrap_ratio
+from brainseg_runtime.metrics.curves import calibration, roc_curve
+from brainseg_runtime.metrics.histogram import Histogram
 
 THRESHOLD = 0.5
 NAMES = ("TCGA_CS_1_20000101", "TCGA_DU_2_20000101", "TCGA_CS_3_20000101", "somebody")

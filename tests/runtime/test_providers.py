@@ -122,7 +122,20 @@ def test_every_provider_is_listed_and_cpu_is_always_there() -> None:
     assert statuses["cpu"].available
 
 
-@pytest.mark.skipif(not provider_status("openvino").available, reason="openvino is not installed")
+def test_a_plug_in_that_takes_no_processor_here_is_not_available(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Intel's plug-in loads on other makers' processors and offers nothing there."""
+    monkeypatch.setattr(providers, "_built_in", lambda: frozenset({PROVIDERS["cpu"]}))
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
+    monkeypatch.setattr(providers, "_registered_devices", list)
+    status = provider_status("openvino")
+    assert not status.available
+    assert "this processor" in status.reason
+    assert choose(measured_on("openvino"), "auto", "auto", EXACT).provider == "cpu"
+    with pytest.raises(ProviderError, match="this processor"):
+        require_provider("openvino")
+
+
+@pytest.mark.skipif(not provider_status("openvino").available, reason="openvino is not available")
 def test_the_plug_in_is_registered_once_by_however_many_threads() -> None:
     found: list[int] = []
     threads = [threading.Thread(target=lambda: found.append(len(devices_for("openvino")))) for _ in range(8)]

@@ -40,7 +40,7 @@ class TestLoad:
         assert info.reasons
         assert info.provider in {"cpu", "openvino", "cuda", "tensorrt"}
 
-    @pytest.mark.skipif(not provider_status("openvino").available, reason="openvino is not installed")
+    @pytest.mark.skipif(not provider_status("openvino").available, reason="openvino is not available")
     def test_auto_falls_back_from_a_provider_that_does_not_work_and_a_named_one_does_not(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from brainseg_runtime.patients import Patient
+from brainseg_runtime.images.dataset import Patient
 from brainseg_train.cache import Cached
 from brainseg_train.content import SliceRef
 from brainseg_train.data import DataSet

@@ -17,9 +17,9 @@ from scipy.ndimage import gaussian_filter
 from sklearn import metrics as oracle
 
 from brainseg_runtime.evaluate import Case, evaluate
-from brainseg_runtime.histogram import Histogram
 from brainseg_runtime.images import read_image, read_mask, scan_dataset
 from brainseg_runtime.metrics import Counts, count, dice, f1, iou, precision, recall
+from brainseg_runtime.metrics.histogram import Histogram
 from brainseg_runtime.segmenter import Segmenter
 
 TINY = Path(__file__).resolve().parents[1] / "bundles" / "tiny"

@@ -21,8 +21,8 @@ from brainseg_runtime import files
 from brainseg_runtime.evaluate import Case, evaluate
 from brainseg_runtime.evaluation import Evaluation
 from brainseg_runtime.evaluation_page import chosen_patients
+from brainseg_runtime.images.overlay import encode_png, overlay
 from brainseg_runtime.metrics import count, dice
-from brainseg_runtime.overlay import encode_png, overlay
 from brainseg_runtime.strict_json import Fields, parse
 from brainseg_train import checkpoint, records
 from brainseg_train.decoding import decode

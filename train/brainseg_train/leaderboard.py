@@ -14,7 +14,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from brainseg_runtime import files
-from brainseg_runtime.intervals import bootstrap_interval, paired_permutation_test
+from brainseg_runtime.metrics.bootstrap import bootstrap_interval, paired_permutation_test
 from brainseg_runtime.report import NOT_DEFINED, interval_text, number_text
 from brainseg_train import records
 from brainseg_train.final import TestRecord, load_test

@@ -12,8 +12,8 @@ import numpy as np
 from PIL import Image
 
 from brainseg_runtime import files
+from brainseg_runtime.images.overlay import BOTH, PREDICTION, TRUTH
 from brainseg_runtime.markup import Html, element
-from brainseg_runtime.overlay import BOTH, PREDICTION, TRUTH
 from brainseg_runtime.report import Section, badge, facts, figure_png, grid, interval_text, note, page, swatch, table
 from brainseg_train import records
 from brainseg_train.charts import learning_charts, patient_charts, pixel_charts

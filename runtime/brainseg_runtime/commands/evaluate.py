@@ -13,7 +13,7 @@ from brainseg_runtime.evaluate import BATCH
 from brainseg_runtime.evaluate import evaluate as score
 from brainseg_runtime.evaluation import Evaluation
 from brainseg_runtime.evaluation_page import SCORES, chosen_patients, evaluation_page
-from brainseg_runtime.patients import scan_dataset
+from brainseg_runtime.images.dataset import scan_dataset
 from brainseg_runtime.pictures import patient_picture
 from brainseg_runtime.report import NOT_DEFINED, interval_text
 

@@ -1,7 +1,7 @@
 """Mergeable histograms of probabilities, and the areas under curves that follow from them.
 
 The exact ROC and PR curves of a data set need every pixel sorted. Here pixels are counted in the bins of
-`brainseg_runtime.bins` instead, which takes constant memory, merges exactly, and loses only the order of pixels that
+`metrics.bins` instead, which takes constant memory, merges exactly, and loses only the order of pixels that
 share a bin. With the standard 10 bits no bin is wider than 0.1 % of the distance to the nearer of 0 and 1.
 
 **Error bound.** The true area lies between what the worst and the best order inside the bins would give.
@@ -23,8 +23,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from brainseg_runtime.bins import bin_index, bins_of_one_value, coarse_starts, n_bins
 from brainseg_runtime.errors import DataError, ImageError
+from brainseg_runtime.metrics.bins import bin_index, bins_of_one_value, coarse_starts, n_bins
 
 BITS = 10
 """Fineness of areas and curves: 47,107 bins, 0.7 MiB."""

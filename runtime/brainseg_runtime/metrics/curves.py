@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from brainseg_runtime.bins import bin_edges
-from brainseg_runtime.histogram import Histogram
+from brainseg_runtime.metrics.bins import bin_edges
+from brainseg_runtime.metrics.histogram import Histogram
 
 _HUNDREDTHS = tuple(step / 100 for step in range(1, 100))
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from brainseg_runtime import patients
 from brainseg_runtime.errors import DatasetError
-from brainseg_runtime.patients import scan_dataset, site_of
+from brainseg_runtime.images import dataset as patients
+from brainseg_runtime.images.dataset import scan_dataset, site_of
 
 ANNA, BERT = "TCGA_CS_4941_19960909", "TCGA_DU_5849_19950405"
 

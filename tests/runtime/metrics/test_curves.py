@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from brainseg_runtime.curves import Curve, calibration, dice_curve, pr_curve, roc_curve
-from brainseg_runtime.histogram import Histogram
 from brainseg_runtime.metrics import count, dice
+from brainseg_runtime.metrics.curves import Curve, calibration, dice_curve, pr_curve, roc_curve
+from brainseg_runtime.metrics.histogram import Histogram
 
 probabilities = st.floats(0, 1, width=32) | st.sampled_from([0.0, 0.25, 0.5, 1.0])
 

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from brainseg_runtime.bins import bin_edges, bin_index, bins_of_one_value, n_bins
 from brainseg_runtime.errors import DataError, ImageError
-from brainseg_runtime.histogram import COARSE_BITS, Histogram
+from brainseg_runtime.metrics.bins import bin_edges, bin_index, bins_of_one_value, n_bins
+from brainseg_runtime.metrics.histogram import COARSE_BITS, Histogram
 
 ROUNDING = 1e-12  # of sums of some dozen float64 terms near 1
 

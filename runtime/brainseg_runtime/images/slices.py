@@ -1,7 +1,4 @@
-"""Images and masks from TIFF files and back, patient folders, and the limits that hold before anything is decoded.
-
-What a TIFF may be stands in `brainseg_runtime.tiff`; how a data set is laid out in `brainseg_runtime.patients`, whose
-public names are offered here too.
+"""Slices and masks from image files, and masks back to files, with the limits that hold before anything is decoded.
 
 Legend: H rows, W columns, in pixels; the last axis of an image is pre-contrast, FLAIR, post-contrast.
 """
@@ -10,6 +7,7 @@ from __future__ import annotations
 
 import io
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,19 +17,36 @@ from numpy.typing import NDArray
 from brainseg_runtime.contract import DEFAULT_LIMITS, Limits
 from brainseg_runtime.errors import ImageError, MissingExtraError
 from brainseg_runtime.files import read_capped, write_bytes
-from brainseg_runtime.patients import Patient, SlicePaths, scan_dataset
-from brainseg_runtime.tiff import decode
+from brainseg_runtime.images.dataset import Patient, SlicePaths
+from brainseg_runtime.images.tiff import decode
 
-__all__ = [
-    "Patient",
-    "SlicePaths",
-    "patient_problems",
-    "read_image",
-    "read_mask",
-    "read_slice",
-    "scan_dataset",
-    "write_mask",
-]
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DecodedImage:
+    """A slice decoded from a file's bytes.
+
+    Attributes:
+        pixels: (H, W, 3) uint8, the caller's own.
+        notes: What was left out or assumed, one sentence each, such as an opaque alpha channel that was dropped.
+    """
+
+    pixels: NDArray[np.uint8]
+    notes: tuple[str, ...] = ()
+
+
+def decode_image(data: bytes, where: str, *, limits: Limits = DEFAULT_LIMITS) -> DecodedImage:
+    """Decode the bytes of one slice; the one door through which pixels of images come in.
+
+    Args:
+        data: The file's bytes; their number is the caller's to cap.
+        where: What the file is called in errors.
+        limits: Caps on H and W.
+
+    Raises:
+        ImageError: It is damaged, or not an 8-bit image of three channels on one page.
+        MissingExtraError: It is compressed or tiled, and tifffile is not installed.
+    """
+    return DecodedImage(pixels=decode(data, where, samples=3, limits=limits))
 
 
 def read_image(path: Path | str, *, limits: Limits = DEFAULT_LIMITS) -> NDArray[np.uint8]:
@@ -48,7 +63,7 @@ def read_image(path: Path | str, *, limits: Limits = DEFAULT_LIMITS) -> NDArray[
         ImageError: It is missing, too large, damaged, or not an 8-bit image of three channels on one page.
         MissingExtraError: It is compressed or tiled, and tifffile is not installed.
     """
-    return decode(_read(path, limits), str(path), samples=3, limits=limits)
+    return decode_image(_read(path, limits), str(path), limits=limits).pixels
 
 
 def read_mask(path: Path | str, *, limits: Limits = DEFAULT_LIMITS) -> NDArray[np.uint8]:

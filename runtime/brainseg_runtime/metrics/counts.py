@@ -1,8 +1,7 @@
 """From masks to integer counts to scores.
 
 Counts are exact integers, so that slices, patients and processes merge to the same numbers in any order and grouping.
-Scores are computed from counts alone; the curves and areas under them come from `brainseg_runtime.histogram`, intervals
-and the test between two models from `brainseg_runtime.intervals`, and both are offered here too.
+Scores are computed from counts alone.
 
 Empty masks, with T the true and P the predicted tumour pixels:
 
@@ -32,30 +31,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brainseg_runtime.errors import ImageError
-from brainseg_runtime.histogram import Histogram
-from brainseg_runtime.intervals import (
-    Interval,
-    bootstrap_interval,
-    bootstrap_pooled,
-    bootstrap_ratio,
-    paired_permutation_test,
-)
-
-__all__ = [
-    "Counts",
-    "Histogram",
-    "Interval",
-    "bootstrap_interval",
-    "bootstrap_pooled",
-    "bootstrap_ratio",
-    "count",
-    "dice",
-    "f1",
-    "iou",
-    "paired_permutation_test",
-    "precision",
-    "recall",
-]
 
 
 @dataclass(frozen=True, slots=True)

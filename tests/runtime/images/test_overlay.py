@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from brainseg_runtime.overlay import BOTH, PREDICTION, TRUTH, encode_png, outline, overlay
+from brainseg_runtime.images.overlay import BOTH, PREDICTION, TRUTH, encode_png, outline, overlay
 
 MASKS = arrays(np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9)), elements=st.integers(0, 1))
 

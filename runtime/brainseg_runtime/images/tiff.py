@@ -1,6 +1,6 @@
 """TIFF bytes to pixels, with everything checked before a decoder sees it.
 
-A TIFF can claim any size, point anywhere and hide gigabytes behind a few bytes. So `brainseg_runtime.tiff_tags` reads
+A TIFF can claim any size, point anywhere and hide gigabytes behind a few bytes. So `images.tiff_tags` reads
 the tags that matter, and each segment of pixels must lie in the file and be exactly as long as its share of the image,
 compressed ones after a decompression that stops at that length. Uncompressed strips, the data set's own form, are the
 pixels then. The rest tifffile decodes, from a file rewritten from those tags and segments and nothing else: no further
@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from brainseg_runtime.contract import DEFAULT_LIMITS, Limits
 from brainseg_runtime.errors import ImageError, MissingExtraError
-from brainseg_runtime.tiff_tags import RESAVE, Tag, Tags, one_value, read_tags
+from brainseg_runtime.images.tiff_tags import RESAVE, Tag, Tags, one_value, read_tags
 
 _NONE, _PACKBITS, _DEFLATE = 1, 32773, frozenset({8, 32946})
 _COMPRESSIONS: Final = MappingProxyType(

@@ -21,7 +21,7 @@ from PIL import Image
 
 from brainseg_runtime.contract import Limits
 from brainseg_runtime.errors import ImageError, MissingExtraError
-from brainseg_runtime.tiff import decode
+from brainseg_runtime.images.tiff import decode
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (48, 37, 3), dtype=np.uint8)
 SMOOTH = np.repeat(np.arange(48, dtype=np.uint8), 37 * 3).reshape(48, 37, 3)  # has runs, so that PackBits packs

@@ -10,11 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from brainseg_runtime import intervals
 from brainseg_runtime.errors import DataError
-from brainseg_runtime.histogram import Histogram
-from brainseg_runtime.intervals import bootstrap_interval, bootstrap_pooled, bootstrap_ratio, paired_permutation_test
 from brainseg_runtime.metrics import Counts, dice, precision
+from brainseg_runtime.metrics import bootstrap as intervals
+from brainseg_runtime.metrics.bootstrap import (
+    bootstrap_interval,
+    bootstrap_pooled,
+    bootstrap_ratio,
+    paired_permutation_test,
+)
+from brainseg_runtime.metrics.histogram import Histogram
 
 VALUES = np.random.default_rng(0).random(11)
 COUNTS = [Counts(*numbers) for numbers in np.random.default_rng(1).integers(0, 50, (11, 4)).tolist()]
