@@ -26,16 +26,16 @@ _ABOUT = {
     "predict": (
         "Segment slices: writes <name>_mask.tif (0 and 255) for each, and predictions.json, into the folder OUT.\n\n"
         "The JSON (predictions.json, and --json) has: schema, status, n_slices, n_done, n_failed, n_pending, "
-        "bundle, provider, variant, versions, spacing_mm, patients (id, folder, n_slices, n_done, volume_px, "
-        "volume_ml, areas, warnings), slices (name, input, patient, number, status, input_sha256, height, width, "
-        "area_px, mask, probability, overlay, warnings, error)."
+        "bundle, provider, variant, versions, spacing_mm, warnings, patients (id, folder, n_slices, n_done, "
+        "volume_px, volume_ml, areas, warnings), slices (name, input, patient, number, status, input_sha256, height, "
+        "width, area_px, mask, probability, overlay, warnings, error)."
     ),
     "evaluate": (
         "Score a model on patients whose masks are known: Dice, IoU, precision, recall, F1, ROC-AUC, PR-AUC.\n\n"
         "The JSON has: n_patients, n_slices, threshold, provider, variant, pooled (dice, iou, precision, recall, f1, "
         "roc_auc, pr_auc), volume_dice (mean, median, min, ci95), slice_dice_tumour and slice_dice_all (mean, "
-        "ci95), patients (id, n_slices, dice, iou, ...), run (bundle, digest, data, seconds, versions), and more "
-        "that docs/commands.md lists. What is undefined is null."
+        "ci95), patients (id, n_slices, dice, iou, ...), run (bundle, digest, data, seconds, left_out, versions), and "
+        "more that docs/commands.md lists. What is undefined is null."
     ),
     "bench": (
         "Time a model on this machine, each row in a process of its own.\n\n"

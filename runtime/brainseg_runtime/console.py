@@ -115,7 +115,7 @@ def fault_text(error: BrainsegError) -> str:
     """An error for readers: what, then expected, got and remedy on lines of their own."""
     named = (("expected", error.expected), ("got", error.got), ("remedy", error.remedy))
     parts = [f"  {name}: {value}" for name, value in named if value is not None]
-    problems = [f"  - {problem}" for problem in getattr(error, "problems", ())]
+    problems = [f"  - {problem}" for problem in getattr(error, "summary", ())]
     return "\n".join([error.what, *problems, *parts])
 
 

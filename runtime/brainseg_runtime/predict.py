@@ -13,7 +13,6 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +24,7 @@ from brainseg_runtime.errors import BrainsegError, FileWriteError, ImageError, M
 from brainseg_runtime.files import read_capped, write_bytes
 from brainseg_runtime.images import decode_image, write_mask
 from brainseg_runtime.images.overlay import encode_png, overlay
+from brainseg_runtime.images.reading import read_ahead
 from brainseg_runtime.inputs import Item
 from brainseg_runtime.predictions import OUTPUTS, OutputFile, SliceEntry, sha256
 from brainseg_runtime.resume import still_holds, taken_over
@@ -95,9 +95,10 @@ def predict_files(
     Raises:
         MissingExtraError: tifffile or pillow is not installed.
     """
-    with ThreadPoolExecutor(_WORKERS) as readers, ThreadPoolExecutor(_WORKERS) as writers:
+    coming = read_ahead(items, lambda item: _read(item, out, config, known or {}), depth=_AHEAD, threads=_WORKERS)
+    with contextlib.closing(coming), ThreadPoolExecutor(_WORKERS) as writers:
         writing: deque[Future[SliceEntry]] = deque()
-        for read in _ahead(readers, items, lambda item: _read(item, out, config, known or {})):
+        for read in coming:
             if cancelled():
                 break
             writing.append(_segment(segmenter, read, writers, out, config))
@@ -106,15 +107,6 @@ def predict_files(
                 if not writing:
                     break
         yield from (future.result() for future in writing)
-
-
-def _ahead(pool: ThreadPoolExecutor, items: Sequence[Item], read: Callable[[Item], _Read]) -> Iterator[_Read]:
-    """Reads a few slices before they are asked for, and yields them in order."""
-    coming = iter(items)
-    reading = deque(pool.submit(read, item) for item in islice(coming, _AHEAD))
-    while reading:
-        yield reading.popleft().result()
-        reading.extend(pool.submit(read, item) for item in islice(coming, 1))
 
 
 def _read(item: Item, out: Path, config: PredictConfig, known: Mapping[str, SliceEntry]) -> _Read:

@@ -194,6 +194,7 @@ class Predictions:
         versions: Package name to version.
         entries: One for each slice, in the order of the inputs.
         spacing_mm: Pixel width, pixel height and slice distance in mm, or None.
+        warnings: What was found among the inputs that does not fit, and what was left out.
         interrupted: Whether the run was stopped before its end.
     """
 
@@ -202,6 +203,7 @@ class Predictions:
     versions: Mapping[str, str]
     entries: Sequence[SliceEntry]
     spacing_mm: tuple[float, float, float] | None = None
+    warnings: tuple[str, ...] = ()
     interrupted: bool = False
 
     @property
@@ -235,6 +237,7 @@ class Predictions:
             "variant": self.origin.variant,
             "versions": dict(self.versions),
             "spacing_mm": None if self.spacing_mm is None else list(self.spacing_mm),
+            "warnings": list(self.warnings),
             "patients": [patient.to_json() for patient in self.patients()],
             "slices": [entry.to_json() for entry in self.entries],
         }

@@ -138,9 +138,13 @@ def test_json_holds_the_promised_keys_and_survives_the_way_out(pristine: Path) -
         "burden",
         "sites",
         "patients",
+        "n_persons",
+        "persons",
+        "persons_with_several",
         "missing_sequences",
         "repeated_slices",
         "duplicates",
+        "left_out",
     ]
     assert value["n_patients"] == len(value["patients"]) == 12
     assert set(value["patients"][0]["intensity"]) == {"pre-contrast", "FLAIR", "post-contrast"}

@@ -234,7 +234,8 @@ def check(
     """Check a data set and tell what it holds. Everything that is wrong is listed at once, with the file's name.
 
     The JSON has: data, digest, size, n_patients, n_slices, n_tumour_slices, burden (mean, median, min, max), sites,
-    patients, missing_sequences, repeated_slices, duplicates. Of a faulty set: data, fault (what, problems, remedy).
+    patients, n_persons, persons, persons_with_several, missing_sequences, repeated_slices, duplicates, left_out. Of a
+    faulty set: data, fault (what, problems, remedy).
     """
     raise typer.Exit(commands.run(json, lambda console: commands.check(console, data)))
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from brainseg_runtime.commands import DONE, FAULT, INTERRUPTED, Model, running
 from brainseg_runtime.console import Console
 from brainseg_runtime.errors import FileWriteError
-from brainseg_runtime.inputs import collect
+from brainseg_runtime.inputs import collect_all
 from brainseg_runtime.interrupt import stoppable
 from brainseg_runtime.predict import PredictConfig, predict_files
 from brainseg_runtime.predictions import DECISIVE, Origin, PatientEntry, Predictions, SliceEntry
@@ -35,7 +35,10 @@ class Prediction:
 
 def predict(console: Console, model: Model, wanted: Prediction) -> int:
     """Segments every input; see `brainseg predict --help`."""
-    items = collect(wanted.inputs, wanted.out)
+    collected = collect_all(wanted.inputs, wanted.out)
+    items = collected.items
+    for line in collected.warnings:
+        console.note(line)
     segmenter = model.load()
     info = segmenter.info
     origin = Origin(
@@ -61,6 +64,7 @@ def predict(console: Console, model: Model, wanted: Prediction) -> int:
             versions=info.versions,
             entries=tuple(entries.values()),
             spacing_mm=wanted.spacing_mm,
+            warnings=collected.warnings,
             interrupted=told < len(items),
         )
 
