@@ -59,9 +59,9 @@ def _codes(
     first, shift = positions >> 3, positions & 7
     one, two, three = data[first], data[first + 1], data[first + 2]
     mask = (1 << widths) - 1
-    if old:
-        return (((three << 16) | (two << 8) | one) >> shift) & mask
-    return (((one << 16) | (two << 8) | three) >> (24 - shift - widths)) & mask
+    bits = (three << 16) | (two << 8) | one if old else (one << 16) | (two << 8) | three
+    codes: NDArray[np.int64] = (bits >> (shift if old else 24 - shift - widths)) & mask
+    return codes
 
 
 def _decoded_length(strings: list[int], enough: int) -> int:

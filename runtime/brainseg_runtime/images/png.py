@@ -36,7 +36,7 @@ _MAGIC: Final = b"\x89PNG\r\n\x1a\n"
 _GREY, _RGB, _PALETTE, _GREY_ALPHA, _RGB_ALPHA = 0, 2, 3, 4, 6
 _CHANNELS: Final = MappingProxyType({_GREY: 1, _RGB: 3, _PALETTE: 1, _GREY_ALPHA: 2, _RGB_ALPHA: 4})
 _DEPTHS: Final = MappingProxyType(
-    {_GREY: {1, 2, 4, 8, 16}, _PALETTE: {1, 2, 4, 8}} | dict.fromkeys((_RGB, _GREY_ALPHA, _RGB_ALPHA), {8, 16})
+    {_GREY: {1, 2, 4, 8, 16}, _PALETTE: {1, 2, 4, 8}} | {_RGB: {8, 16}, _GREY_ALPHA: {8, 16}, _RGB_ALPHA: {8, 16}}
 )
 _MODES: Final = MappingProxyType({1: "L", 2: "LA", 3: "RGB", 4: "RGBA"})
 _MAX_CHUNKS: Final = 100_000  # writers cut pixels into pieces of 8 KiB or more
@@ -77,7 +77,7 @@ class _Png:
         transparent = chunks.get(b"tRNS", b"")
         if header.colour == _PALETTE:
             return _looked_up(samples, chunks.get(b"PLTE", b""), transparent)
-        _refuse_key(samples, header, transparent)
+        _refuse_key(samples, transparent)
         if header.bits < 8:
             spread = samples * np.uint8(255 // ((1 << header.bits) - 1))
             return Raster(pixels=spread, coded=f"{header.bits}-bit samples")
@@ -158,9 +158,9 @@ def _looked_up(indices: NDArray[np.uint8], colours: bytes, transparent: bytes) -
     return Raster(pixels=table[indices], coded="a palette")
 
 
-def _refuse_key(samples: NDArray[np.uint8], header: _Header, key: bytes) -> None:
+def _refuse_key(samples: NDArray[np.uint8], key: bytes) -> None:
     """Raise where pixels have the one colour that stands for transparent."""
-    if len(key) not in (2, 6) or samples.ndim == 3 and len(key) == 2:
+    if len(key) not in (2, 6) or (samples.ndim == 3 and len(key) == 2):
         return
     colour = np.frombuffer(key, ">u2")
     pixels = samples.reshape(*samples.shape[:2], -1)

@@ -22,10 +22,9 @@ from brainseg_runtime.files import read_capped, write_bytes
 from brainseg_runtime.images.dataset import Patient, SlicePaths
 from brainseg_runtime.images.formats import read_raster
 
-
 FLAIR_ONLY: Final = (
-    "if the image is FLAIR alone, say so with --flair-only (flair_only=True in Python), and it stands in for the other "
-    "two; else give an RGB image of pre-contrast, FLAIR and post-contrast"
+    "if the image is FLAIR alone, run brainseg predict with --flair-only (in Python flair_only=True), and it stands in "
+    "for the other two; else give an RGB image of pre-contrast, FLAIR and post-contrast"
 )
 """What to do with a single grey image."""
 _NOT_FLAIR_ONLY: Final = "leave --flair-only (flair_only=True) out: the image has three channels of its own"
@@ -45,9 +44,7 @@ class DecodedImage:
     notes: tuple[str, ...] = ()
 
 
-def decode_image(
-    data: bytes, where: str, *, limits: Limits = DEFAULT_LIMITS, flair_only: bool = False
-) -> DecodedImage:
+def decode_image(data: bytes, where: str, *, limits: Limits = DEFAULT_LIMITS, flair_only: bool = False) -> DecodedImage:
     """Decode the bytes of one slice; the one door through which pixels of images come in.
 
     Args:
@@ -112,9 +109,7 @@ def decode_mask(data: bytes, where: str, *, limits: Limits = DEFAULT_LIMITS) -> 
         return mask
 
 
-def read_image(
-    path: Path | str, *, limits: Limits = DEFAULT_LIMITS, flair_only: bool = False
-) -> NDArray[np.uint8]:
+def read_image(path: Path | str, *, limits: Limits = DEFAULT_LIMITS, flair_only: bool = False) -> NDArray[np.uint8]:
     """Read one slice.
 
     Args:

@@ -71,9 +71,7 @@ class _Tiff:
         layout = read_layout(data, page, samples=samples, bits=bits, compression=compression, limits=limits)
         stored = _assembled(layout, page, compression)
         raster = _meaning(stored, layout, page)
-        return Raster(
-            pixels=raster.pixels, coded=raster.coded, notes=(*page.notes, *layout.notes, *raster.notes)
-        )
+        return Raster(pixels=raster.pixels, coded=raster.coded, notes=(*page.notes, *layout.notes, *raster.notes))
 
 
 TIFF: Final = _Tiff()
@@ -139,7 +137,10 @@ def _compression(page: Page, bits: int) -> Compression:
     if predictor not in allowed:
         kind = {2: "horizontal", 3: "floating-point"}.get(predictor, f"number {predictor}")
         raise ImageError(
-            "a TIFF of a predictor that is not read", expected="none, or the horizontal one", got=kind, remedy=UNCOMPRESSED
+            "a TIFF of a predictor that is not read",
+            expected="none, or the horizontal one",
+            got=kind,
+            remedy=UNCOMPRESSED,
         )
     for tag, known in ((Tag.PLANAR, {1, 2}), (Tag.FILL_ORDER, {1, 2}), (Tag.DEPTH, {1})):
         if page.one(tag, 1) not in known:
@@ -178,9 +179,8 @@ def _assembled(layout: Layout, page: Page, compression: Compression) -> NDArray[
             right = min(width - segment.left, layout.columns)
             target = planes[segment.plane, segment.top : segment.top + segment.rows, segment.left :][:, :right]
             target[...] = block[:, :right]
-    if layout.planes == 1:
-        return planes[0]
-    return np.moveaxis(planes[..., 0], 0, -1)
+    stored: NDArray[np.uint8] = planes[0] if layout.planes == 1 else np.moveaxis(planes[..., 0], 0, -1)
+    return stored
 
 
 def _unpacked(rows: NDArray[np.uint8], layout: Layout) -> NDArray[np.uint8]:

@@ -1,7 +1,7 @@
 """Strips and tiles decompressed, each to no more than its share of the image, and never to less.
 
-Deflate and LZMA are Python's own; PackBits, JPEG, LZW and CCITT are Pillow's, the last two by the libtiff that it brings. libtiff
-needs a file around its data, so it gets one of bare strips, made with Pillow's writer of tags.
+Deflate and LZMA are Python's own; PackBits, JPEG, LZW and CCITT are Pillow's, the last two by the libtiff that it
+brings. libtiff needs a file around its data, so it gets one of bare strips, made with Pillow's writer of tags.
 
 Source: TIFF revision 6.0, Adobe, 1992, sections 9 to 14; Adobe Photoshop TIFF technical notes, 2002 (Deflate).
 """
@@ -16,9 +16,6 @@ from itertools import accumulate
 from types import MappingProxyType
 from typing import Final, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
-
 from brainseg_runtime.errors import ImageError
 from brainseg_runtime.images.jpeg import decode_stream, read_frame
 from brainseg_runtime.images.libraries import pillow
@@ -27,7 +24,7 @@ from brainseg_runtime.images.raster import COPY_AGAIN, truncated
 from brainseg_runtime.images.tiff_layout import Compression, Layout
 from brainseg_runtime.images.tiff_tags import Page, Tag
 
-Buffer: TypeAlias = bytes | memoryview | NDArray[np.uint8]
+Buffer: TypeAlias = bytes | memoryview
 _YCBCR: Final = 6
 _REVERSED: Final = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 _JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
@@ -119,7 +116,7 @@ def _from_jpeg(layout: Layout, page: Page) -> Iterator[Buffer]:
         if not fits or found[1:] != (layout.columns, layout.row_samples):
             expected = f"{segment.rows}x{layout.columns} pixels of {layout.row_samples} channels"
             raise ImageError("the TIFF's JPEG data does not fit its strip or tile", expected=expected, got=found)
-        yield decode_stream(stream, frame, colours)[: segment.rows]
+        yield decode_stream(stream, frame, colours)[: segment.rows].tobytes()
 
 
 def _from_lzw(layout: Layout, page: Page) -> Iterator[Buffer]:
@@ -136,7 +133,7 @@ def _from_lzw(layout: Layout, page: Page) -> Iterator[Buffer]:
 
 
 def _from_ccitt(layout: Layout, page: Page) -> Iterator[Buffer]:
-    """CCITT run lengths or group 4, by libtiff; proven by encoding again, since it fills up with white what is missing."""
+    """CCITT run lengths or group 4, by libtiff; as that fills up with white what is missing, it is encoded again."""
     method = page.one(Tag.COMPRESSION)
     segments = [bytes(upright_bits(segment.data, page)) for segment in layout.segments]
     tags = {Tag.WIDTH: layout.columns, Tag.BITS: 1, Tag.COMPRESSION: method}

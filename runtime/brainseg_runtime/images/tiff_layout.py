@@ -95,7 +95,9 @@ class Layout:
         return (self.columns * self.row_samples * self.bits + 7) // 8
 
 
-def read_layout(data: bytes, page: Page, *, samples: int, bits: int, compression: Compression, limits: Limits) -> Layout:
+def read_layout(
+    data: bytes, page: Page, *, samples: int, bits: int, compression: Compression, limits: Limits
+) -> Layout:
     """Find every strip or tile.
 
     Args:
@@ -156,7 +158,9 @@ def read_layout(data: bytes, page: Page, *, samples: int, bits: int, compression
         for index, (top, left) in ((index, grid[index % len(grid)]) for index in range(count))
     )
     if places.guessed:
-        notes.append("Byte counts are absent, zero or run past the end of the file; the pixels are there and were read.")
+        notes.append(
+            "Byte counts are absent, zero or run past the end of the file; the pixels are there and were read."
+        )
     return replace(layout, segments=segments, notes=tuple(notes))
 
 
@@ -167,7 +171,9 @@ def _strip_rows(page: Page, height: int, planes: int, offsets: int, notes: list[
     if rows and offsets >= expected:
         return rows
     if offsets == planes:  # one strip holds a whole plane, whatever the tag says
-        notes.append("The number of rows of a strip does not fit the number of strips; one strip was read as the image.")
+        notes.append(
+            "The number of rows of a strip does not fit the number of strips; one strip was read as the image."
+        )
         return height
     if not rows:
         raise ImageError("the TIFF's strips are damaged", expected="a row or more in each", got=rows)
@@ -184,7 +190,7 @@ class _Places:
         self._offsets = offsets
         self._sizes = sizes if len(sizes) >= len(offsets) else ()
         self._plain = compression is Compression.NONE
-        self._ends = () if self._plain or (self._sizes and all(sizes)) else sorted({*offsets, len(data)})
+        self._ends: list[int] = []
         # More than any method needs, so that a crafted file cannot have the same bytes gone through again and again;
         # tables and notes of a JPEG come on top.
         self._most = 2 * full + (1 << 16)
@@ -203,9 +209,16 @@ class _Places:
         room = len(self._data) - offset
         if not 0 < size <= room:
             self.guessed = True
-            size = room if self._plain else self._ends[bisect_right(self._ends, offset)] - offset if self._ends else room
+            size = (
+                room if self._plain else self._ends[bisect_right(self._ends, offset)] - offset if self._ends else room
+            )
         if not self._plain:
             return self._data[offset : offset + min(size, self._most)]
         if size < need:
             raise truncated(f"{size} bytes of {need} in strip or tile {index + 1}")
         return self._data[offset : offset + need]
+
+    def _next(self, offset: int) -> int:
+        """Where the next segment begins, or the file ends."""
+        self._ends = self._ends or sorted({*self._offsets, len(self._data)})
+        return self._ends[bisect_right(self._ends, offset)]
