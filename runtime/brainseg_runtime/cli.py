@@ -136,6 +136,10 @@ def _predict(app: "typer.Typer") -> None:
             bool, typer.Option("--resume", help="Keep what an earlier run did, once its hashes are checked.")
         ] = False,
         strict: Annotated[bool, typer.Option("--strict", help="Refuse slices that the input guard warns of.")] = False,
+        flair_only: Annotated[
+            bool,
+            typer.Option("--flair-only", help="Images are FLAIR alone (grey); it stands in for the other channels."),
+        ] = False,
         spacing: Annotated[
             tuple[float, float, float] | None,
             typer.Option(
@@ -159,6 +163,7 @@ def _predict(app: "typer.Typer") -> None:
             overlay=overlay,
             resume=resume,
             strict=strict,
+            flair_only=flair_only,
             spacing_mm=spacing,
         )
         raise typer.Exit(commands.run(json, lambda console: command.predict(console, model, wanted)))

@@ -44,11 +44,13 @@ class PredictConfig:
         probability: Also `<name>_probability.tif`, (H, W) float32 in [0, 1].
         overlay: Also `<name>_overlay.png`, the mask's outline on FLAIR.
         strict: A slice that the input guard warns of fails instead.
+        flair_only: Images are FLAIR alone, which stands in for the other channels.
     """
 
     probability: bool = False
     overlay: bool = False
     strict: bool = False
+    flair_only: bool = False
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -121,7 +123,8 @@ def _read(item: Item, out: Path, config: PredictConfig, known: Mapping[str, Slic
         if before is not None and allowed and still_holds(before, digest, out, config.outputs):
             return _Read(taken_over(before, item))
         _remove_old(entry.name, out)
-        return _Read(entry, decode_image(data, str(item.path)).pixels)
+        decoded = decode_image(data, str(item.path), flair_only=config.flair_only)
+        return _Read(replace(entry, warnings=decoded.notes), decoded.pixels)
     except MissingExtraError:
         raise
     except BrainsegError as error:
@@ -157,7 +160,8 @@ def _segment(
     except BrainsegError as error:
         return _settled(_failed(read.entry, error))
     height, width = result.mask.shape
-    entry = replace(read.entry, height=height, width=width, area_px=result.area, warnings=result.warnings)
+    entry = replace(read.entry, height=height, width=width, area_px=result.area)
+    entry = replace(entry, warnings=(*entry.warnings, *result.warnings))
     return writers.submit(_write, entry, read.image_hwc, result.mask, result.probability, out, config)
 
 

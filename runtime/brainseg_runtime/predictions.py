@@ -62,7 +62,7 @@ class SliceEntry:
         mask: The mask's file.
         probability: The probability's file, where it was asked for.
         overlay: The overlay's file, where it was asked for.
-        warnings: What the input guard remarked on.
+        warnings: What the reader left out or assumed, and what the input guard remarked on.
         error: The error's kind, what, expected, got and remedy; None unless failed.
     """
 

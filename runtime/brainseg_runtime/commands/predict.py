@@ -30,6 +30,7 @@ class Prediction:
     overlay: bool = False
     resume: bool = False
     strict: bool = False
+    flair_only: bool = False
     spacing_mm: tuple[float, float, float] | None = None
 
 
@@ -52,7 +53,12 @@ def predict(console: Console, model: Model, wanted: Prediction) -> int:
     if wanted.resume:
         console.note(f"resume: {len(known)} slices of an earlier run by the same model to check")
     console.note(f"{len(items)} slice{'' if len(items) == 1 else 's'}, {running(segmenter)}")
-    config = PredictConfig(probability=wanted.probability, overlay=wanted.overlay, strict=wanted.strict)
+    config = PredictConfig(
+        probability=wanted.probability,
+        overlay=wanted.overlay,
+        strict=wanted.strict,
+        flair_only=wanted.flair_only,
+    )
     # What an earlier run did stays on record until its turn comes, so that a second interruption does not forget it.
     entries = {item.name: taken_over(known.get(item.name), item) for item in items}
     told = 0
