@@ -15,8 +15,8 @@ from pathlib import Path
 
 from brainseg_runtime.errors import DatasetError, InputError
 from brainseg_runtime.images.dataset import find_copies
-from brainseg_runtime.images.finder import SliceFolder, find, folder_name
-from brainseg_runtime.images.names import PICTURES, TIFF, belongs, slice_name, slice_number, suffix
+from brainseg_runtime.images.finder import SliceFolder, find
+from brainseg_runtime.images.names import PICTURES, TIFF, belongs, folder_name, slice_name, slice_number, suffix
 from brainseg_runtime.problems import Problem, grouped, printable
 
 SUFFIXES = (*sorted(TIFF), *sorted(PICTURES))
@@ -192,7 +192,8 @@ def _refuse_overwriting(inputs: Sequence[Path], items: Sequence[Item], out: Path
     given = {Path(folder).resolve() for folder in inputs if Path(folder).is_dir()}
     beside = {item.path.resolve().parent for item in items} | {item.path.parent.resolve() for item in items}
     if there in beside or given & {there, *there.parents}:
-        free = _free_folder(given | beside | {folder.parent for folder in beside})
+        sets = {item.patient.resolve().parent for item in items if item.patient is not None}
+        free = _free_folder(given | beside | sets)
         raise InputError(
             f"the results would lie among the inputs, in {there}",
             expected="a folder outside the inputs, as a mask beside its image would pass for one that a reader drew",

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from brainseg_runtime.files import read_capped, write_json
+from brainseg_runtime.images.names import folder_name
 from brainseg_runtime.inputs import Item, missing_numbers
 
 SCHEMA: Final = "brainseg/predictions/1"
@@ -98,7 +99,7 @@ class SliceEntry:
         return {
             "name": self.name,
             "input": self.input,
-            "patient": None if self.patient is None else Path(self.patient).resolve().name,
+            "patient": None if self.patient is None else folder_name(Path(self.patient)),
             "number": self.number,
             "status": self.status,
             "input_sha256": self.input_sha256,
@@ -146,7 +147,7 @@ class PatientEntry:
     @property
     def id(self) -> str:
         """The folder's name."""
-        return Path(self.folder).resolve().name
+        return folder_name(Path(self.folder))
 
     @property
     def n_done(self) -> int:

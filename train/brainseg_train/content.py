@@ -19,8 +19,7 @@ from numpy.typing import NDArray
 
 from brainseg_runtime.images import Patient
 from brainseg_runtime.images.dataset import Survey, remedy_of, survey, unusable
-from brainseg_runtime.images.finder import folder_name
-from brainseg_runtime.images.names import belongs
+from brainseg_runtime.images.names import belongs, folder_name
 from brainseg_runtime.images.reading import read_ahead, read_pair, size_problem
 from brainseg_runtime.problems import Problem, grouped, printable
 

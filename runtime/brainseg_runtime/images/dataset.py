@@ -20,10 +20,14 @@ from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
 from brainseg_runtime.errors import DatasetError
-from brainseg_runtime.images.finder import Found, SliceFolder, find
+from brainseg_runtime.images.finder import TOO_DEEP, Found, SliceFolder, find
+from brainseg_runtime.images.names import MASK
 from brainseg_runtime.problems import Problem, first_few, grouped, printable
 
 Masks: TypeAlias = Literal["required", "optional", "absent"]
+
+NO_MASK: Final = "has no mask"
+NO_MASKS: Final = "holds images and no mask"
 
 _TCGA: Final = re.compile(r"(?P<person>[A-Za-z0-9]+_(?P<site>[A-Za-z0-9]+)_[A-Za-z0-9-]+)_[0-9]{8}")
 
@@ -146,6 +150,11 @@ def remedy_of(surveyed: Survey) -> str:
     """What to do about a survey's problems."""
     if surveyed.copies is not None:
         return surveyed.copies.remedy
+    kinds = {problem.kind for problem in surveyed.problems}
+    if kinds <= {NO_MASK, NO_MASKS}:
+        return f"put a reader's mask, <name>{MASK}.tif, beside each image; brainseg predict needs none"
+    if kinds == {TOO_DEEP}:
+        return "give a folder that lies nearer to the slices"
     return "put the named files right, or move what does not belong out of the folder; nothing is skipped silently"
 
 
@@ -236,9 +245,9 @@ def _mask_problems(folder: SliceFolder, masks: Masks) -> Iterator[Problem]:
     bare = [one for one in folder.slices if one.mask is None]
     if masks == "required" and bare:
         if len(bare) == len(folder.slices) > 1:
-            yield Problem(printable(str(folder.path)), "holds images and no mask", f" ({len(bare)} images)")
+            yield Problem(printable(str(folder.path)), NO_MASKS, f" ({len(bare)} images)")
         else:
-            yield from (Problem(printable(str(one.image)), "has no mask") for one in bare)
+            yield from (Problem(printable(str(one.image)), NO_MASK) for one in bare)
     yield from (Problem(printable(str(path)), "is a mask without an image") for path in folder.orphans)
 
 

@@ -2,8 +2,9 @@
 
 `brainseg predict`, `brainseg evaluate`, `brainseg-train` and `brainseg-export` all find their slices here, by the same
 rules. A folder that directly holds images is a patient's; folders are searched `DEPTH` levels down. Links are followed,
-and each folder is looked at once, so that links that form a loop end. Litter is passed over without a word; results of
-earlier runs are left out and told; whatever else does not fit is a problem and told as well. Only names are looked at.
+and each folder is looked at once, not under a link's name where it has one of its own here; so links that form a loop
+end. Litter is passed over without a word; results of earlier runs are left out and told; whatever else does not fit is
+a problem and told as well. Only names are looked at.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
@@ -22,15 +23,18 @@ from brainseg_runtime.images.names import (
     TIFF,
     Role,
     belongs,
-    natural_order,
+    folder_name,
+    own_name,
     slice_name,
-    slice_number,
     suffix,
 )
+from brainseg_runtime.images.pairing import FoundSlice, order_problems, paired
 from brainseg_runtime.problems import Problem, printable
 
 DEPTH: Final = 3
 """Levels under an input that are searched; a data set has one, the archive it is downloaded as two."""
+
+TOO_DEEP: Final = f"lies more than {DEPTH} folders below the one that was given, and was not searched"
 
 _PEEK: Final = 10_000
 """Entries looked at below that, to tell whether images lie there; beyond, they are taken to."""
@@ -38,20 +42,10 @@ _PEEK: Final = 10_000
 PREDICTIONS: Final = "predictions.json"
 """The record of a prediction, beside the masks that it made."""
 
-RECORDS: Final = frozenset({PREDICTIONS, "run.json", "study.json", "manifest.json"})
-"""Files that name the folder of a prediction, a training run, a study or a bundle."""
+RECORDS: Final = frozenset({PREDICTIONS, "run.json", "study.json"})
+"""Files that tell the folder of a prediction, a training run or a study."""
 
 _Kind: TypeAlias = Literal["folder", "file", "other", "broken", "unreadable"]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class FoundSlice:
-    """An image, and its place in its folder's order."""
-
-    image: Path
-    number: int | None
-    mask: Path | None
-    """The file `<name>_mask` beside it, if there is one that may be trusted to be a reader's."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -106,11 +100,6 @@ def find(root: Path, *, pictures: bool = False) -> Found:
     )
 
 
-def folder_name(folder: Path) -> str:
-    """What a patient is called: the folder's own name, also where it was given as `.`, escaped where it is no text."""
-    return printable(_own_name(folder))
-
-
 _Held: TypeAlias = Literal["slices", "results", "nothing"]
 
 
@@ -123,7 +112,8 @@ class _Search:
         self.folders: list[SliceFolder] = []
         self.problems: list[Problem] = []
         self.left_out: list[Problem] = []
-        self.seen: dict[str, Path] = {}
+        self.real = frozenset(_real_folders(self.root, DEPTH))
+        self.seen: set[str] = set()
 
     def problem(self, path: Path, kind: str, detail: str = "") -> None:
         self.problems.append(Problem(printable(str(path)), kind, printable(detail)))
@@ -140,13 +130,10 @@ class _Search:
             among_results: Whether a folder above is that of a prediction.
         """
         real = os.path.realpath(folder)
-        if real in self.seen:
-            self.leave_out(folder, "is a folder that was looked at already", f" ({self.seen[real]})")
+        if level and self._known(folder):
+            self.leave_out(folder, "is a link to a folder that is looked at without it", f" ({real})")
             return "results"
-        if level and Path(real) in Path(self.root).parents:
-            self.leave_out(folder, "leads out of the folder that was given, to one above it")
-            return "results"
-        self.seen[real] = folder
+        self.seen.add(real)
         try:
             names = sorted(path.name for path in folder.iterdir() if not is_hidden(path.name))
         except OSError as error:
@@ -161,8 +148,15 @@ class _Search:
             return "results"
         return own if own != "nothing" else held
 
+    def _known(self, folder: Path) -> bool:
+        """Whether a folder is a link to one that the search meets anyway, or to one above the input."""
+        if not folder.is_symlink():
+            return False
+        real = os.path.realpath(folder)
+        return real in self.real or real in self.seen or Path(real) in Path(self.root).parents
+
     def _sorted_out(self, folder: Path, names: Sequence[str]) -> tuple[list[Path], list[Path]]:
-        """A folder's image files, and the folders in it; links to real folders come after those."""
+        """A folder's image files, and the folders in it."""
         files, folders = [], []
         for path in (folder / name for name in names):
             image = suffix(path) in TIFF or suffix(path) in PICTURES
@@ -177,14 +171,14 @@ class _Search:
                 files.append(path)
             elif image:
                 self.problem(path, "is not a regular file")
-        return files, sorted(folders, key=lambda path: (path.is_symlink(), path.name))
+        return files, folders
 
     def _below(self, folder: Path, folders: Sequence[Path], level: int, *, among_results: bool, own: _Held) -> _Held:
         """Look at the folders in a folder."""
         if level == DEPTH:
-            deep = [path for path in folders if os.path.realpath(path) not in self.seen and _holds_image(path)]
+            deep = [path for path in folders if not self._known(path) and _holds_image(path)]
             for path in deep:
-                self.problem(path, f"lies more than {DEPTH} folders below the one that was given, and was not searched")
+                self.problem(path, TOO_DEEP)
             return "slices" if deep else "nothing"
         held = {path: self.visit(path, level + 1, among_results=among_results) for path in folders}
         if own == "slices" and (inner := [path for path, what in held.items() if what == "slices"]):
@@ -210,8 +204,8 @@ class _Search:
         if masks and any(path.name == PREDICTIONS for path in folder.iterdir()):
             self.problem(folder, "holds a prediction's results among its slices: its masks may not be a reader's")
             masks = []
-        slices, orphans = _paired(images, masks)
-        self.problems += _order_problems(folder, slices)
+        slices, orphans = paired(images, masks)
+        self.problems += order_problems(folder, slices)
         self.folders.append(SliceFolder(path=folder, slices=slices, orphans=orphans))
         return "slices"
 
@@ -231,7 +225,7 @@ class _Search:
         masks, results = by_role["mask"], by_role["result"]
         if not masks:
             return "results" if results else "nothing"
-        if among_results or results or not any(belongs(path.stem, _own_name(folder)) for path in masks):
+        if among_results or results or not any(belongs(path.stem, own_name(folder)) for path in masks):
             self.leave_out(folder, "holds masks without images, as an earlier run writes them", f" ({len(masks)})")
             return "results"
         self.folders.append(SliceFolder(path=folder, slices=(), orphans=tuple(masks)))
@@ -241,51 +235,16 @@ class _Search:
 _ORDER: Final[tuple[_Held, ...]] = ("slices", "results")
 
 
-def _paired(images: Sequence[Path], masks: Sequence[Path]) -> tuple[tuple[FoundSlice, ...], tuple[Path, ...]]:
-    """Images in order, each with its mask, and masks that are left over."""
-    free = {path: slice_name(path).stem for path in masks}
-    chosen: dict[Path, Path] = {}
-    for exactly in (True, False):  # first the very name, so that names that differ by case alone keep their masks
-        by_stem = {stem if exactly else stem.lower(): path for path, stem in reversed(free.items())}
-        for image in images:
-            mask = by_stem.pop(image.stem if exactly else image.stem.lower(), None)
-            if mask is not None and image not in chosen:
-                chosen[image] = mask
-                del free[mask]
-    found = [
-        FoundSlice(image=image, number=slice_number(image.stem, _own_name(image.parent)), mask=chosen.get(image))
-        for image in images
-    ]
-    found.sort(key=lambda one: (one.number is None, one.number or 0, natural_order(one.image.name)))
-    return tuple(found), tuple(free)
-
-
-def _order_problems(folder: Path, slices: Sequence[FoundSlice]) -> list[Problem]:
-    """Slices that are named after another folder than their own, and numbers that two slices have."""
-    problems = []
-    name = _own_name(folder)
-    own = [one for one in slices if belongs(one.image.stem, name)]
-    if own:
-        problems += [
-            Problem(printable(str(one.image)), "is named otherwise than the other slices", f": {printable(name)}_<n>")
-            for one in slices
-            if one not in own
-        ]
-    known: dict[int, Path] = {}
-    for one in own or slices:
-        if one.number is None:
-            continue
-        other = known.setdefault(one.number, one.image)
-        if other is not one.image:
-            problems.append(
-                Problem(printable(str(one.image)), "has the number of another slice", f" ({printable(other.name)})")
-            )
-    return problems
-
-
-def _own_name(folder: Path) -> str:
-    """A folder's name as the system has it."""
-    return folder.name if folder.name not in ("", "..") else folder.resolve().name
+def _real_folders(folder: str, depth: int) -> Iterator[str]:
+    """A folder and those below it that are reached without links."""
+    yield folder
+    try:
+        inner = [each.path for each in os.scandir(folder) if depth and each.is_dir(follow_symlinks=False)]
+    except OSError:  # told where the search itself meets it
+        return
+    for path in inner:
+        if not is_hidden(Path(path).name):
+            yield from _real_folders(path, depth - 1)
 
 
 def _kind(path: Path) -> _Kind:

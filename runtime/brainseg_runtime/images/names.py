@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
+from brainseg_runtime.problems import printable
+
 Role: TypeAlias = Literal["image", "mask", "result"]
 
 TIFF: Final = frozenset({".tif", ".tiff"})
@@ -86,3 +88,13 @@ def natural_order(name: str) -> tuple[tuple[str | int, ...], str]:
     """Sort key under which runs of digits count as numbers, so that slice2 comes before slice10."""
     parts = _RUN.split(name.lower())
     return tuple(int(part) if index % 2 else part for index, part in enumerate(parts)), name
+
+
+def own_name(folder: Path) -> str:
+    """A folder's name as the system has it."""
+    return folder.name if folder.name not in ("", "..") else folder.resolve().name
+
+
+def folder_name(folder: Path) -> str:
+    """What a patient is called: the folder's own name, also where it was given as `.`, escaped where it is no text."""
+    return printable(own_name(folder))

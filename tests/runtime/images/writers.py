@@ -81,7 +81,12 @@ def magick_forms() -> Iterator[Form]:
 def tiffcp_forms() -> Iterator[Form]:
     """Those of libtiff's own tool."""
     for name in ("none", "lzw", "lzw:2", "zip", "zip:2", "packbits", "lzma"):
-        for layout in (("-s", "-r", "11"), ("-s", "-r", "1"), ("-t", "-w", "32", "-l", "48"), ("-t", "-w", "16", "-l", "16")):
+        for layout in (
+            ("-s", "-r", "11"),
+            ("-s", "-r", "1"),
+            ("-t", "-w", "32", "-l", "48"),
+            ("-t", "-w", "16", "-l", "16"),
+        ):
             yield Form("tiffcp", ("-c", name, *layout))
             yield Form("tiffcp", ("-c", name, *layout, "-p", "separate", "-B"))
         yield Form("tiffcp", ("-c", name, "-f", "lsb2msb"))
@@ -170,7 +175,9 @@ def _scikit_image(pixels: Pixels, kind: str) -> bytes:
 
 def _magick(pixels: Pixels, *options: str) -> bytes:
     kind = options[0] if options[0].endswith(":") else "tif:"
-    return _converted("magick", pixels, lambda source, out: [source, *[o for o in options if o != kind], f"{kind}{out}"])
+    return _converted(
+        "magick", pixels, lambda source, out: [source, *[o for o in options if o != kind], f"{kind}{out}"]
+    )
 
 
 def _tiffcp(pixels: Pixels, *options: str) -> bytes:
