@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from brainseg_runtime.errors import DatasetError, InputError
-from brainseg_runtime.images.dataset import find_copies
-from brainseg_runtime.images.finder import SliceFolder, find
+from brainseg_runtime.images.dataset import WHY_NO_FOLDER, find_copies
+from brainseg_runtime.images.finder import SliceFolder, find, kind_of
 from brainseg_runtime.images.names import PICTURES, TIFF, belongs, folder_name, slice_name, slice_number, suffix
 from brainseg_runtime.problems import Problem, grouped, printable
 
@@ -109,12 +109,11 @@ class _Gathered:
 
     def add(self, given: Path) -> None:
         """Look at one input."""
-        if given.is_dir():
+        kind = kind_of(given)
+        if kind == "folder":
             self._add_folder(given)
-        elif not os.path.lexists(given):
-            raise InputError(f"{given} is not there", expected="an image, a patient folder or a data set")
-        elif not given.exists():
-            raise InputError(f"{given} is a link to nothing", expected="an image, a patient folder or a data set")
+        elif kind in WHY_NO_FOLDER:
+            raise InputError(f"{given} {WHY_NO_FOLDER[kind]}", expected="an image, a patient folder or a data set")
         elif suffix(given) not in SUFFIXES:
             raise InputError(
                 f"{given} is no TIFF, PNG or JPEG file",
@@ -189,7 +188,7 @@ def _refuse_overwriting(inputs: Sequence[Path], items: Sequence[Item], out: Path
     A mask made here must never replace one that a reader drew, nor, beside its image, pass for one in an evaluation.
     """
     there = out.resolve()
-    given = {Path(folder).resolve() for folder in inputs if Path(folder).is_dir()}
+    given = {Path(folder).resolve() for folder in inputs if kind_of(Path(folder)) == "folder"}
     beside = {item.path.resolve().parent for item in items} | {item.path.parent.resolve() for item in items}
     if there in beside or given & {there, *there.parents}:
         sets = {item.patient.resolve().parent for item in items if item.patient is not None}

@@ -16,6 +16,9 @@ FEW: Final = 3
 KINDS: Final = 20
 """Kinds shown of one list: more than the finder and the readers tell apart, so that nothing usual is cut."""
 
+SHORT: Final = 40
+"""Characters of a detail that are shown beside a name among others."""
+
 ALONE: Final = 2
 """As many problems of a kind are shown as they are, in full."""
 
@@ -72,9 +75,11 @@ def first_few(names: Iterable[str], *, few: int = FEW) -> str:
 
 
 def _line(members: Sequence[Problem | str]) -> str:
-    """Many problems of one kind."""
+    """Many problems of one kind; what all of them detail alike is told once, what is long and differs not at all."""
     first = members[0]
     if isinstance(first, str):
         return f"{len(members)} × {first}"
-    names = [f"{one.where}{one.detail}" for one in members if isinstance(one, Problem)]
-    return f"{len(members)} × {first.kind.lstrip(': ')}: {first_few(names)}"
+    known = [one for one in members if isinstance(one, Problem)]
+    alike = len({one.detail for one in known}) == 1
+    names = [one.where if alike or len(one.detail) > SHORT else f"{one.where}{one.detail}" for one in known]
+    return f"{len(known)} × {first.kind.lstrip(': ')}{first.detail if alike else ''}: {first_few(names)}"

@@ -25,6 +25,15 @@ def test_a_problem_or_two_are_told_in_full() -> None:
     assert grouped(problems) == ("a.tif: is cut; expected 9 bytes; got 4", "b.tif: is cut; got 3")
 
 
+def test_details_that_are_alike_are_told_once_and_long_ones_that_differ_are_left_to_the_record() -> None:
+    alike = [Problem(f"{n}", ": is cut", "; got 4") for n in range(9)]
+    assert grouped(alike) == ("9 × is cut; got 4: 0, 1, 2 and 6 more",)
+    short = [Problem(f"{n}", "lacks slices", f": {n}") for n in range(4)]
+    assert grouped(short) == ("4 × lacks slices: 0: 0, 1: 1, 2: 2 and 1 more",)
+    long = [Problem(f"{n}", "lacks slices", f": {n}" * 40) for n in range(4)]
+    assert grouped(long) == ("4 × lacks slices: 0, 1, 2 and 1 more",)
+
+
 @given(st.lists(st.tuples(st.sampled_from(["x", "y", "z"]), st.integers(0, 99))))
 def test_the_counts_add_up(drawn: list[tuple[str, int]]) -> None:
     lines = grouped([Problem(f"file{n}", f"is {kind}") for kind, n in drawn])

@@ -237,7 +237,8 @@ def check(
     patients, n_persons, persons, persons_with_several, missing_sequences, repeated_slices, duplicates, left_out. Of a
     faulty set: data, fault (what, problems, remedy).
     """
-    raise typer.Exit(commands.run(json, lambda console: commands.check(console, data)))
+    about = {"data": str(data)}
+    raise typer.Exit(commands.run(json, lambda console: commands.check(console, data), about=about))
 
 
 @app.command(

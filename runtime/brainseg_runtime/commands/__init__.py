@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from brainseg_runtime.console import Console
-from brainseg_runtime.errors import BrainsegError, DatasetError
+from brainseg_runtime.errors import BrainsegError
 from brainseg_runtime.interrupt import interruptible
 
 if TYPE_CHECKING:
@@ -64,20 +64,11 @@ def run(json_target: str | None, work: Callable[[Console], int]) -> int:
             return work(console)
     except BrainsegError as error:
         console.fault(error)
-        if isinstance(error, DatasetError):
-            _emit_problems(console, error)
+        console.record_problems(error)
         return FAULT
     except KeyboardInterrupt:
         console.note("interrupted")
         return INTERRUPTED
-
-
-def _emit_problems(console: Console, error: DatasetError) -> None:
-    """Writes every problem of a data set where `--json` says; the terminal shows the first few of a kind."""
-    try:
-        console.emit({"fault": error.to_json()})
-    except BrainsegError as unwritten:
-        console.fault(unwritten)
 
 
 def running(segmenter: Segmenter) -> str:

@@ -20,12 +20,17 @@ from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
 from brainseg_runtime.errors import DatasetError
-from brainseg_runtime.images.finder import TOO_DEEP, Found, SliceFolder, find
+from brainseg_runtime.images.finder import TOO_DEEP, Found, SliceFolder, find, kind_of
 from brainseg_runtime.images.names import MASK
 from brainseg_runtime.problems import Problem, first_few, grouped, printable
 
 Masks: TypeAlias = Literal["required", "optional", "absent"]
 
+WHY_NO_FOLDER: Final = {
+    "absent": "is not there",
+    "broken": "is a link to nothing",
+    "unreadable": "cannot be looked at: permission denied or no usable name",
+}
 NO_MASK: Final = "has no mask"
 NO_MASKS: Final = "holds images and no mask"
 
@@ -115,8 +120,8 @@ def survey(root: Path, *, masks: Masks = "required") -> Survey:
         root: The folder.
         masks: As `scan_dataset` takes it.
     """
-    if not root.is_dir():
-        kind = "is not a folder" if root.exists() else "is not there"
+    if (is_a := kind_of(root)) != "folder":
+        kind = WHY_NO_FOLDER.get(is_a, "is not a folder")
         return Survey(patients=(), orphans=(), problems=(Problem(printable(str(root)), kind),), left_out=())
     found = find(root)
     if (copies := find_copies(found.folders)) is not None:

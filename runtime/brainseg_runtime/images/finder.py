@@ -45,7 +45,7 @@ PREDICTIONS: Final = "predictions.json"
 RECORDS: Final = frozenset({PREDICTIONS, "run.json", "study.json"})
 """Files that tell the folder of a prediction, a training run or a study."""
 
-_Kind: TypeAlias = Literal["folder", "file", "other", "broken", "unreadable"]
+Kind: TypeAlias = Literal["folder", "file", "other", "broken", "absent", "unreadable"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -160,13 +160,13 @@ class _Search:
         files, folders = [], []
         for path in (folder / name for name in names):
             image = suffix(path) in TIFF or suffix(path) in PICTURES
-            kind = _kind(path)
+            kind = kind_of(path)
             if kind == "folder":
                 folders.append(path)
             elif kind == "broken":
                 self.problem(path, "is a link to nothing")
             elif kind == "unreadable":
-                self.problem(path, "cannot be looked at")
+                self.problem(path, "cannot be looked at: permission denied or no usable name")
             elif kind == "file" and image:
                 files.append(path)
             elif image:
@@ -247,14 +247,14 @@ def _real_folders(folder: str, depth: int) -> Iterator[str]:
             yield from _real_folders(path, depth - 1)
 
 
-def _kind(path: Path) -> _Kind:
-    """What a path is, links followed."""
+def kind_of(path: Path) -> Kind:
+    """What a path is, links followed; never an error, whatever the path."""
     try:
         mode = path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
-        return "broken"
-    except OSError as error:
-        return "broken" if path.is_symlink() and error.errno == errno.ELOOP else "unreadable"
+        return "broken" if os.path.lexists(path) else "absent"
+    except (OSError, ValueError) as error:  # no permission, a loop of links, or a name that no file can have
+        return "broken" if getattr(error, "errno", None) == errno.ELOOP else "unreadable"
     return "folder" if stat.S_ISDIR(mode) else "file" if stat.S_ISREG(mode) else "other"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -187,3 +188,45 @@ def test_patients_whose_names_differ_by_case_are_two(tmp_path: Path) -> None:
     assert ids(tmp_path / "set") == ["P", "p"]
     with pytest.raises(InputError, match="same files"):
         collect([tmp_path / "set"], tmp_path / "out")
+
+
+@pytest.fixture
+def closed(root: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
+    """The patient a, or the whole set, in a mode that keeps readers out."""
+    where, mode = request.param
+    folder = root / where
+    folder.chmod(mode)
+    yield folder
+    folder.chmod(0o755)
+
+
+@pytest.fixture
+def nobody(closed: Path, tmp_path: Path) -> Iterator[None]:
+    """Root may read everything, so it becomes somebody who may not; a folder of pytest's is opened for that one."""
+    assert closed.exists()
+    if os.geteuid() != 0:
+        yield
+        return
+    above = [folder for folder in tmp_path.parents if (folder.stat().st_mode & 0o055) != 0o055]
+    modes = {folder: folder.stat().st_mode for folder in (tmp_path, *above)}
+    for folder, mode in modes.items():
+        folder.chmod(mode | 0o055)
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        for folder, mode in modes.items():
+            folder.chmod(mode)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="the system has no such permissions")
+@pytest.mark.usefixtures("nobody")
+@pytest.mark.parametrize("closed", [(w, m) for w in ("a", ".") for m in (0o000, 0o444, 0o111)], indirect=True)
+def test_what_may_not_be_read_is_named_by_every_command(closed: Path, root: Path, tmp_path: Path) -> None:
+    with pytest.raises(DatasetError) as caught:
+        scan_dataset(root)
+    assert [problem for problem in caught.value.problems if str(closed) not in problem] == []
+    with pytest.raises(InputError, match="cannot be") as refused:
+        collect([root], tmp_path / "out")
+    assert str(closed) in str(refused.value)
