@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from brainseg_runtime.contract import DEFAULT_LIMITS, Limits
 from brainseg_runtime.errors import BrainsegError, MissingExtraError
+from brainseg_runtime.images.dataset import Patient
 from brainseg_runtime.images.slices import read_image, read_mask
 from brainseg_runtime.problems import Problem, printable
 
@@ -85,6 +86,32 @@ def read_pair(image_path: Path | None, mask_path: Path | None, *, limits: Limits
     if image is not None and mask is not None and image.shape[:2] != mask.shape:
         problems.append(size_problem(mask_path, "its image's size", image.shape[:2], mask.shape))
     return Pair(image=image, mask=mask, problems=tuple(problems))
+
+
+def patient_problems(patient: Patient, *, limits: Limits = DEFAULT_LIMITS) -> tuple[str, ...]:
+    """Read every file of a patient and tell what is wrong with it: what `scan_dataset` cannot see from names.
+
+    Args:
+        patient: As `scan_dataset` finds it.
+        limits: Caps on the files' sizes and on H and W.
+
+    Returns:
+        One line for each file that cannot be read, is not binary, or is not of the size of its image or, for images, of
+        the patient's first readable image.
+
+    Raises:
+        MissingExtraError: A file's form needs a library that is not installed.
+    """
+    problems: list[Problem] = []
+    size: tuple[int, ...] | None = None
+    for paths in patient.slices:
+        pair = read_pair(paths.image, paths.mask, limits=limits)
+        if pair.image is not None:
+            size = size or pair.image.shape[:2]
+            if pair.image.shape[:2] != size:
+                problems.append(size_problem(paths.image, "its patient's size", size, pair.image.shape))
+        problems += pair.problems
+    return tuple(map(str, problems))
 
 
 def size_problem(path: Path | None, whose: str, expected: Sequence[int], got: Sequence[int]) -> Problem:
