@@ -40,6 +40,8 @@ class Frame:
         height: Rows.
         width: Columns.
         components: 1 for grey, 3 for colour, 4 for CMYK.
+        colours: The colour space that a mark in the stream names, "RGB" or "YCbCr"; empty if there is none.
+        subsampled: Whether components differ in resolution, as only those of YCbCr do.
         end: Where the end-of-image marker begins.
         exif: The EXIF block, empty if there is none.
     """
@@ -47,6 +49,8 @@ class Frame:
     height: int
     width: int
     components: int
+    colours: str
+    subsampled: bool
     end: int
     exif: bytes
 
@@ -92,7 +96,7 @@ def decode_stream(data: bytes, frame: Frame, colours: str = "") -> NDArray[np.ui
     pixels = _decoded(data[: frame.end] + _END, frame, colours)
     longer = _decoded(data[: frame.end] + _TAIL + _END, frame, colours)
     if not np.array_equal(pixels, longer):
-        raise truncated("fewer")
+        raise truncated("JPEG data that ends early")
     return pixels
 
 
@@ -114,7 +118,8 @@ def read_frame(data: bytes) -> Frame:
     """
     frame: tuple[int, int, int] | None = None
     missing: dict[int, list[int]] = {}
-    exif, at = b"", 2
+    sampling: set[int] = set()
+    colours, exif, at = "", b"", 2
     for _ in range(_MAX_MARKERS):
         marker = _marker(data, at)
         if marker == _END[1]:
@@ -129,8 +134,13 @@ def read_frame(data: bytes) -> Frame:
                 raise ImageError("the JPEG data is damaged", expected="one frame", got="a second")
             frame = _frame(marker, body)
             missing = {component: [_UNSEEN] * 64 for component in body[6::3]}
+            sampling = set(body[7::3])
         elif marker == 0xE1 and body.startswith(b"Exif\0\0"):
             exif = body[6:]
+        elif marker == 0xE0 and body.startswith(b"JFIF\0"):
+            colours = "YCbCr"
+        elif marker == 0xEE and body.startswith(b"Adobe") and len(body) >= 12:
+            colours = colours or ("YCbCr" if body[11] else "RGB")
         elif marker == _SCAN:
             _count_scan(body, missing)
             following = _NEXT_MARKER.search(data, at)
@@ -141,7 +151,15 @@ def read_frame(data: bytes) -> Frame:
         raise ImageError("the JPEG data is damaged", expected=f"at most {_MAX_MARKERS} markers", got="more")
     if frame is None or any(any(bits) for bits in missing.values()):
         raise truncated("a stream that lacks scans")
-    return Frame(height=frame[0], width=frame[1], components=frame[2], end=at, exif=exif)
+    return Frame(
+        height=frame[0],
+        width=frame[1],
+        components=frame[2],
+        colours=colours if frame[2] == 3 else "",
+        subsampled=len(sampling) > 1,
+        end=at,
+        exif=exif,
+    )
 
 
 def _count_scan(body: bytes, missing: dict[int, list[int]]) -> None:

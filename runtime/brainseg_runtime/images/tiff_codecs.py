@@ -20,7 +20,7 @@ from brainseg_runtime.errors import ImageError
 from brainseg_runtime.images.jpeg import decode_stream, read_frame
 from brainseg_runtime.images.libraries import pillow
 from brainseg_runtime.images.lzw import lzw_length
-from brainseg_runtime.images.raster import COPY_AGAIN, truncated
+from brainseg_runtime.images.raster import COPY_AGAIN, UNCOMPRESSED, truncated
 from brainseg_runtime.images.tiff_layout import Compression, Layout
 from brainseg_runtime.images.tiff_tags import Page, Tag
 
@@ -116,6 +116,13 @@ def _from_jpeg(layout: Layout, page: Page) -> Iterator[Buffer]:
         if not fits or found[1:] != (layout.columns, layout.row_samples):
             expected = f"{segment.rows}x{layout.columns} pixels of {layout.row_samples} channels"
             raise ImageError("the TIFF's JPEG data does not fit its strip or tile", expected=expected, got=found)
+        if (frame.colours or colours) != colours or (frame.subsampled and colours == "RGB"):
+            raise ImageError(
+                "the TIFF's JPEG data has other colours than its tags say",
+                expected=colours,
+                got=frame.colours or "YCbCr",
+                remedy=UNCOMPRESSED,
+            )
         yield decode_stream(stream, frame, colours)[: segment.rows].tobytes()
 
 

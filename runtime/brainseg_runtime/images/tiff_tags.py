@@ -1,7 +1,7 @@
 """The tags of a TIFF that say where its pixels lie and what they mean, read under caps.
 
-What writers do wrong without harm is taken: numbers of another width than usual, a tag that is there twice with one
-value, a pointer to a next page that leads nowhere. Further pages are counted, never decoded.
+What writers do wrong without harm is taken: numbers of another width than usual, a tag that is there twice, a
+pointer to a next page that leads nowhere. Further pages are counted, never decoded.
 
 Source: TIFF revision 6.0, Adobe, 1992, section 2; BigTIFF, Aware Systems; TIFF Tech Note 3 (ZIP, predictor).
 """
@@ -128,12 +128,13 @@ def read_page(data: bytes) -> Page:
     else:
         (start,) = _unpack(data, 4, f"{order}I")
         form = _Form(order, "H", "HHI", "I")
-    tags, after = _tags(data, start, form)
-    pages, notes = _further_pages(data, start, after, form)
-    return Page(tags=tags, pages=pages, notes=notes)
+    notes: list[str] = []
+    tags, after = _tags(data, start, form, notes)
+    pages, passed_over = _further_pages(data, start, after, form)
+    return Page(tags=tags, pages=pages, notes=(*notes, *passed_over))
 
 
-def _tags(data: bytes, start: int, form: _Form) -> tuple[dict[Tag, tuple[int, ...]], int]:
+def _tags(data: bytes, start: int, form: _Form, notes: list[str]) -> tuple[dict[Tag, tuple[int, ...]], int]:
     """The known tags of the page at an offset, and where the pointer to the next page stands."""
     (count,) = _unpack(data, start, form.order + form.count)
     if not 0 < count <= _MAX_TAGS:
@@ -157,10 +158,8 @@ def _tags(data: bytes, start: int, form: _Form) -> tuple[dict[Tag, tuple[int, ..
             if tag not in _DISPENSABLE:
                 raise
             continue
-        if tags.setdefault(tag, values) != values:
-            # Readers take the first or the last, so nobody can say which image was meant.
-            got = f"two different ones of {tag.name}"
-            raise ImageError("a TIFF tag is there twice", expected="one value", got=got, remedy=COPY_AGAIN)
+        if tags.setdefault(tag, values) != values and tag is not Tag.SOFTWARE:
+            notes.append(f"Its tag {tag.name} is there twice; the first one holds, as in other readers.")
     return tags, end
 
 
