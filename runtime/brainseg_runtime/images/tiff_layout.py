@@ -12,7 +12,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from dataclasses import dataclass, replace
 from enum import IntEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 from brainseg_runtime.contract import Limits
 from brainseg_runtime.errors import ImageError
@@ -37,8 +37,7 @@ class Compression(IntEnum):
     LZMA = 34925
 
 
-@dataclass(frozen=True, slots=True)
-class Segment:
+class Segment(NamedTuple):
     """One strip or tile of one plane.
 
     Attributes:
@@ -145,23 +144,20 @@ def read_layout(
         segments=(),
         notes=(),
     )
-    places = _Places(data, offsets, sizes, compression, rows * layout.row_bytes)
-    segments = tuple(
-        Segment(
-            places.bytes_of(index, need := min(rows, height - top) * layout.row_bytes),
-            index // len(grid),
-            top,
-            left,
-            min(rows, height - top),
-            need,
-        )
-        for index, (top, left) in ((index, grid[index % len(grid)]) for index in range(count))
-    )
+    row_bytes = layout.row_bytes
+    places = _Places(data, offsets, sizes, compression, rows * row_bytes)
+    segments = []
+    for index in range(count):
+        plane, position = divmod(index, len(grid))
+        top, left = grid[position]
+        inside = min(rows, height - top)
+        need = inside * row_bytes
+        segments.append(Segment(places.bytes_of(index, need), plane, top, left, inside, need))
     if places.guessed:
         notes.append(
             "Byte counts are absent, zero or run past the end of the file; the pixels are there and were read."
         )
-    return replace(layout, segments=segments, notes=tuple(notes))
+    return replace(layout, segments=tuple(segments), notes=tuple(notes))
 
 
 def _has_tiles(page: Page) -> bool:

@@ -50,7 +50,7 @@ class Tag(IntEnum):
 
 Tags = Mapping[Tag, tuple[int, ...]]
 
-_KNOWN: Final = frozenset(int(tag) for tag in Tag)
+_KNOWN: Final = MappingProxyType({int(tag): tag for tag in Tag})
 _DISPENSABLE: Final = frozenset({Tag.SUBFILE, Tag.ORIENTATION, Tag.STRIP_SIZES, Tag.TILE_SIZES, Tag.SOFTWARE})
 """Where one of these cannot be read, it is as if it were absent."""
 _MAX_TAGS: Final = 4096  # writers of microscopes reach some hundreds
@@ -85,6 +85,8 @@ class Page:
             ImageError: It has none, or different ones.
         """
         values = self.tags.get(tag, () if default is None else (default,))
+        if len(values) == 1:
+            return values[0]
         if not values or any(value != values[0] for value in values):
             got = f"{len(values)} different values" if values else "none"
             raise ImageError(
@@ -148,9 +150,9 @@ def _tags(data: bytes, start: int, form: _Form, notes: list[str]) -> tuple[dict[
     entry = struct.Struct(form.order + form.entry)
     for position in range(at, end, form.step):
         code, kind, n = entry.unpack_from(data, position)
-        if code not in _KNOWN or not n:
+        tag = _KNOWN.get(code)
+        if tag is None or not n:
             continue
-        tag = Tag(code)
         taken += n  # a crafted page could name the same long list thousands of times
         try:
             values = _values(data, position + entry.size, kind, n if taken <= 4 * _MAX_VALUES else taken, form)
