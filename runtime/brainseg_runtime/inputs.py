@@ -16,10 +16,9 @@ from pathlib import Path
 from brainseg_runtime.errors import DatasetError, InputError
 from brainseg_runtime.images.dataset import WHY_NO_FOLDER, find_copies
 from brainseg_runtime.images.finder import SliceFolder, find, kind_of
-from brainseg_runtime.images.names import PICTURES, TIFF, belongs, folder_name, slice_name, slice_number, suffix
+from brainseg_runtime.images.formats import SUFFIXES
+from brainseg_runtime.images.names import belongs, folder_name, slice_name, slice_number, suffix
 from brainseg_runtime.problems import Problem, grouped, printable
-
-SUFFIXES = (*sorted(TIFF), *sorted(PICTURES))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -40,6 +40,8 @@ class Frame:
         height: Rows.
         width: Columns.
         components: 1 for grey, 3 for colour, 4 for CMYK.
+        colours: The colour space that a mark in the stream names, "RGB" or "YCbCr"; empty if there is none.
+        subsampled: Whether components differ in resolution, as only those of YCbCr do.
         end: Where the end-of-image marker begins.
         exif: The EXIF block, empty if there is none.
     """
@@ -47,6 +49,8 @@ class Frame:
     height: int
     width: int
     components: int
+    colours: str
+    subsampled: bool
     end: int
     exif: bytes
 
@@ -92,7 +96,7 @@ def decode_stream(data: bytes, frame: Frame, colours: str = "") -> NDArray[np.ui
     pixels = _decoded(data[: frame.end] + _END, frame, colours)
     longer = _decoded(data[: frame.end] + _TAIL + _END, frame, colours)
     if not np.array_equal(pixels, longer):
-        raise truncated("fewer")
+        raise truncated("JPEG data that ends early")
     return pixels
 
 
@@ -112,36 +116,66 @@ def read_frame(data: bytes) -> Frame:
     Raises:
         ImageError: It has no frame or no end, lacks scans, or is of a kind that is not read.
     """
-    frame: tuple[int, int, int] | None = None
-    missing: dict[int, list[int]] = {}
-    exif, at = b"", 2
+    seen, at = _Seen(), 2
     for _ in range(_MAX_MARKERS):
         marker = _marker(data, at)
         if marker == _END[1]:
-            break
+            return seen.frame(at)
         length = int.from_bytes(data[at + 2 : at + 4], "big")
         body = data[at + 4 : at + 2 + length]
         if length < 2 or len(body) != length - 2:
             raise truncated("a marker that runs past the end")
         at += 2 + length
-        if marker in _FRAMES or marker in _OTHER_FRAMES:
-            if frame is not None:
-                raise ImageError("the JPEG data is damaged", expected="one frame", got="a second")
-            frame = _frame(marker, body)
-            missing = {component: [_UNSEEN] * 64 for component in body[6::3]}
-        elif marker == 0xE1 and body.startswith(b"Exif\0\0"):
-            exif = body[6:]
-        elif marker == _SCAN:
-            _count_scan(body, missing)
+        seen.take(marker, body)
+        if marker == _SCAN:
             following = _NEXT_MARKER.search(data, at)
             if following is None:
                 raise truncated("no end-of-image marker")
             at = following.start()
-    else:
-        raise ImageError("the JPEG data is damaged", expected=f"at most {_MAX_MARKERS} markers", got="more")
-    if frame is None or any(any(bits) for bits in missing.values()):
-        raise truncated("a stream that lacks scans")
-    return Frame(height=frame[0], width=frame[1], components=frame[2], end=at, exif=exif)
+    raise ImageError("the JPEG data is damaged", expected=f"at most {_MAX_MARKERS} markers", got="more")
+
+
+class _Seen:
+    """What the markers so far have said."""
+
+    def __init__(self) -> None:
+        self._size: tuple[int, int, int] | None = None
+        self._missing: dict[int, list[int]] = {}  # by component, down to which bit each coefficient is still missing
+        self._sampling: set[int] = set()
+        self._colours = ""
+        self._exif = b""
+
+    def take(self, marker: int, body: bytes) -> None:
+        """Note what one marker says."""
+        if marker in _FRAMES or marker in _OTHER_FRAMES:
+            if self._size is not None:
+                raise ImageError("the JPEG data is damaged", expected="one frame", got="a second")
+            self._size = _frame(marker, body)
+            self._missing = {component: [_UNSEEN] * 64 for component in body[6::3]}
+            self._sampling = set(body[7::3])
+        elif marker == _SCAN:
+            _count_scan(body, self._missing)
+        elif marker == 0xE1 and body.startswith(b"Exif\0\0"):
+            self._exif = body[6:]
+        elif marker == 0xE0 and body.startswith(b"JFIF\0"):
+            self._colours = "YCbCr"
+        elif marker == 0xEE and body.startswith(b"Adobe") and len(body) >= 12:
+            self._colours = self._colours or ("YCbCr" if body[11] else "RGB")
+
+    def frame(self, end: int) -> Frame:
+        """The stream's frame, once its end is reached; nothing of it may be missing."""
+        if self._size is None or any(any(bits) for bits in self._missing.values()):
+            raise truncated("a stream that lacks scans")
+        height, width, components = self._size
+        return Frame(
+            height=height,
+            width=width,
+            components=components,
+            colours=self._colours if components == 3 else "",
+            subsampled=len(self._sampling) > 1,
+            end=end,
+            exif=self._exif,
+        )
 
 
 def _count_scan(body: bytes, missing: dict[int, list[int]]) -> None:

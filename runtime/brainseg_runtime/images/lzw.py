@@ -18,6 +18,11 @@ _CLEAR, _END, _FIRST = 256, 257, 258
 _RUN: Final = 4096 - _FIRST + 1  # codes until a table of 12-bit codes is full: the first adds no entry
 
 
+def is_old_style(segment: bytes) -> bool:
+    """Whether codes begin in the lowest bit, as writers had it before 1992; told by the clear code in front."""
+    return len(segment) > 1 and segment[0] == 0 and segment[1] & 1 == 1
+
+
 def lzw_length(segment: bytes, need: int) -> int | None:
     """Bytes that a segment decodes to.
 
@@ -28,15 +33,18 @@ def lzw_length(segment: bytes, need: int) -> int | None:
     Returns:
         At least `need` if they are all there, the number that is there if fewer, None if a code is impossible.
     """
-    old = segment[:1] == b"\0" and bool(segment[1:2]) and segment[1] & 1 == 1
+    old = is_old_style(segment)
     widths, starts = _OLD if old else _NEW
     data = np.frombuffer(segment + bytes(3), np.uint8).astype(np.uint32)
     total, at, made = 8 * len(segment), 0, 0
     while made < need:
-        count = min(int(np.searchsorted(starts, total - at, side="right")) - 1, _RUN)
+        # No more codes than could be needed: each stands for a byte or more.
+        count = min(int(np.searchsorted(starts, total - at, side="right")) - 1, _RUN, need - made + 1)
         if count <= 0:
             return made
         codes = _codes(data, at + starts[:count], widths[:count], old=old)
+        if not at and codes[0] != _CLEAR:  # every writer begins with it, and libtiff's table is empty until then
+            return None
         stops = np.flatnonzero((codes == _CLEAR) | (codes == _END))
         end = int(stops[0]) if stops.size else count
         strings = codes[:end] - _FIRST

@@ -15,12 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
+from brainseg_runtime.images.formats import SUFFIXES
 from brainseg_runtime.problems import printable
 
 Role: TypeAlias = Literal["image", "mask", "result"]
 
 TIFF: Final = frozenset({".tif", ".tiff"})
-PICTURES: Final = frozenset({".png", ".jpg", ".jpeg"})
+PICTURES: Final = frozenset(SUFFIXES) - TIFF
 """Formats besides TIFF that a slice to be segmented may have."""
 
 MASK: Final = "_mask"

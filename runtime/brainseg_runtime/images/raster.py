@@ -28,7 +28,10 @@ WITHOUT_ALPHA: Final = (
     "if that channel means nothing, remove it, such as with: magick IN -alpha off OUT; else keep the three that matter"
 )
 COPY_AGAIN: Final = "copy or export the file again from where it came from; what is missing cannot be guessed"
-UNCOMPRESSED: Final = "save it without compression, such as with: tiffcp -c none IN OUT"
+UNCOMPRESSED: Final = (
+    "save it without compression in the program that wrote it, or with a reader that knows it, such as: "
+    "tiffcp -c none IN OUT"
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

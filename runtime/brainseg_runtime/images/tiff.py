@@ -92,7 +92,7 @@ def _samples(page: Page) -> tuple[int, int]:
         raise ImageError("the TIFF's sample format is unknown", expected="1, unsigned", got=sorted(formats))
     if len(depths) > 1 or bits not in (1, 2, 4, 8) or (bits < 8 and samples > 1):
         got = "/".join(map(str, page.tags.get(Tag.BITS, (1,))[:8]))
-        raise ImageError(f"a TIFF of {got} bits a sample", expected="8 bits a sample", got=got, remedy=TO_RGB)
+        raise ImageError(f"a TIFF of {got}-bit samples", expected="8-bit samples", got=f"{got} bits", remedy=TO_RGB)
     if photometric is None:
         raise ImageError(
             "the TIFF does not say what its values mean",

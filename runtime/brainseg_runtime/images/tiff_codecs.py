@@ -19,8 +19,8 @@ from typing import Final, TypeAlias
 from brainseg_runtime.errors import ImageError
 from brainseg_runtime.images.jpeg import decode_stream, read_frame
 from brainseg_runtime.images.libraries import pillow
-from brainseg_runtime.images.lzw import lzw_length
-from brainseg_runtime.images.raster import COPY_AGAIN, truncated
+from brainseg_runtime.images.lzw import is_old_style, lzw_length
+from brainseg_runtime.images.raster import COPY_AGAIN, UNCOMPRESSED, truncated
 from brainseg_runtime.images.tiff_layout import Compression, Layout
 from brainseg_runtime.images.tiff_tags import Page, Tag
 
@@ -52,8 +52,10 @@ def upright_bits(segment: memoryview, page: Page) -> Buffer:
 
 def _plain(layout: Layout, page: Page) -> Iterator[Buffer]:
     """Uncompressed."""
-    for segment in layout.segments:
-        yield upright_bits(segment.data, page)
+    pieces = (segment.data for segment in layout.segments)
+    if page.one(Tag.FILL_ORDER, 1) != 2:
+        return pieces
+    return (upright_bits(piece, page) for piece in pieces)
 
 
 def _inflated(layout: Layout, page: Page) -> Iterator[Buffer]:
@@ -116,6 +118,13 @@ def _from_jpeg(layout: Layout, page: Page) -> Iterator[Buffer]:
         if not fits or found[1:] != (layout.columns, layout.row_samples):
             expected = f"{segment.rows}x{layout.columns} pixels of {layout.row_samples} channels"
             raise ImageError("the TIFF's JPEG data does not fit its strip or tile", expected=expected, got=found)
+        if (frame.colours or colours) != colours or (frame.subsampled and colours == "RGB"):
+            raise ImageError(
+                "the TIFF's JPEG data has other colours than its tags say",
+                expected=colours,
+                got=frame.colours or "YCbCr",
+                remedy=UNCOMPRESSED,
+            )
         yield decode_stream(stream, frame, colours)[: segment.rows].tobytes()
 
 
@@ -129,6 +138,8 @@ def _from_lzw(layout: Layout, page: Page) -> Iterator[Buffer]:
             got = "an impossible code" if length is None else f"{length} bytes of {segment.need}"
             raise truncated(f"{got} in strip or tile {number}")
         checked.append(data + _SLACK)
+    if len({is_old_style(data) for data in checked}) > 1:  # libtiff takes the first for all
+        raise truncated("LZW data of two kinds in one file")
     yield from _by_libtiff(layout, checked, {Tag.WIDTH: layout.row_bytes, Tag.BITS: 8, Tag.COMPRESSION: 5})
 
 
@@ -176,7 +187,7 @@ def _by_libtiff(layout: Layout, segments: list[bytes], tags: dict[Tag, int]) -> 
 
 def _bare_tiff_decoded(segments: list[bytes], rows: int, tags: dict[Tag, int]) -> bytes:
     """The bytes of strips of equal height, decoded by libtiff through Pillow."""
-    pillow()
+    image = pillow()
     from PIL import TiffImagePlugin
 
     directory = TiffImagePlugin.ImageFileDirectory_v2(prefix=b"II")
@@ -191,8 +202,10 @@ def _bare_tiff_decoded(segments: list[bytes], rows: int, tags: dict[Tag, int]) -
     file.write(b"".join(segments))
     file.seek(0)
     try:
-        # Not by `Image.open`, whose limits and warnings are settings of the whole process.
+        # Not by `Image.open`, and with memory that is there already: else a setting of the whole process decides how
+        # many pixels are too many.
         with TiffImagePlugin.TiffImageFile(file) as picture:
+            picture.im = image.new(picture.mode, picture.size).im
             return picture.tobytes()
     except (OSError, ValueError, SyntaxError) as error:
         raise truncated(error) from error

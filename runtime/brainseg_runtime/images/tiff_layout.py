@@ -12,7 +12,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from dataclasses import dataclass, replace
 from enum import IntEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 from brainseg_runtime.contract import Limits
 from brainseg_runtime.errors import ImageError
@@ -37,8 +37,7 @@ class Compression(IntEnum):
     LZMA = 34925
 
 
-@dataclass(frozen=True, slots=True)
-class Segment:
+class Segment(NamedTuple):
     """One strip or tile of one plane.
 
     Attributes:
@@ -114,7 +113,7 @@ def read_layout(
     height, width = page.one(Tag.HEIGHT), page.one(Tag.WIDTH)
     check_size(height, width, limits)
     planes = samples if page.one(Tag.PLANAR, 1) == 2 else 1
-    tiled = Tag.TILE_OFFSETS in page.tags or (Tag.TILE_WIDTH in page.tags and Tag.STRIP_OFFSETS not in page.tags)
+    tiled = Tag.TILE_OFFSETS in page.tags or _has_tiles(page)
     offsets = page.tags.get(Tag.TILE_OFFSETS if tiled else Tag.STRIP_OFFSETS, ())
     # Some writers put the places of tiles under the tags of strips.
     offsets = offsets or page.tags.get(Tag.STRIP_OFFSETS, ())
@@ -145,23 +144,26 @@ def read_layout(
         segments=(),
         notes=(),
     )
-    places = _Places(data, offsets, sizes, compression, rows * layout.row_bytes)
-    segments = tuple(
-        Segment(
-            places.bytes_of(index, need := min(rows, height - top) * layout.row_bytes),
-            index // len(grid),
-            top,
-            left,
-            min(rows, height - top),
-            need,
-        )
-        for index, (top, left) in ((index, grid[index % len(grid)]) for index in range(count))
-    )
+    row_bytes = layout.row_bytes
+    places = _Places(data, offsets, sizes, compression, rows * row_bytes)
+    segments = []
+    for index in range(count):
+        plane, position = divmod(index, len(grid))
+        top, left = grid[position]
+        inside = min(rows, height - top)
+        need = inside * row_bytes
+        segments.append(Segment(places.bytes_of(index, need), plane, top, left, inside, need))
     if places.guessed:
         notes.append(
             "Byte counts are absent, zero or run past the end of the file; the pixels are there and were read."
         )
-    return replace(layout, segments=segments, notes=tuple(notes))
+    return replace(layout, segments=tuple(segments), notes=tuple(notes))
+
+
+def _has_tiles(page: Page) -> bool:
+    """Whether a page without offsets of tiles has tiles all the same, as libtiff reads it."""
+    sides = (page.tags.get(tag, (0,))[0] for tag in (Tag.TILE_WIDTH, Tag.TILE_HEIGHT))
+    return Tag.ROWS_PER_STRIP not in page.tags and all(sides)
 
 
 def _strip_rows(page: Page, height: int, planes: int, offsets: int, notes: list[str]) -> int:
@@ -188,7 +190,8 @@ class _Places:
     ) -> None:
         self._data = memoryview(data)
         self._offsets = offsets
-        self._sizes = sizes if len(sizes) >= len(offsets) else ()
+        # Where every count is zero they say nothing; where one is, that strip or tile was never written.
+        self._sizes = sizes if len(sizes) >= len(offsets) and any(sizes) else ()
         self._plain = compression is Compression.NONE
         self._ends: list[int] = []
         # More than any method needs, so that a crafted file cannot have the same bytes gone through again and again;
@@ -203,9 +206,9 @@ class _Places:
             ImageError: It has no place in the file, or ends before its pixels.
         """
         offset, size = self._offsets[index], self._sizes[index] if self._sizes else 0
-        if not offset or offset >= len(self._data):
-            where = "no place in the file" if not offset else "one beyond the end of the file"
-            raise truncated(f"strip or tile {index + 1} with {where}")
+        if not offset or offset >= len(self._data) or (self._sizes and not size):
+            where = "beyond the end of the file" if offset and (size or not self._sizes) else "left out by its writer"
+            raise truncated(f"strip or tile {index + 1} {where}")
         room = len(self._data) - offset
         if not 0 < size <= room:
             self.guessed = True

@@ -1,7 +1,7 @@
 """The tags of a TIFF that say where its pixels lie and what they mean, read under caps.
 
-What writers do wrong without harm is taken: numbers of another width than usual, a tag that is there twice with one
-value, a pointer to a next page that leads nowhere. Further pages are counted, never decoded.
+What writers do wrong without harm is taken: numbers of another width than usual, a tag that is there twice, a
+pointer to a next page that leads nowhere. Further pages are counted, never decoded.
 
 Source: TIFF revision 6.0, Adobe, 1992, section 2; BigTIFF, Aware Systems; TIFF Tech Note 3 (ZIP, predictor).
 """
@@ -50,7 +50,7 @@ class Tag(IntEnum):
 
 Tags = Mapping[Tag, tuple[int, ...]]
 
-_KNOWN: Final = frozenset(int(tag) for tag in Tag)
+_KNOWN: Final = MappingProxyType({int(tag): tag for tag in Tag})
 _DISPENSABLE: Final = frozenset({Tag.SUBFILE, Tag.ORIENTATION, Tag.STRIP_SIZES, Tag.TILE_SIZES, Tag.SOFTWARE})
 """Where one of these cannot be read, it is as if it were absent."""
 _MAX_TAGS: Final = 4096  # writers of microscopes reach some hundreds
@@ -85,6 +85,8 @@ class Page:
             ImageError: It has none, or different ones.
         """
         values = self.tags.get(tag, () if default is None else (default,))
+        if len(values) == 1:
+            return values[0]
         if not values or any(value != values[0] for value in values):
             got = f"{len(values)} different values" if values else "none"
             raise ImageError(
@@ -128,12 +130,13 @@ def read_page(data: bytes) -> Page:
     else:
         (start,) = _unpack(data, 4, f"{order}I")
         form = _Form(order, "H", "HHI", "I")
-    tags, after = _tags(data, start, form)
-    pages, notes = _further_pages(data, start, after, form)
-    return Page(tags=tags, pages=pages, notes=notes)
+    notes: list[str] = []
+    tags, after = _tags(data, start, form, notes)
+    pages, passed_over = _further_pages(data, start, after, form)
+    return Page(tags=tags, pages=pages, notes=(*notes, *passed_over))
 
 
-def _tags(data: bytes, start: int, form: _Form) -> tuple[dict[Tag, tuple[int, ...]], int]:
+def _tags(data: bytes, start: int, form: _Form, notes: list[str]) -> tuple[dict[Tag, tuple[int, ...]], int]:
     """The known tags of the page at an offset, and where the pointer to the next page stands."""
     (count,) = _unpack(data, start, form.order + form.count)
     if not 0 < count <= _MAX_TAGS:
@@ -147,9 +150,9 @@ def _tags(data: bytes, start: int, form: _Form) -> tuple[dict[Tag, tuple[int, ..
     entry = struct.Struct(form.order + form.entry)
     for position in range(at, end, form.step):
         code, kind, n = entry.unpack_from(data, position)
-        if code not in _KNOWN or not n:
+        tag = _KNOWN.get(code)
+        if tag is None or not n:
             continue
-        tag = Tag(code)
         taken += n  # a crafted page could name the same long list thousands of times
         try:
             values = _values(data, position + entry.size, kind, n if taken <= 4 * _MAX_VALUES else taken, form)
@@ -157,10 +160,8 @@ def _tags(data: bytes, start: int, form: _Form) -> tuple[dict[Tag, tuple[int, ..
             if tag not in _DISPENSABLE:
                 raise
             continue
-        if tags.setdefault(tag, values) != values:
-            # Readers take the first or the last, so nobody can say which image was meant.
-            got = f"two different ones of {tag.name}"
-            raise ImageError("a TIFF tag is there twice", expected="one value", got=got, remedy=COPY_AGAIN)
+        if tags.setdefault(tag, values) != values and tag is not Tag.SOFTWARE:
+            notes.append(f"Its tag {tag.name} is there twice; the first one holds, as in other readers.")
     return tags, end
 
 

@@ -1,24 +1,22 @@
 """One slice as other programs write it: every writer at hand, every compression, strips, tiles, planes, byte orders.
 
-A writer is a function from an array to a file's bytes. Programs that are not installed are told by `missing`.
+A writer is a function from an array to a file's bytes. `missing` tells which programs and packages are not installed.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-import cv2
-import imageio.v3 as imageio
 import numpy as np
-import skimage.io
 import tifffile
 from numpy.typing import NDArray
 from PIL import Image
@@ -81,12 +79,7 @@ def magick_forms() -> Iterator[Form]:
 def tiffcp_forms() -> Iterator[Form]:
     """Those of libtiff's own tool."""
     for name in ("none", "lzw", "lzw:2", "zip", "zip:2", "packbits", "lzma"):
-        for layout in (
-            ("-s", "-r", "11"),
-            ("-s", "-r", "1"),
-            ("-t", "-w", "32", "-l", "48"),
-            ("-t", "-w", "16", "-l", "16"),
-        ):
+        for layout in (("-s", "-r", "11"), ("-s", "-r", "1"), ("-t", "-w", "32", "-l", "48")):
             yield Form("tiffcp", ("-c", name, *layout))
             yield Form("tiffcp", ("-c", name, *layout, "-p", "separate", "-B"))
         yield Form("tiffcp", ("-c", name, "-f", "lsb2msb"))
@@ -109,26 +102,27 @@ def gdal_forms() -> Iterator[Form]:
 
 _COMMANDS = {"tiffcp": ("tiffcp",), "magick": ("magick", "convert"), "gdal": ("gdal_translate",)}
 _PACKAGES = {"tiffcp": "libtiff-tools", "magick": "imagemagick", "gdal": "gdal-bin"}
+_MODULES = {"opencv": "cv2", "imageio": "imageio", "scikit-image": "skimage", "tifffile": "imagecodecs"}
 
 
 def missing(form: Form) -> str:
     """What to install for a form, empty if it can be written here."""
+    module = _MODULES.get(form.writer, "")
+    if module and importlib.util.find_spec(module) is None:
+        return f"needs {module} from PyPI"
     names = _COMMANDS.get(form.writer, ())
-    return f"needs the package {_PACKAGES[form.writer]}" if names and not any(map(shutil.which, names)) else ""
+    return f"needs the Debian package {_PACKAGES[form.writer]}" if names and not any(map(shutil.which, names)) else ""
 
 
 def written(form: Form, pixels: Pixels) -> bytes:
-    """A file's bytes."""
-    return {
-        "pillow": _pillow,
-        "tifffile": _tifffile,
-        "opencv": _opencv,
-        "imageio": _imageio,
-        "scikit-image": _scikit_image,
-        "magick": _magick,
-        "tiffcp": _tiffcp,
-        "gdal": _gdal,
-    }[form.writer](pixels, *form.options)
+    """A file's bytes; each is made once, since some writers are programs."""
+    key = form, pixels.tobytes(), pixels.shape
+    if key not in _MADE:
+        _MADE[key] = _WRITERS[form.writer](pixels, *form.options)
+    return _MADE[key]
+
+
+_MADE: dict[tuple[Form, bytes, tuple[int, ...]], bytes] = {}
 
 
 def _pillow(pixels: Pixels, compression: str, strip: int, big: bool) -> bytes:
@@ -138,11 +132,11 @@ def _pillow(pixels: Pixels, compression: str, strip: int, big: bool) -> bytes:
     return buffer.getvalue()
 
 
-def _tifffile(  # noqa: PLR0913, PLR0917 - the options of a form
+def _tifffile(
     pixels: Pixels,
     compression: str,
     planar: str,
-    order: str,
+    order: Literal["<", ">"],
     big: bool,
     rows: int | None,
     tile: tuple[int, int] | None,
@@ -150,23 +144,31 @@ def _tifffile(  # noqa: PLR0913, PLR0917 - the options of a form
 ) -> bytes:
     buffer = io.BytesIO()
     stored = np.moveaxis(pixels, -1, 0) if planar == "separate" and pixels.ndim == 3 else pixels
-    colours = {"photometric": "rgb", "planarconfig": planar} if pixels.ndim == 3 else {"photometric": "minisblack"}
+    colours: dict[str, Any] = (
+        {"photometric": "rgb", "planarconfig": planar} if pixels.ndim == 3 else {"photometric": "minisblack"}
+    )
     form: dict[str, Any] = {"compression": None if compression == "none" else compression, "predictor": predictor}
     tifffile.imwrite(buffer, stored, byteorder=order, bigtiff=big, rowsperstrip=rows, tile=tile, **form, **colours)
     return buffer.getvalue()
 
 
 def _opencv(pixels: Pixels, *options: int) -> bytes:
+    import cv2
+
     done, data = cv2.imencode(".tif", pixels[..., ::-1] if pixels.ndim == 3 else pixels, list(options))
     assert done
     return bytes(data)
 
 
 def _imageio(pixels: Pixels, kind: str) -> bytes:
+    import imageio.v3 as imageio
+
     return bytes(imageio.imwrite("<bytes>", pixels, extension=f".{kind}"))
 
 
 def _scikit_image(pixels: Pixels, kind: str) -> bytes:
+    import skimage.io
+
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, f"out.{kind}")
         skimage.io.imsave(path, pixels, check_contrast=False)
@@ -175,9 +177,8 @@ def _scikit_image(pixels: Pixels, kind: str) -> bytes:
 
 def _magick(pixels: Pixels, *options: str) -> bytes:
     kind = options[0] if options[0].endswith(":") else "tif:"
-    return _converted(
-        "magick", pixels, lambda source, out: [source, *[o for o in options if o != kind], f"{kind}{out}"]
-    )
+    rest = [option for option in options if option != kind]
+    return _converted("magick", pixels, lambda source, out: [source, *rest, f"{kind}{out}"])
 
 
 def _tiffcp(pixels: Pixels, *options: str) -> bytes:
@@ -197,3 +198,15 @@ def _converted(writer: str, pixels: Pixels, arguments: Any) -> bytes:  # noqa: A
         call = [command, *arguments(str(source), str(out))]
         subprocess.run(call, check=True, capture_output=True, timeout=60, env={**os.environ, "GDAL_PAM_ENABLED": "NO"})
         return out.read_bytes()
+
+
+_WRITERS: dict[str, Callable[..., bytes]] = {
+    "pillow": _pillow,
+    "tifffile": _tifffile,
+    "opencv": _opencv,
+    "imageio": _imageio,
+    "scikit-image": _scikit_image,
+    "magick": _magick,
+    "tiffcp": _tiffcp,
+    "gdal": _gdal,
+}
