@@ -125,9 +125,9 @@ def test_a_person_who_was_examined_twice_is_told(patients: Path) -> None:
     report = check(patients)
     assert report.persons_with_several == {"TCGA_P1_0001": (FIRST, again)}
     value = report.to_json()
-    assert value["n_persons"] == value["n_patients"] - 1 == 12
+    assert value["n_persons"] == len(report.persons) == 12
     assert value["persons_with_several"] == ["TCGA_P1_0001"]
-    assert {"id": "TCGA_P1_0001", "examinations": [FIRST, again]} in value["persons"]
+    assert json.loads(json.dumps(value))["persons"][0] == {"id": "TCGA_P1_0001", "examinations": [FIRST, again]}
     assert "12 persons, 1 with several examinations: TCGA_P1_0001 (2)" in report.to_text()
 
 
