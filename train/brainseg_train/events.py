@@ -4,8 +4,8 @@
 
 `tensorboard --logdir RUNS` shows every run under its folder's name. The file follows from the history alone, byte for
 byte. Each further epoch is appended in one write, so that a TensorBoard that is open sees it. A resumed run goes on in
-the same file: a frame that a kill cut short is dropped, missing epochs are added, and no epoch is there twice. Times are
-the run's own: its start plus the seconds trained, without pauses.
+the same file: a frame that a kill cut short is dropped, missing epochs are added, and no epoch is there twice. Times
+are the run's own: its start plus the seconds trained, without pauses.
 
 Format: TFRecord frames (length, its masked CRC-32C, data, its masked CRC-32C, little endian) of `Event` messages; see
 tensorflow/core/util/event.proto.
