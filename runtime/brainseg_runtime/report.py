@@ -178,7 +178,7 @@ def key(name: str, colour: int) -> Html:
     """
     sample = element("rect", {"class": f"bar s{colour}", "width": 12, "height": 12, "rx": 2})
     drawing = element("svg", {"class": "key", "viewBox": "0 0 12 12", "aria-hidden": "true"}, sample)
-    return element("span", {"class": "named"}, drawing, name)
+    return element("span", {"class": "nowrap"}, drawing, name)
 
 
 def number_text(value: float, *, places: int = 3) -> str:
@@ -279,7 +279,7 @@ line.axis{stroke:var(--soft);stroke-width:1}
 .legend{list-style:none;display:flex;flex-wrap:wrap;gap:4px 18px;margin:4px 0 0;padding:0;font-size:13px;
 color:var(--soft)}
 .key{width:22px;height:12px;margin-right:6px;vertical-align:-1px}
-.named{white-space:nowrap}.named .key{width:11px;height:11px}
+.nowrap{white-space:nowrap}.nowrap .key{width:11px;height:11px}
 .swatch{display:inline-block;margin-right:18px;font-size:13px;color:var(--soft)}.swatch .key{width:12px}
 .note{border-left:3px solid var(--rule);padding:6px 0 6px 14px}
 .note.warning{border-color:var(--warning)}.note.pass{border-color:var(--pass)}.note.fail{border-color:var(--fail)}

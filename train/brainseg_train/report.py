@@ -115,7 +115,7 @@ def _comparison(board: Mapping[str, Any]) -> Html:
         best = max((value for value in values if value is not None), default=None)
         texts = [score_text(row["test"], metric) for row in rows]
         cells = [
-            element("strong", {}, text) if value is not None and value == best else text
+            element("strong" if value is not None and value == best else "span", {"class": "nowrap"}, text)
             for value, text in zip(values, texts, strict=True)
         ]
         lines.append([metric.group, metric.name, *cells])
@@ -157,7 +157,7 @@ def _order(board: Mapping[str, Any]) -> list[Html | str]:
     """The paired tests."""
     rows = [
         [
-            f"{pair['first']} – {pair['second']}",
+            element("span", {"class": "nowrap"}, f"{pair['first']} – {pair['second']}"),
             _signed(pair["difference"]),
             interval_text(*(pair["ci95"] or (None, None))),
             _p_text(pair["p_value"]),
