@@ -322,8 +322,8 @@ def _limits(_: Facts) -> list[str]:
             "other substitutes were never seen.",
         ),
         _sentence(
-            "- Two human readers do not draw the same outline either. No figure for this set is known; the Dice of 0.84",
-            "that is often quoted for it comes from another set.",
+            "- Two human readers do not draw the same outline either. No figure for this set is known; the Dice of",
+            "0.84 that is often quoted for it comes from another set.",
         ),
         _sentence(
             "- On fat-suppressed FLAIR, and where the head is small in its field of view, networks of this kind were",
