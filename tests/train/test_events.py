@@ -275,4 +275,4 @@ def test_a_complete_study_gets_its_events_afterwards(small_patients: Path, tmp_p
 def test_names_hold_neither_the_host_nor_a_path(tmp_path: Path) -> None:
     _fit(tmp_path / "run")
     (path,) = event_files(tmp_path / "run")
-    assert re.fullmatch(r"events\.out\.tfevents\.\d+\.run", path.name)
+    assert re.fullmatch(r"events\.out\.tfevents\.\d+", path.name)

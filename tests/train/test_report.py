@@ -180,6 +180,20 @@ def test_over_folds_the_data_is_counted_by_fold(small_patients: Path, tmp_path: 
     assert rows[rows.index(["fold", "train", "validation", "test"]) - 1] == ["all", "20", str(total)]
 
 
+def test_by_slice_a_patient_counts_in_every_part_that_has_a_slice(small_patients: Path, tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+    arguments = ["--data", str(small_patients), "--runs", str(runs), "--workers", "1", "--preset", "quick"]
+    arguments += ["--width", "2", "--epochs", "1", "--models", "unet", "--threads", "1", "--split-by", "slice"]
+    assert run_command("all", *arguments) == 0
+    (path,) = (runs / "splits").glob("*.json")
+    split = json.loads(path.read_text(encoding="utf-8"))
+    parts = [split[part] for part in ("train", "validation", "test")]
+    everyone, slices = rows_of((runs / "report.html").read_text(encoding="utf-8"), "Data")[-2:]
+    patients = [len({re.sub(r"_\d+$", "", name) for name in part}) for part in parts]
+    assert everyone == ["all patients", *map(str, patients), "20"]
+    assert slices[1:4] == [str(len(part)) for part in parts]
+
+
 def test_it_is_made_again_without_data_or_weights(compared: Path, tmp_path: Path) -> None:
     runs = tmp_path / "runs"
     shutil.copytree(compared, runs)

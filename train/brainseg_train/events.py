@@ -1,6 +1,6 @@
 """A run's history as a TensorBoard event file: each figure a scalar, each epoch a step.
 
-    RUNS/<run>/events.out.tfevents.<start>.<run>
+    RUNS/<run>/events.out.tfevents.<start>
 
 `tensorboard --logdir RUNS` shows every run under its folder's name. The file follows from the history alone, byte for
 byte. Each further epoch is appended in one write, so that a TensorBoard that is open sees it. A resumed run goes on in
@@ -41,7 +41,7 @@ def require_writer() -> None:
         import tensorboardX  # noqa: F401
     except ImportError as error:
         raise MissingExtraError(
-            "--tensorboard needs tensorboardX, which is not installed",
+            "TensorBoard event files need tensorboardX, which is not installed",
             expected="the extra tensorboard",
             got=str(error),
             remedy="pip install tensorboardX; history.jsonl and history.csv hold the same figures without it",
@@ -116,7 +116,7 @@ def scalars(entry: EpochRecord) -> dict[str, float]:
 
 def _path(run_dir: Path, started: float) -> Path:
     """Where a run's events are; `tfevents` in the name is what TensorBoard looks for."""
-    return run_dir / f"events.out.tfevents.{int(started)}.{run_dir.name}"
+    return run_dir / f"events.out.tfevents.{int(started)}"
 
 
 def _bring_up(path: Path, frames: Sequence[bytes]) -> None:
