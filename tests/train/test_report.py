@@ -138,13 +138,17 @@ def test_what_has_too_few_patients_for_a_figure_says_so(compared: Path) -> None:
     for row in board["rows"]:
         row["test"]["volume_dice"]["ci95"] = None
     for pair in board["comparisons"]:
-        pair |= {"ci95": None, "p_value": None, "p_corrected": None, "more_than_noise": None, "reason": "3 are too few"}
+        pair |= {"ci95": None, "ci95_reason": "all differences are equal", "reason": "3 patients are too few"}
+        pair |= {"p_value": None, "p_corrected": None, "more_than_noise": None}
     before = (compared / "report.html").read_bytes()
     text = write_report(current, board).read_text(encoding="utf-8")
     (compared / "report.html").write_bytes(before)
     assert "No interval of the mean: there are too few patients." in text
-    assert "Not given: 3 are too few." in text
-    assert "NOT TESTED" in text
+    pair = board["comparisons"][0]
+    names = f"{pair['first']} – {pair['second']}"
+    assert f"No interval ({names}): all differences are equal." in text
+    assert f"No p-value ({names}): 3 patients are too few." in text
+    assert "TOO FEW PATIENTS" in text
     assert [row[2:5] for row in rows_of(text, "Is the order more than noise?")[1:]] == [["\N{EM DASH}"] * 3]
 
 

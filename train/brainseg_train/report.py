@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 _BADGES: Final[Mapping[str, str]] = {"complete": "pass", "pruned": "warning", "interrupted": "warning"}
 NO_INTERVAL: Final = "there are too few patients"
-"""Why an interval or a test may be missing, where the record does not say it."""
+"""Why the interval of a mean may be missing, where the record does not say it."""
 
 _PICTURE_BYTES: Final = 16 << 20  # a PNG of 512×512 takes some 300 KiB
 
@@ -102,7 +102,7 @@ def _result(board: Mapping[str, Any]) -> list[Html]:
         ]
     )
     warning = [note(LEAK, kind="fail")] if board["leaky"] else []
-    missing = [] if interval else [note(f"No interval of the mean: {_reason(volume) or NO_INTERVAL}.")]
+    missing = [] if interval else [note(f"No interval of the mean: {volume.get('ci95_reason') or NO_INTERVAL}.")]
     return [*warning, tiles, *missing, note(board["verdict"], kind="pass" if _sure(board) else "info")]
 
 
@@ -162,7 +162,7 @@ def _order(board: Mapping[str, Any]) -> list[Html | str]:
             interval_text(*(pair["ci95"] or (None, None))),
             _p_text(pair["p_value"]),
             _p_text(pair["p_corrected"]),
-            _told_apart(pair),
+            _verdict_badge(pair["more_than_noise"]),
         ]
         for pair in board["comparisons"]
     ]
@@ -173,12 +173,7 @@ def _order(board: Mapping[str, Any]) -> list[Html | str]:
     )
     head = ["pair", "mean difference", "95 % interval", "p", "p corrected", ""]
     made = table(head, rows, caption=caption) if rows else Html("")
-    reasons = dict.fromkeys(_reason(pair) for pair in board["comparisons"])
-    return [
-        note(board["verdict"], kind="pass" if _sure(board) else "info"),
-        made,
-        *(f"Not given: {reason}." for reason in reasons if reason),
-    ]
+    return [note(board["verdict"], kind="pass" if _sure(board) else "info"), made, *_reasons(board["comparisons"])]
 
 
 def _patients(tests: Sequence[TestRecord]) -> Html:
@@ -300,17 +295,21 @@ def _sure(board: Mapping[str, Any]) -> bool:
     return any(pair["more_than_noise"] for pair in board["comparisons"])
 
 
-def _told_apart(pair: Mapping[str, Any]) -> Html:
-    """Whether two networks differ by more than chance gives."""
-    if pair["p_corrected"] is None:
-        return badge("NOT TESTED", kind="info")
-    return badge("MORE THAN NOISE", kind="pass") if pair["more_than_noise"] else badge("NOT TOLD APART", kind="info")
+def _verdict_badge(more_than_noise: bool | None) -> Html:
+    """What the test says of a pair; None where so few patients differ that it can say nothing."""
+    if more_than_noise is None:
+        return badge("TOO FEW PATIENTS", kind="warning")
+    return badge("MORE THAN NOISE", kind="pass") if more_than_noise else badge("NOT TOLD APART", kind="info")
 
 
-def _reason(value: Mapping[str, Any]) -> str:
-    """Why a record gives no interval or no p-value; empty where it does not say."""
-    texts = [text for name, text in value.items() if name in {"note", "reason"} or name.endswith("_reason")]
-    return next((text.rstrip(".") for text in texts if isinstance(text, str)), "")
+def _reasons(pairs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Why comparisons have no interval or no p-value, a sentence a reason."""
+    named: dict[tuple[str, str], list[str]] = {}
+    for what, key_of_reason in (("No interval", "ci95_reason"), ("No p-value", "reason")):
+        for pair in pairs:
+            if reason := pair.get(key_of_reason):
+                named.setdefault((what, reason.rstrip(".")), []).append(f"{pair['first']} – {pair['second']}")
+    return [f"{what} ({', '.join(names)}): {reason}." for (what, reason), names in named.items()]
 
 
 def _p_text(p: float | None) -> str:
