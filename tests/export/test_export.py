@@ -31,8 +31,8 @@ def test_the_bundle_is_whole_and_every_variant_of_it_gives_its_golden_answers(ex
 def test_the_manifest_holds_where_the_weights_come_from_and_what_was_measured(exported: Exported) -> None:
     manifest = open_bundle(exported.bundle).manifest
     chosen = select.best(exported.runs)
-    assert manifest.training["run"] == chosen.record.id
-    assert manifest.training["split_digest"] == chosen.record.split_digest
+    assert manifest.training["run"] == chosen.run
+    assert manifest.training["split_digest"] == chosen.info.split_digest
     fp32 = manifest.variants["fp32"]
     cpu = fp32.parity["cpu"]
     assert isinstance(cpu, dict)

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from brainseg_export import seal, sign, vectors
 from brainseg_export.engines import predictor
 from brainseg_export.errors import SigningError
+from brainseg_export.provenance import PHANTOM
 from brainseg_runtime.bundle import open_bundle
 from brainseg_runtime.errors import BrainsegError, SignatureError
 from brainseg_runtime.manifest import Variant
@@ -28,7 +29,7 @@ def contents() -> seal.Contents:
     variant = Variant(file=graph.name, precision="fp32", parity={}, accuracy={}, tolerances=tolerances)
     return seal.Contents(
         name="tiny", version="1.0.0", threshold=0.5, temperature=1.0, variants={"fp32": variant},
-        graphs={graph.name: graph.data}, golden=golden, card="# Tiny\n", sbom="{}\n", licence=seal.PHANTOM,
+        graphs={graph.name: graph.data}, golden=golden, card="# Tiny\n", sbom="{}\n", licence=PHANTOM,
     )  # fmt: skip
 
 

@@ -32,7 +32,7 @@ def dice(record: RunRecord) -> float:
 def test_the_best_run_of_the_study_is_taken_and_says_why(runs: Path) -> None:
     chosen = select.best(runs)
     everything = records.load_records(runs)
-    assert dice(chosen.record) == max(dice(record) for record in everything)
+    assert chosen.validation_dice == max(dice(record) for record in everything)
     assert "highest validation Dice" in chosen.reason
     assert chosen.study is not None
     assert chosen.study.record.id in chosen.reason
@@ -43,10 +43,10 @@ def test_the_best_run_of_each_network_is_taken(runs: Path) -> None:
 
 
 def test_a_run_is_found_by_name_and_by_its_weights(runs: Path) -> None:
-    name = select.best(runs).record.id
-    assert select.by_id(runs, name).record.id == name
+    name = select.best(runs).run
+    assert select.by_id(runs, name).run == name
     by_file = select.by_checkpoint(runs / name / "best.safetensors")
-    assert by_file.record.id == name
+    assert by_file.run == name
     assert select.load(by_file)[1].run == name
 
 
@@ -57,7 +57,7 @@ def test_a_name_that_is_no_runs_is_refused(runs: Path, name: str) -> None:
 
 
 def test_a_weights_file_without_a_record_is_refused(runs: Path, tmp_path: Path) -> None:
-    name = select.best(runs).record.id
+    name = select.best(runs).run
     for suffix in (".safetensors", ".json"):
         shutil.copy(runs / name / f"best{suffix}", tmp_path)
     with pytest.raises(SelectionError, match="cannot be exported"):
@@ -92,7 +92,7 @@ def test_a_study_split_by_slice_is_passed_over(own: Path) -> None:
 
 
 def test_a_run_split_by_slice_is_refused_even_by_name(own: Path) -> None:
-    name = select.best(own).record.id
+    name = select.best(own).run
     record = dataclasses.replace(records.load_record(own / name), split_by="slice")
     records.save_record(own / name, record)
     with pytest.raises(SelectionError, match="its split is by slice"):
@@ -100,14 +100,14 @@ def test_a_run_split_by_slice_is_refused_even_by_name(own: Path) -> None:
 
 
 def test_a_run_that_still_trains_is_refused(own: Path) -> None:
-    name = select.best(own).record.id
+    name = select.best(own).run
     records.save_record(own / name, dataclasses.replace(records.load_record(own / name), status="running"))
     with pytest.raises(SelectionError, match="not ready"):
         select.by_id(own, name)
 
 
 def test_a_run_of_another_data_set_than_its_study_is_refused(own: Path) -> None:
-    name = select.best(own).record.id
+    name = select.best(own).run
     records.save_record(own / name, dataclasses.replace(records.load_record(own / name), data_digest="0" * 64))
     with pytest.raises(SelectionError, match="another data set or split"):
         select.best(own)
@@ -149,7 +149,7 @@ def test_damaged_weights_are_refused(own: Path) -> None:
 
 
 def test_a_damaged_record_is_refused(own: Path) -> None:
-    name = select.best(own).record.id
+    name = select.best(own).run
     (own / name / records.RECORD).write_text("{", encoding="utf-8")
     with pytest.raises(RecordError):
         select.by_id(own, name)

@@ -96,8 +96,8 @@ def test_an_image_lies_in_the_middle_of_its_square(height: int, width: int) -> N
     rows, columns = in_square(height, width)
     assert rows.side == columns.side == max(height, width)
     for axis, count in ((rows, height), (columns, width)):
-        assert axis.count == count
-        assert 0 <= (axis.side - axis.count - axis.first) - axis.first <= 1
+        assert axis.length == count
+        assert 0 <= (axis.side - axis.length - axis.first) - axis.first <= 1
 
 
 def test_every_row_of_weights_sums_to_one() -> None:
@@ -117,10 +117,10 @@ def axis_within(side: int, count: int) -> Axis:
 def test_bands_hold_every_weight_of_the_whole_matrix(source: int, held: int, target: int, wanted: int) -> None:
     rows, made = axis_within(source, held), axis_within(target, wanted)
     index, weights = row_bands(rows, made, CPU)
-    assert 0 <= index.min() <= index.max() < rows.count
-    whole = torch.zeros(weights.shape[0], weights.shape[1], rows.count)
+    assert 0 <= index.min() <= index.max() < rows.length
+    whole = torch.zeros(weights.shape[0], weights.shape[1], rows.length)
     whole.scatter_add_(2, index[:, None, :].expand_as(weights).long(), weights)
-    assert torch.equal(whole.reshape(-1, rows.count)[: made.count], resize_weights(rows, made, CPU))
+    assert torch.equal(whole.reshape(-1, rows.length)[: made.length], resize_weights(rows, made, CPU))
 
 
 @given(source=st.integers(16, 2048), target=st.integers(16, 2048))
@@ -136,7 +136,7 @@ def test_bands_of_a_square_hold_every_weight_once(source: int, target: int) -> N
 @given(source=sides, held=sides, target=sides, wanted=sides)
 def test_rows_in_bands_are_the_whole_product(source: int, held: int, target: int, wanted: int) -> None:
     axis, made = axis_within(source, held), axis_within(target, wanted)
-    rows = torch.randint(0, 256, (2, axis.count, 5), dtype=torch.uint8, generator=Generator().manual_seed(source))
+    rows = torch.randint(0, 256, (2, axis.length, 5), dtype=torch.uint8, generator=Generator().manual_seed(source))
     expected = resize_weights(axis, made, CPU).double() @ (rows.double() / 255)
     assert torch.allclose(resize_rows(rows, axis, made, unit=255.0).double(), expected, atol=1e-6)
 

@@ -58,6 +58,16 @@ ThreadsOption = Annotated[int | None, typer.Option(min=1, help="Threads of each 
 CacheOption = Annotated[
     Path | None, typer.Option(metavar="DIR", help="Folder for resized slices; default: the user's cache folder.")
 ]
+DataNameOption = Annotated[
+    str | None, typer.Option(metavar="TEXT", help="What the data set is called; default: as its dataset.json says.")
+]
+DataLicenceOption = Annotated[
+    str | None, typer.Option(metavar="TEXT", help="Its licence, an SPDX identifier or a short name; default: likewise.")
+]
+DataUrlOption = Annotated[
+    str | None, typer.Option(metavar="URL", help="Where it can be read about or had; default: likewise.")
+]
+DataCitationOption = Annotated[str | None, typer.Option(metavar="TEXT", help="What to cite; default: likewise.")]
 JsonOption = Annotated[
     str | None,
     typer.Option(
@@ -130,6 +140,10 @@ def all_(  # noqa: PLR0913, PLR0917 - one parameter an option
     workers: WorkersOption = None,
     threads: ThreadsOption = None,
     cache: CacheOption = None,
+    data_name: DataNameOption = None,
+    data_licence: DataLicenceOption = None,
+    data_url: DataUrlOption = None,
+    data_citation: DataCitationOption = None,
     json: JsonOption = None,
 ) -> None:
     """Train and tune the networks, choose by validation Dice, look at the test part once, and rank.
@@ -141,7 +155,8 @@ def all_(  # noqa: PLR0913, PLR0917 - one parameter an option
     comparisons (first, second, difference, ci95, p_value, p_corrected, more_than_noise), verdict, trials, baseline,
     split_by, leaky, data_digest, split_digest.
     """
-    work = commands.Work(data=data, runs=runs, preset=preset, resume=resume, cache=cache)
+    stated = (data_name, data_licence, data_url, data_citation)
+    work = commands.Work(data=data, runs=runs, preset=preset, resume=resume, cache=cache, stated=stated)
     settings = commands.Settings(
         seed=seed,
         split_by=split_by,
@@ -198,6 +213,10 @@ def fit(  # noqa: PLR0913, PLR0917 - one parameter an option
     workers: WorkersOption = None,
     threads: ThreadsOption = None,
     cache: CacheOption = None,
+    data_name: DataNameOption = None,
+    data_licence: DataLicenceOption = None,
+    data_url: DataUrlOption = None,
+    data_citation: DataCitationOption = None,
     json: JsonOption = None,
 ) -> None:
     """Train one network with one configuration. The test part is not looked at.
@@ -207,7 +226,8 @@ def fit(  # noqa: PLR0913, PLR0917 - one parameter an option
 
     The JSON has: study, runs (each run's record), and with folds also row, as a row of leaderboard.json.
     """
-    work = commands.Work(data=data, runs=runs, preset=preset, resume=resume, cache=cache)
+    stated = (data_name, data_licence, data_url, data_citation)
+    work = commands.Work(data=data, runs=runs, preset=preset, resume=resume, cache=cache, stated=stated)
     settings = commands.Settings(
         seed=seed,
         split_by=split_by,

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from brainseg_train.data import DataSet
+    from brainseg_train.data_source import DataSource
     from brainseg_train.progress import Display
 
 HOPELESS_AFTER = 3
@@ -133,7 +134,7 @@ def make_request(plan: Plan, dataset: DataSet) -> tuple[StudyRequest, tuple[Spli
 
 
 def open_study(
-    plan: Plan, dataset: DataSet, runs: Path, *, resume: bool
+    plan: Plan, dataset: DataSet, runs: Path, *, resume: bool, source: DataSource | None = None
 ) -> tuple[Study, Literal["new", "resumed", "complete"]]:
     """The study to work on.
 
@@ -143,6 +144,7 @@ def open_study(
         runs: The folder of runs.
         resume: Whether to go on with the newest unfinished study of the same request, or else to return the newest
             complete one.
+        source: What is stated about where the data comes from, for a new study's record.
 
     Returns:
         The study and how it was come by.
@@ -157,7 +159,7 @@ def open_study(
         if (found := study.newest(runs, request=request, complete=True)) is not None:
             return found, "complete"
     _, threads = layout(plan, request)
-    return study.begin(runs, request, splits, data=dataset.root, threads=threads), "new"
+    return study.begin(runs, request, splits, data=dataset.root, threads=threads, source=source), "new"
 
 
 def layout(plan: Plan, request: StudyRequest) -> tuple[int, int]:

@@ -35,12 +35,12 @@ class Axis(NamedTuple):
     Attributes:
         side: Pixels of the square.
         first: Where in it the image begins.
-        count: Pixels of the image.
+        length: Pixels of the image.
     """
 
     side: int
     first: int
-    count: int
+    length: int
 
     @classmethod
     def whole(cls, side: int) -> Axis:
@@ -113,7 +113,7 @@ def _resize(x_nchw: Tensor, source: tuple[Axis, Axis], target: tuple[Axis, Axis]
     batch, channels, height, _ = x_nchw.shape
     columns = resize_weights(source[1], target[1], x_nchw.device)
     wide = torch.matmul(x_nchw.reshape(batch * channels, height, -1), columns.transpose(0, 1))
-    return resize_rows(wide, source[0], target[0]).reshape(batch, channels, target[0].count, target[1].count)
+    return resize_rows(wide, source[0], target[0]).reshape(batch, channels, target[0].length, target[1].length)
 
 
 def resize_rows(x_nrk: Tensor, source: Axis, target: Axis, *, unit: float = 1.0) -> Tensor:
@@ -129,14 +129,14 @@ def resize_rows(x_nrk: Tensor, source: Axis, target: Axis, *, unit: float = 1.0)
         unit: What counts as 1 in the source.
 
     Returns:
-        (N, target.count, K) float32.
+        (N, target.length, K) float32.
     """
     batch, _, width = x_nrk.shape
     index, weights = row_bands(source, target, x_nrk.device)
     # Rows are taken before they are cast, since uint8 is a quarter to copy.
     taken = torch.index_select(x_nrk, 1, index.reshape(-1)).to(torch.float32)
     bands = taken.reshape(batch, BLOCKS, index.shape[1], width)
-    return torch.matmul(weights / unit, bands).reshape(batch, -1, width)[:, : target.count]
+    return torch.matmul(weights / unit, bands).reshape(batch, -1, width)[:, : target.length]
 
 
 def row_bands(source: Axis, target: Axis, device: torch.device) -> tuple[Tensor, Tensor]:
@@ -149,12 +149,12 @@ def row_bands(source: Axis, target: Axis, device: torch.device) -> tuple[Tensor,
 
     Returns:
         Which rows of the source each part takes, (BLOCKS, taken) int32; and their weights, (BLOCKS, part, taken)
-        float32. BLOCKS times part is at least `target.count`; rows beyond it repeat the last.
+        float32. BLOCKS times part is at least `target.length`; rows beyond it repeat the last.
     """
     support = source.side + target.side + abs(source.side - target.side)
-    part = (target.count + BLOCKS - 1) // BLOCKS
+    part = (target.length + BLOCKS - 1) // BLOCKS
     most = torch.sym_min(source.side, ((part - 1) * source.side + support) // target.side + 2)
-    row = torch.arange(BLOCKS * part, device=device, dtype=torch.int32).clamp(max=target.count - 1)
+    row = torch.arange(BLOCKS * part, device=device, dtype=torch.int32).clamp(max=target.length - 1)
     centre = ((2 * (row + target.first) + 1) * source.side).reshape(BLOCKS, part)
     position = (2 * torch.arange(source.side, device=device, dtype=torch.int32) + 1) * target.side
     # As many rows lie wholly before a part as end at or before its first centre; counted, since engines divide integers
@@ -162,13 +162,13 @@ def row_bands(source: Axis, target: Axis, device: torch.device) -> tuple[Tensor,
     before = (centre[:, :1] >= position[None, :] + support).sum(dim=1, keepdim=True, dtype=torch.int32)
     place = before.clamp(max=source.side - most) + torch.arange(most, device=device, dtype=torch.int32)
     weight = (support - ((2 * place + 1) * target.side)[:, None, :].sub(centre[:, :, None]).abs()).clamp(min=0)
-    index = (place - source.first).clamp(min=0).clamp(max=source.count - 1)
+    index = (place - source.first).clamp(min=0).clamp(max=source.length - 1)
     inside = (1 - (index + source.first - place).abs()).clamp(min=0).to(torch.float32)
     return index, _normalised(weight) * inside[:, None, :]
 
 
 def resize_weights(source: Axis, target: Axis, device: torch.device) -> Tensor:
-    """(target.count, source.count) float32 matrix that resizes an axis.
+    """(target.length, source.length) float32 matrix that resizes an axis.
 
     Over the whole square every row sums to 1; over an image that does not fill it, rows that reach beside it to less.
 
@@ -177,11 +177,11 @@ def resize_weights(source: Axis, target: Axis, device: torch.device) -> Tensor:
     position.
     """
     support = source.side + target.side + abs(source.side - target.side)
-    row = torch.arange(target.count, device=device, dtype=torch.int32) + target.first
+    row = torch.arange(target.length, device=device, dtype=torch.int32) + target.first
     centre = (2 * row + 1) * source.side
     position = (2 * torch.arange(source.side, device=device, dtype=torch.int32) + 1) * target.side
     weights = _normalised((support - (position[None, :] - centre[:, None]).abs()).clamp(min=0))
-    return weights[:, source.first : source.first + source.count]
+    return weights[:, source.first : source.first + source.length]
 
 
 def _normalised(weight: Tensor) -> Tensor:

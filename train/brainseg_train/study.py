@@ -24,6 +24,7 @@ from brainseg_runtime import files
 from brainseg_runtime.strict_json import parse
 from brainseg_train import records
 from brainseg_train.config import TrainConfig
+from brainseg_train.data_source import DataSource
 from brainseg_train.decoding import decode
 from brainseg_train.errors import RecordError, StudyError
 from brainseg_train.records import RunRecord
@@ -108,6 +109,8 @@ class StudyRecord:
     """A study that says running and has no process was interrupted, and can go on."""
     data: str
     """The data set's folder when the study began."""
+    source: DataSource | None = None
+    """What was stated then about where the data comes from; None where nothing was."""
     threads: int
     """Threads of each training process; a run's bits depend on it."""
     request: StudyRequest
@@ -228,7 +231,15 @@ class Study:
         return dataclasses.replace(self, record=record)
 
 
-def begin(runs: Path, request: StudyRequest, splits: tuple[Split, ...], *, data: Path, threads: int) -> Study:
+def begin(
+    runs: Path,
+    request: StudyRequest,
+    splits: tuple[Split, ...],
+    *,
+    data: Path,
+    threads: int,
+    source: DataSource | None = None,
+) -> Study:
     """Make a new study's folder.
 
     Args:
@@ -237,6 +248,7 @@ def begin(runs: Path, request: StudyRequest, splits: tuple[Split, ...], *, data:
         splits: The splits that the request names.
         data: The data set's folder.
         threads: Threads of each training process.
+        source: What is stated about where the data comes from.
 
     Raises:
         FileWriteError: The system refused.
@@ -247,7 +259,12 @@ def begin(runs: Path, request: StudyRequest, splits: tuple[Split, ...], *, data:
         split.save(path)
     folder = _new_folder(runs, request)
     record = StudyRecord(
-        id=folder.name, data=str(data.resolve()), threads=threads, request=request, timing={"started": time.time()}
+        id=folder.name,
+        data=str(data.resolve()),
+        source=source or None,
+        threads=threads,
+        request=request,
+        timing={"started": time.time()},
     )
     study = Study(runs=runs, record=record)
     study.save()
