@@ -20,7 +20,7 @@ _PATH: Final = re.compile(
         [\w.\\/-]{3,}""",
     re.VERBOSE,
 )
-_URL: Final = re.compile(r"(?!file:)[A-Za-z][A-Za-z0-9+.-]+://\S*", re.IGNORECASE)
+_URL: Final = re.compile(r"\b(?!file:)[A-Za-z][A-Za-z0-9+.-]+://\S*", re.IGNORECASE)
 """An address in the web may have /home/ in it."""
 
 _NUMBERS: Final = frozenset({"raw_data"})
