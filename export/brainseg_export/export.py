@@ -105,6 +105,7 @@ def export(chosen: Chosen, dataset: DataSet, target: Path, options: Options, wat
     """
     provenance = provenance_of(dataset, chosen, options.stated)
     preflight.require_judges(dataset, chosen.split)
+    preflight.require_proportions(dataset, chosen)
     patients = cases.validation(dataset, chosen.split)
     network, info = select.load(chosen)
     calibration = _calibrated(network, patients, watch)

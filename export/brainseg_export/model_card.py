@@ -113,8 +113,8 @@ def _data(facts: Facts) -> list[str]:
         "",
         *(f"- {line}" for line in _source(provenance)),
         _sentence(
-            f"- {len(split.train)} patients trained it, {len(split.validation)} chose among models, epochs, threshold",
-            f"and variants, {len(split.test)} were kept for testing; no patient is in two parts.",
+            f"- Patients: {len(split.train)} trained it, {len(split.validation)} chose among models, epochs, threshold",
+            f"and variants, {len(split.test)} kept for testing; nobody is in two parts.",
         ),
         *([f"- Sites among the validation patients: {', '.join(sites)}."] if sites else []),
         f"- Licence: {_plain(provenance.licence.id)}. {_plain(provenance.licence.note)}",
@@ -248,8 +248,8 @@ def _scores(evaluation: Evaluation) -> list[str]:
     found = evaluation.detection
     return [
         _sentence(
-            f"{evaluation.n_patients} patients, {evaluation.n_slices} slices, at the slices' own size;",
-            "intervals are 95 %, by bootstrap over patients.",
+            f"{_many(evaluation.n_patients, 'patient')}, {_many(evaluation.n_slices, 'slice')}, at the slices' own",
+            "size; intervals are 95 %, by bootstrap over patients.",
         ),
         "",
         "| score | value | 95 % interval |",
@@ -389,6 +389,11 @@ def _seen_data() -> list[str]:
 def _sentence(*parts: str) -> str:
     """One line of Markdown from parts that fit into lines of code."""
     return " ".join(parts)
+
+
+def _many(count: int, what: str) -> str:
+    """A count with its noun."""
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def _number(value: float | None) -> str:

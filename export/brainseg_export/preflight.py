@@ -98,6 +98,25 @@ def require_judges(dataset: DataSet, split: Split) -> None:
         )  # fmt: skip
 
 
+def require_proportions(dataset: DataSet, chosen: Chosen) -> None:
+    """Refuse weights that learnt from squeezed slices: the graph around them would show them others.
+
+    Args:
+        dataset: The run's data.
+        chosen: The run.
+
+    Raises:
+        ExportError: The weights are of a release that squeezed slices, and the set's are not square.
+    """
+    height, width = dataset.size
+    if height != width and chosen.config is None:
+        raise ExportError(
+            f"the weights of run {chosen.run} learnt from slices squeezed to a square",
+            expected="weights of this release, which keeps the proportions of slices that are not square",
+            got=f"weights of an older one, and slices of {height} × {width}", remedy="train again",
+        )  # fmt: skip
+
+
 def _weight_bytes(chosen: Chosen) -> int:
     """Size of the run's weights, which a graph in fp32 has as well; 0 where they are missing, which is told later."""
     stem = chosen.weights / "best" if chosen.weights.is_dir() else chosen.weights.with_suffix("")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -128,3 +129,14 @@ def test_blank_training_slices_alone_are_told_first(phantom: Path, runs: Path) -
     dataset.cached.blank[:] = np.True_
     with pytest.raises(ExportError, match="blank ones alone"):
         preflight.require_judges(dataset, select.best(runs).split)
+
+
+def test_weights_that_learnt_from_squeezed_slices_are_refused(phantom: Path, runs: Path) -> None:
+    dataset = load_dataset(phantom)
+    chosen = select.best(runs)
+    older = dataclasses.replace(chosen, info=dataclasses.replace(chosen.info, config=None))
+    oblong = dataclasses.replace(dataset, cached=dataclasses.replace(dataset.cached, native_size=(64, 48)))
+    preflight.require_proportions(dataset, older)
+    preflight.require_proportions(oblong, chosen)
+    with pytest.raises(ExportError, match="train again"):
+        preflight.require_proportions(oblong, older)

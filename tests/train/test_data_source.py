@@ -36,7 +36,8 @@ def test_what_a_file_states_is_taken_and_fits_the_schema(tmp_path: Path, value: 
     "value",
     [
         {"name": ""}, {"name": "   "}, {"licence": "a\nb"}, {"name": 3}, {"title": "x"}, {"url": "ftp://x"},
-        {"url": "/home/a"}, {"citation": "x" * 2001}, [], "text", {"name": "tab\tin it"},
+        {"url": "https://x.org/ y"}, {"url": "https://x.org/><b>"}, {"url": "https://"}, {"url": "/home/a"},
+        {"citation": "x" * 2001}, [], "text", {"name": "tab\tin it"},
     ],
 )  # fmt: skip
 def test_what_cannot_be_taken_is_refused_by_file_and_schema_alike(tmp_path: Path, value: object) -> None:

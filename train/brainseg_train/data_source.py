@@ -6,6 +6,7 @@ Nothing here is found out or filled in. What nobody states stays open, in the ru
 from __future__ import annotations
 
 import dataclasses
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
@@ -22,6 +23,8 @@ MAX_LENGTH: Final = 2000
 """Characters of one statement; a citation of many authors takes a few hundred."""
 
 _MAX_BYTES: Final = 64 << 10
+
+_ADDRESS: Final = re.compile(r"https?://[^\s<>\"]+")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,7 +49,7 @@ class DataSource:
                     expected=f"one line of 1 to {MAX_LENGTH} printable characters",
                     got=ascii(text[:60]),
                 )
-        if self.url is not None and not self.url.startswith(("https://", "http://")):
+        if self.url is not None and not _ADDRESS.fullmatch(self.url):
             raise ConfigError("the data set's url cannot be taken", expected="https://...", got=self.url[:200])
 
     def __bool__(self) -> bool:
