@@ -21,6 +21,7 @@ from brainseg_export.provenance import Provenance
 from brainseg_export.sbom import bill_of_materials
 from brainseg_export.seal import Contents
 from brainseg_export.select import Chosen
+from brainseg_runtime.errors import DataError
 from brainseg_runtime.evaluate import evaluate
 from brainseg_runtime.evaluation import Evaluation
 from brainseg_runtime.golden import GoldenCase
@@ -97,6 +98,7 @@ def assemble(  # noqa: PLR0913 - gathered in one place
     golden = vectors.golden_cases(
         {proof.candidate.variant: predictor(proof.candidate.graph, REQUIRED) for proof in shipped}
     )
+    fingerprint = fingerprint_of(chosen, dataset)
     facts = Facts(
         version=version,
         chosen=chosen,
@@ -108,6 +110,7 @@ def assemble(  # noqa: PLR0913 - gathered in one place
         left_out=left_out,
         provenance=provenance,
         parameters=parameters,
+        guarded=fingerprint is not None,
     )
     return Contents(
         name=chosen.model,
@@ -120,10 +123,34 @@ def assemble(  # noqa: PLR0913 - gathered in one place
         card=write_card(facts),
         sbom=bill_of_materials(chosen.model, version, graphs),
         licence=provenance.licence,
-        fingerprint=_fingerprint(chosen, dataset),
+        fingerprint=fingerprint,
         training=_training(facts, patients),
         tools=_tools(),
     )
+
+
+def fingerprint_of(chosen: Chosen, dataset: DataSet) -> Fingerprint | None:
+    """Intensities of training slices, spread evenly over the patients.
+
+    Args:
+        chosen: The run.
+        dataset: The data that it was trained on.
+
+    Returns:
+        What the runtime holds other images against; None where no slice has three different sequences.
+    """
+    rows = chosen.split.indices(dataset, "train")
+    rows = rows[~dataset.blank[rows]]
+    wanted = rows[:: max(1, len(rows) // FINGERPRINT_SLICES)]
+
+    def images() -> Iterator[NDArray[np.uint8]]:
+        for row in wanted:
+            yield dataset.native_image(int(row))
+
+    try:
+        return take_fingerprint(images())
+    except DataError:  # grey images in three channels, for one: there is nothing to know other images by
+        return None
 
 
 def _validation(fp32: Proof, patients: Patients, threshold: float) -> Evaluation:
@@ -163,19 +190,6 @@ def _variant(proof: Proof, golden: list[GoldenCase], calibration: Calibration) -
         same_bits=stability(proof),
         tolerances=vectors.tolerances(name, name, golden, measured),
     )
-
-
-def _fingerprint(chosen: Chosen, dataset: DataSet) -> Fingerprint:
-    """Intensities of training slices, spread evenly over the patients."""
-    rows = chosen.split.indices(dataset, "train")
-    rows = rows[~dataset.blank[rows]]
-    wanted = rows[:: max(1, len(rows) // FINGERPRINT_SLICES)]
-
-    def images() -> Iterator[NDArray[np.uint8]]:
-        for row in wanted:
-            yield dataset.native_image(int(row))
-
-    return take_fingerprint(images())
 
 
 def _training(facts: Facts, patients: Patients) -> dict[str, Json]:

@@ -52,6 +52,8 @@ class Facts:
     """Where the training data comes from."""
     parameters: int
     """Trainable numbers of the network."""
+    guarded: bool
+    """Whether the manifest tells the runtime what intensities to expect."""
 
 
 def write_card(facts: Facts) -> str:
@@ -352,7 +354,7 @@ def _limits(facts: Facts) -> list[str]:
             "- Slices are seen one by one at 128 × 128: structures below two pixels of a 256 × 256 slice",
             "are blurred away, and nothing is known about the slice above.",
         ),
-        *(_seen_scanners() if facts.provenance.recognised == "kaggle_3m" else _seen_data()),
+        *(_seen_scanners() if facts.provenance.recognised == "kaggle_3m" else _seen_data(facts.guarded)),
         _sentence(
             "- Readers' own outlines of a tumour differ;",
             "near the agreement of two readers, differences say more about the reader than about the model.",
@@ -376,12 +378,17 @@ def _seen_scanners() -> list[str]:
     ]
 
 
-def _seen_data() -> list[str]:
+def _seen_data(guarded: bool) -> list[str]:
     """What holds of any training data."""
+    warned = (
+        "the runtime warns where intensities are unlike those of training."
+        if guarded
+        else "no training slice had three different sequences, so the runtime cannot warn of unlike intensities."
+    )
     return [
         _sentence(
             "- It knows the scanners and the preparation of its training data. Other machines, field strengths, skull",
-            "stripping or windowing can break it; the runtime warns where intensities are unlike those of training.",
+            f"stripping or windowing can break it; {warned}",
         )
     ]
 
