@@ -128,13 +128,11 @@ def _data(facts: Facts) -> list[str]:
 def _source(provenance: Provenance) -> list[str]:
     """What the data set is called, where it is, what to cite; what was not stated is said to be so."""
     source = provenance.source
-    known = {
-        "phantom": "recognised by its mark and its patients' names",
-        "kaggle_3m": "recognised by its pixels",
-        None: "as stated by whoever trained or exported",
-    }[provenance.recognised]
-    named = f"{_plain(source.name)}, {known}" if source.name else NOT_STATED
-    lines = [f"Data set: {named}."]
+    found = {"phantom": "phantom, known by its mark and its patients' names", "kaggle_3m": "kaggle_3m, by its pixels"}
+    named = [found[provenance.recognised]] if provenance.recognised else []
+    if source.name and source.name != provenance.recognised:
+        named.append(f"{_plain(source.name)}, as stated by whoever trained or exported")
+    lines = [f"Data set: {'; '.join(named) or NOT_STATED}."]
     if source.url:
         lines.append(f"Address: <{source.url}>")
     if source.citation:

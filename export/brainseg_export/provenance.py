@@ -52,14 +52,16 @@ class Provenance:
         """The terms of the weights, as far as they are known."""
         if self.recognised == "phantom":
             return PHANTOM
-        data = kaggle_3m.TERMS if self.recognised else self.source.name or "data whose origin is not stated"
-        if self.recognised and self.source.licence == kaggle_3m.LICENCE:
+        name, stated = self.source.name, self.source.licence
+        data = kaggle_3m.TERMS if self.recognised else name or "data whose origin is not stated"
+        if self.recognised and stated == kaggle_3m.LICENCE:
             terms = "; the weights are given under the same terms: not for commercial use."
-        elif self.source.licence:
-            terms = f"; whoever trained states its licence as {self.source.licence}."
+        elif stated:
+            terms = f"; whoever trained or exported states its licence as {stated}."
         else:
-            terms = ". The licence of the data is not stated: ask whoever made this bundle before the weights are used."
-        return Licence(id=self.source.licence or NOT_STATED, note=f"Trained on {data}{terms}{self._partly}")
+            terms = "; its licence is not stated either" if not name else "; its licence is not stated"
+            terms += ": ask whoever made this bundle before the weights are used."
+        return Licence(id=stated or NOT_STATED, note=f"Trained on {data}{terms}{self._partly}")
 
     @property
     def _partly(self) -> str:

@@ -192,6 +192,6 @@ def test_the_manifest_says_where_the_data_comes_from_and_what_becomes_of_proport
         "patients": 20, "patients_of_kaggle_3m": 0,
     }  # fmt: skip
     assert str(training["aspect_ratio"]).startswith("kept")
-    model = onnx.load_model_from_string((exported.bundle / "model.int8.onnx").read_bytes())
+    model = onnx.load_model_from_string((exported.bundle / "model.onnx").read_bytes())
     told = {entry.key: entry.value for entry in model.metadata_props}
     assert told["brainseg.aspect_ratio"] == training["aspect_ratio"]

@@ -8,6 +8,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from brainseg_train.commands import Work
 from brainseg_train.data_source import DataSource, stated_beside
 from brainseg_train.errors import ConfigError
 
@@ -56,3 +57,10 @@ def test_a_damaged_file_is_named(tmp_path: Path, text: str) -> None:
 def test_statements_come_before_others_one_by_one() -> None:
     first, second = DataSource(name="a"), DataSource(name="b", licence="c")
     assert first.over(second) == DataSource(name="a", licence="c")
+
+
+def test_options_of_the_command_come_before_the_file(tmp_path: Path) -> None:
+    root = write(tmp_path, {"name": "file", "licence": "file"})
+    stated = (None, "option", "https://x.org", None)
+    work = Work(data=str(root), runs=tmp_path, preset=None, resume=False, cache=None, stated=stated)
+    assert work.source(root) == DataSource(name="file", licence="option", url="https://x.org")
