@@ -87,15 +87,21 @@ class Rounded(nn.Module):
 
 @pytest.mark.parametrize("name", models.NAMES)
 def test_what_is_trained_answers_what_onnxruntime_answers_in_integers(name: str) -> None:
-    made, (images, _) = trained(name), heads(2)
+    made = trained(name)
+    images = np.concatenate([heads(seed)[0] for seed in range(2, 6)])
     pipeline = InferencePipeline(Rounded(IntegerNetwork(made.fp32, made.int8)), temperature=TEMPERATURE).eval()
     with torch.inference_mode():
         mask, probability = (part.numpy() for part in pipeline(torch.from_numpy(images)))
     right_mask, right = predictor(made.int8, "cpu")(images)
     assert 0.001 < right_mask.mean() < 0.9, "a network that marks something"
     assert (mask == right_mask).mean() > 0.999
-    # Sums in another order land on the other side of a rounding now and then, and the pixels around it follow.
-    assert np.abs(probability - right).mean() < 0.1 * np.abs(predictor(made.fp32, "cpu")(images)[1] - right).mean()
+    # Sums in another order, which depends on the processor, land on the other side of a rounding in a few images, and
+    # the pixels around it follow; all other images agree to the last digits.
+    missed, rounded = (
+        np.abs(each - right).mean(axis=(1, 2)) for each in (probability, predictor(made.fp32, "cpu")(images)[1])
+    )
+    assert missed.mean() < 0.1 * rounded.mean()
+    assert np.mean(missed < 1e-4 * rounded) >= 0.75
 
 
 @pytest.mark.parametrize("name", models.NAMES)
