@@ -26,8 +26,9 @@ _START, _END, _SCAN = b"\xff\xd8", b"\xff\xd9", 0xDA
 _FRAMES: Final = {0xC0, 0xC1, 0xC2}  # baseline, extended, progressive: Huffman-coded
 _OTHER_FRAMES: Final = {0xC3: "lossless", 0xC9: "arithmetic coding", 0xCA: "arithmetic coding", 0xF7: "JPEG-LS"}
 _NEXT_MARKER: Final = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]", re.DOTALL)  # past stuffed bytes and restart markers
-_TAIL: Final = bytes(range(1, 255, 3)) * 8
-"""Bytes that decode to something, whatever the tables: every length of code occurs early."""
+_BITS: Final = b"\xb7\x2d\x5a\xc3\x96" * 16
+_TAIL: Final = _BITS + b"".join(bytes((0xFF, 0xD0 + number)) + _BITS for number in range(8))
+"""Bytes that decode to something else than zeros from their first bits on, also behind any restart marker."""
 _MAX_MARKERS: Final = 1000  # a progressive stream has about a dozen scans with their tables
 _UNSEEN: Final = 16  # more bits than a coefficient has
 
@@ -93,8 +94,11 @@ def decode_stream(data: bytes, frame: Frame, colours: str = "") -> NDArray[np.ui
         ImageError: It is damaged or ends early.
         MissingExtraError: Pillow is not installed.
     """
-    pixels = _decoded(data[: frame.end] + _END, frame, colours)
-    longer = _decoded(data[: frame.end] + _TAIL + _END, frame, colours)
+    scans = data[: frame.end].rstrip(
+        b"\xff"
+    )  # a marker may have such bytes in front; before others they would make one
+    pixels = _decoded(scans + _END, frame, colours)
+    longer = _decoded(scans + _TAIL + _END, frame, colours)
     if not np.array_equal(pixels, longer):
         raise truncated("JPEG data that ends early")
     return pixels

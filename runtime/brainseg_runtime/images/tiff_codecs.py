@@ -28,6 +28,7 @@ Buffer: TypeAlias = bytes | memoryview
 _YCBCR: Final = 6
 _REVERSED: Final = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 _JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
+_END_OF_BLOCK: Final = 24  # bits
 _LZMA_MEMORY: Final = 96 << 20  # of xz -9, the most that a writer offers, is 65 MiB
 _SLACK: Final = bytes(8)
 """After the last code, so that libtiff, which reads a word ahead, does not complain of an end."""
@@ -150,11 +151,19 @@ def _from_ccitt(layout: Layout, page: Page) -> Iterator[Buffer]:
     tags = {Tag.WIDTH: layout.columns, Tag.BITS: 1, Tag.COMPRESSION: method}
     for number, (data, rows) in enumerate(zip(segments, _by_libtiff(layout, segments, tags), strict=True), 1):
         again = _encoded(rows, layout.columns, len(rows) // layout.row_bytes, method)
-        # The last byte has bits of padding, and group 4 may end with a mark or without.
-        sure = max(len(again) - (4 if method == Compression.CCITT_4 else 0), 0)
-        if data[:sure] != again[:sure]:
+        if not _same_rows(data, again, marked=method == Compression.CCITT_4):
             raise truncated(f"strip or tile {number} that is damaged or cut off")
         yield rows
+
+
+def _same_rows(data: bytes, again: bytes, *, marked: bool) -> bool:
+    """Whether CCITT data begins with what its rows encode to; the mark at the end of group 4 may be missing."""
+    if len(data) < len(again):
+        data = data.ljust(len(again), b"\0")
+    found, expected = (int.from_bytes(each[: len(again)], "big") for each in (data, again))
+    # The mark is the last 24 bits before the padding, and ends with a 1.
+    behind = (expected & -expected).bit_length() - 1 + _END_OF_BLOCK if marked and expected else 0
+    return found >> behind == expected >> behind
 
 
 def _encoded(packed: bytes, columns: int, rows: int, method: int) -> bytes:
