@@ -96,3 +96,24 @@ def test_a_mask_whose_values_jpeg_blurred_is_not_binary() -> None:
     mask[20:37, 20:41] = 255
     with pytest.raises(ImageError, match="not binary"):
         decode_mask(saved(Image.fromarray(mask), quality=60), "m.jpg")
+
+
+def test_bytes_that_fill_up_before_a_marker_are_passed_over() -> None:
+    data = saved(Image.fromarray(IMAGE))
+    at = data.index(b"\xff\xc0")
+    filled = data[:at] + b"\xff\xff\xff" + data[at:-2] + b"\xff\xff" + data[-2:]
+    assert np.array_equal(decode_image(filled, "x.jpg").pixels, decode_image(data, "x.jpg").pixels)
+
+
+def test_a_stream_of_more_scans_than_any_encoder_writes_is_refused_before_it_is_decoded() -> None:
+    data = saved(Image.fromarray(IMAGE), progressive=True)
+    first = data.index(b"\xff\xda")
+    second = data.index(b"\xff\xc4", first)
+    with pytest.raises(ImageError, match="damaged") as caught:
+        decode_image(data[:second] + data[first:second] * 200 + data[second:], "x.jpg")
+    assert "scans" in str(caught.value.expected)
+
+
+def test_bytes_after_the_end_are_no_fault() -> None:
+    data = saved(Image.fromarray(IMAGE))
+    assert np.array_equal(decode_image(data + b"trailer" * 9, "x.jpg").pixels, decode_image(data, "x.jpg").pixels)
