@@ -195,9 +195,7 @@ def bootstrap_pooled(
     return _bca(of(whole[None])[0], np.array(drawn), np.array(left_out), level)
 
 
-def _bca(
-    observed: float, drawn: NDArray[np.float64], left_out: NDArray[np.float64], level: float
-) -> Interval:
+def _bca(observed: float, drawn: NDArray[np.float64], left_out: NDArray[np.float64], level: float) -> Interval:
     """The interval from a statistic, its bootstrap samples (S,) and its jackknife (P,)."""
     drawn = drawn[~np.isnan(drawn)]
     if math.isnan(observed) or not len(drawn):
@@ -214,9 +212,7 @@ def _bca(
     bias = _NORMAL.inv_cdf(below)
     acceleration = float((influence**3).sum() / (influence**2).sum() ** 1.5 / 6)
     tail = _NORMAL.inv_cdf((1 - level) / 2)
-    shares = [
-        _NORMAL.cdf(bias + (bias + end) / (1 - acceleration * (bias + end))) for end in (tail, -tail)
-    ]
+    shares = [_NORMAL.cdf(bias + (bias + end) / (1 - acceleration * (bias + end))) for end in (tail, -tail)]
     low, high = np.quantile(drawn, shares)
     return Interval(float(low), float(high))
 
@@ -260,7 +256,8 @@ def _all_but_one(patients: int) -> NDArray[np.int64]:
 
 def _over(sums: NDArray[np.float64], sizes: NDArray[np.float64]) -> NDArray[np.float64]:
     """Sums over sizes; NaN where the size is 0."""
-    return np.divide(sums, sizes, out=np.full(len(sums), np.nan), where=sizes > 0)
+    ratios: NDArray[np.float64] = np.divide(sums, sizes, out=np.full(len(sums), np.nan), where=sizes > 0)
+    return ratios
 
 
 def _multiplicities(chosen: NDArray[np.int64]) -> NDArray[np.float64]:

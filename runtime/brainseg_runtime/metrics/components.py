@@ -56,7 +56,11 @@ def dilated(mask: NDArray[Any], steps: int) -> NDArray[np.bool_]:
 
 
 def _links(
-    z: NDArray[np.int64], y: NDArray[np.int64], first: NDArray[np.int64], last: NDArray[np.int64], shape: tuple[int, ...]
+    z: NDArray[np.int64],
+    y: NDArray[np.int64],
+    first: NDArray[np.int64],
+    last: NDArray[np.int64],
+    shape: tuple[int, ...],
 ) -> NDArray[np.int64]:
     """(2, L) pairs of runs that touch, each found from the later of the two rows."""
     height, width = shape[1], shape[2] + 3  # three columns more, so that a run's neighbours never reach the next row

@@ -81,5 +81,6 @@ def _differences(a: ArrayLike, b: ArrayLike) -> NDArray[np.float64]:
         raise DataError("scores cannot be used", expected="one finite number per patient", got="something else")
     if len(first) != len(second) or not len(first):
         raise DataError("scores are not paired", expected=f"{len(first)} patients, at least one", got=len(second))
-    found = first - second
-    return found[found != 0]
+    every = first - second
+    differing: NDArray[np.float64] = every[every != 0]
+    return differing

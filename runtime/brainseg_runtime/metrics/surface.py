@@ -96,9 +96,7 @@ class SurfaceDistances:
         return int(near) / (len(self.to_truth) + len(self.to_prediction))
 
 
-def surface_distances(
-    prediction: NDArray[Any], truth: NDArray[Any], *, spacing: Spacing = VOXELS
-) -> SurfaceDistances:
+def surface_distances(prediction: NDArray[Any], truth: NDArray[Any], *, spacing: Spacing = VOXELS) -> SurfaceDistances:
     """Measure two masks of one volume against each other.
 
     Args:
@@ -115,7 +113,7 @@ def surface_distances(
     """
     if prediction.shape != truth.shape or truth.ndim != 3:
         raise ImageError("prediction and truth are not one volume", expected=truth.shape, got=prediction.shape)
-    if len(spacing) != 3 or not all(0 < step < math.inf for step in spacing):
+    if not all(0 < step < math.inf for step in spacing):
         raise DataError("the spacing cannot be used", expected="three lengths above 0", got=spacing)
     return distances_between(surface_voxels(prediction), surface_voxels(truth), spacing=spacing)
 
@@ -175,7 +173,8 @@ def _nearest(queries: NDArray[np.int64], sources: NDArray[np.int64], spacing: Sp
             apart = (np.abs(y - planes[plane]) * spacing[1]) ** 2
             open_ = np.flatnonzero(apart < best)
             best[open_] = np.minimum(best[open_], squared[row, z[open_], x[open_]] + apart[open_])
-    return np.sqrt(best)
+    distances: NDArray[np.float64] = np.sqrt(best)
+    return distances
 
 
 def _squared_in_plane(seeds: NDArray[np.bool_], spacing: Spacing) -> NDArray[np.float64]:

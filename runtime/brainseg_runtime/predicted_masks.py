@@ -1,0 +1,308 @@
+"""Predicted masks that are there already: found by the slices' names, and read beside the truth.
+
+Of a slice ``<name>`` of a patient, FOLDER may hold, directly or in folders up to four levels down::
+
+    <name>_mask.tif          or <name>.tif, .tiff or .png, in capitals or not
+    <name>_probability.tif   where there are probabilities: float32 in [0, 1]
+
+A file below a folder called after the patient belongs to that patient; any other belongs to the one slice in the data
+set that has the name. ``<name>_mask`` comes before ``<name>``, which may be the image. These are the names that
+`brainseg predict` writes, in one folder or in one a patient; where it left its `predictions.json`, that decides.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from brainseg_runtime.contract import DEFAULT_LIMITS, Limits
+from brainseg_runtime.errors import DatasetError, ImageError, MissingExtraError
+from brainseg_runtime.evaluate import MaskCase, MaskSlice
+from brainseg_runtime.files import read_capped
+from brainseg_runtime.images import read_mask
+from brainseg_runtime.images.dataset import Patient, SlicePaths
+from brainseg_runtime.prediction_record import read_record
+
+SUFFIXES: Final = (".tif", ".tiff", ".png")
+MASK, PROBABILITY = "_mask", "_probability"
+
+_DEPTH: Final = 4  # levels below the folder that are looked at; links may form loops
+_LITTER: Final = frozenset({"__macosx", "thumbs.db", "desktop.ini", "@eadir"})
+_SHOWN: Final = 3  # names of a group of faults that are told; the count tells the rest
+
+Key: TypeAlias = tuple[str, str]  # patient and slice name; the patient is empty for a file that may be anyone's
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FoundSlice:
+    """A slice with its predicted files.
+
+    Attributes:
+        paths: Where the image and the truth lie.
+        mask: The predicted mask.
+        probability: The probability map, or None.
+    """
+
+    paths: SlicePaths
+    mask: Path
+    probability: Path | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PredictedMasks:
+    """Predictions of a data set.
+
+    Attributes:
+        patients: Each patient's slices in order, by the patient's name.
+        no_probability: Why probabilities are not used; empty where every slice has one.
+    """
+
+    patients: Mapping[str, tuple[FoundSlice, ...]]
+    no_probability: str
+
+
+def find_predictions(folder: Path | str, patients: Sequence[Patient]) -> PredictedMasks:
+    """Find the predicted mask of every slice of a data set; nothing is decoded.
+
+    Args:
+        folder: Where the masks lie.
+        patients: As `scan_dataset` finds them, with masks.
+
+    Returns:
+        One mask for each slice, and probabilities where every slice has one.
+
+    Raises:
+        DatasetError: The folder cannot be read, a slice has no mask, or more than one, or the mask is the truth itself;
+            faults of one kind are told together.
+    """
+    folder = Path(folder)
+    files = _files(folder)
+    recorded = {(one.patient.casefold(), one.name.casefold()): one for one in read_record(folder)}
+    names = Counter(_name(paths) for patient in patients for paths in patient.slices)
+    problems = _Problems()
+    found: dict[str, tuple[FoundSlice, ...]] = {}
+    n_probabilities = 0
+    for patient in patients:
+        slices = []
+        for paths in patient.slices:
+            places = _places(patient, paths, unique=names[_name(paths)] == 1)
+            known = next((recorded[place] for place in places if place in recorded), None)
+            if known is None:
+                mask = _only(files, [(who, name + ending) for ending in (MASK, "") for who, name in places], problems)
+                probability = _only(files, [(who, name + PROBABILITY) for who, name in places], problems)
+            else:
+                mask, probability = known.mask, known.probability
+            n_probabilities += probability is not None
+            if known is not None and mask is None:
+                problems.add(f"slices are recorded as {known.status}, without a mask", f"{patient.id}/{known.name}")
+            elif mask is None:
+                problems.add("slices have no predicted mask", f"{patient.id}/{paths.image.stem}")
+            elif paths.mask is not None and _same(mask, paths.mask):
+                problems.add("predicted masks are the true ones themselves", str(mask))
+            else:
+                slices.append(FoundSlice(paths=paths, mask=mask, probability=probability))
+        found[patient.id] = tuple(slices)
+    problems.refuse(folder)
+    n_slices = sum(names.values())
+    return PredictedMasks(patients=found, no_probability=_no_probability(n_probabilities, n_slices))
+
+
+def predicted_cases(predicted: PredictedMasks, *, limits: Limits = DEFAULT_LIMITS) -> Iterator[MaskCase]:
+    """Patients as cases for `evaluate_masks`.
+
+    Args:
+        predicted: As `find_predictions` found them.
+        limits: Caps on the files' sizes and on H and W.
+
+    Yields:
+        One case for each patient; its slices are read as they are asked for.
+
+    Raises:
+        DatasetError: A file cannot be read, or a prediction differs in size from its truth. It comes when that slice's
+            turn comes, and tells of all files from that patient on.
+    """
+    remaining = list(predicted.patients.items())
+    use = not predicted.no_probability
+    for index, (patient_id, slices) in enumerate(remaining):
+        rest = [each for _, later in remaining[index:] for each in later]
+        yield MaskCase(patient_id, _read_slices(slices, rest, limits, probabilities=use))
+
+
+def read_probability(path: Path | str, *, limits: Limits = DEFAULT_LIMITS) -> NDArray[np.float32]:
+    """Read a probability map, such as `brainseg predict --probability` writes.
+
+    Args:
+        path: A TIFF of one page and one channel, floating point.
+        limits: Caps on the file's size and on H and W.
+
+    Returns:
+        (H, W) float32 in [0, 1].
+
+    Raises:
+        ImageError: It is missing, too large, damaged, of another form, or holds a value outside [0, 1].
+        MissingExtraError: tifffile is not installed.
+    """
+    try:
+        import tifffile
+    except ImportError as error:
+        raise MissingExtraError("probability maps cannot be read", expected="tifffile", got=error) from error
+    import io
+
+    most = 4 * limits.max_image_file_bytes  # four bytes a pixel where a slice has three
+    data = read_capped(Path(os.path.realpath(path)), most, error=ImageError)
+    try:
+        with tifffile.TiffFile(io.BytesIO(data)) as file:
+            shape, kind, pages = file.pages[0].shape, file.pages[0].dtype, len(file.pages)
+            if pages != 1 or len(shape) != 2 or kind is None or kind.kind != "f" or max(shape) > limits.max_side:
+                got = f"{pages} page{'s' * (pages != 1)} of {shape} {kind}"
+                raise ImageError(f"{path}: not a probability map", expected="one page, (H, W), float32", got=got)
+            pixels: NDArray[Any] = file.asarray()
+    except (tifffile.TiffFileError, ValueError, IndexError, OSError, KeyError, OverflowError) as error:
+        raise ImageError(f"{path}: the probability map is damaged", expected="a TIFF", got=str(error)[:200]) from error
+    low, high = float(pixels.min()), float(pixels.max())
+    if not (low >= 0 and high <= 1):  # also false for NaN
+        raise ImageError(f"{path}: probabilities are out of range", expected="0 to 1", got=f"{low:g} to {high:g}")
+    return pixels.astype(np.float32, copy=False)
+
+
+class _Problems:
+    """Faults by kind, each with its count and its first names."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, list[str]] = {}
+
+    def add(self, kind: str, name: str) -> None:
+        """One fault more."""
+        self._found.setdefault(kind, []).append(name)
+
+    def refuse(self, folder: Path) -> None:
+        """Raise one error that tells of all, if there are any.
+
+        Raises:
+            DatasetError: There are.
+        """
+        if not self._found:
+            return
+        lines = [_grouped(kind, names) for kind, names in self._found.items()]
+        remedy = (
+            "a slice named NAME needs NAME_mask.tif, NAME.tif or NAME.png in the folder, or in a folder called after "
+            "its patient"
+        )
+        raise DatasetError(f"the predictions in {folder} cannot be scored", problems=lines, remedy=remedy)
+
+
+def _grouped(kind: str, names: Sequence[str]) -> str:
+    """One line for all faults of a kind."""
+    shown = ", ".join(names[:_SHOWN])
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return f"{len(names)} {kind}: {shown}{more}"
+
+
+def _files(folder: Path) -> dict[Key, list[Path]]:
+    """Every image file below a folder, by each folder that it lies in and its name without suffix, in small letters."""
+    if not folder.is_dir():
+        got = "something else" if folder.exists() else "nothing there"
+        raise DatasetError(f"{folder} cannot be read; expected a folder of predicted masks; got {got}")
+    found: dict[Key, list[Path]] = {}
+    for path in _walk(folder, _DEPTH):
+        if path.suffix.casefold() in SUFFIXES:
+            for who in {"", folder.resolve().name.casefold(), *map(str.casefold, path.relative_to(folder).parts[:-1])}:
+                found.setdefault((who, path.stem.casefold()), []).append(path)
+    return found
+
+
+def _walk(folder: Path, depth: int) -> Iterator[Path]:
+    """Files below a folder, in order, without what file browsers leave."""
+    try:
+        entries = sorted(folder.iterdir())
+    except OSError as error:
+        raise DatasetError(f"{folder} cannot be listed: {error.strerror}") from error
+    for path in entries:
+        if path.name.startswith(".") or path.name.casefold() in _LITTER:
+            continue
+        if path.is_dir():
+            if depth:
+                yield from _walk(path, depth - 1)
+        else:
+            yield path
+
+
+def _name(paths: SlicePaths) -> str:
+    """A slice's name, as files are found by it."""
+    return paths.image.stem.casefold()
+
+
+def _places(patient: Patient, paths: SlicePaths, *, unique: bool) -> list[Key]:
+    """Where a slice's files may be: the patient's own folder first, then anywhere if no other slice has the name."""
+    name = _name(paths)
+    return [(patient.id.casefold(), name), *([("", name)] if unique else [])]
+
+
+def _only(files: Mapping[Key, list[Path]], places: Iterable[Key], problems: _Problems) -> Path | None:
+    """The file at the first place that holds one."""
+    for place in places:
+        if at := files.get(place):
+            if len(at) > 1:
+                problems.add("slices have several predictions", " and ".join(map(str, at[:2])))
+            return at[0]
+    return None
+
+
+def _same(one: Path, other: Path) -> bool:
+    """Whether two names are one file."""
+    try:
+        return one.samefile(other)
+    except OSError:
+        return False
+
+
+def _no_probability(n_probabilities: int, n_slices: int) -> str:
+    """Why probabilities are not used; empty where every slice has one."""
+    if n_probabilities == n_slices:
+        return ""
+    if not n_probabilities:
+        return "there are no probability maps, only masks"
+    return f"only {n_probabilities} of {n_slices} slices have a probability map"
+
+
+def _read_slices(
+    slices: Sequence[FoundSlice], rest: Sequence[FoundSlice], limits: Limits, *, probabilities: bool
+) -> Iterator[MaskSlice]:
+    """Read a patient's slices; at the first fault look through the rest, so that all are told at once."""
+    for each in slices:
+        try:
+            yield _read(each, limits, probabilities=probabilities)
+        except ImageError as error:
+            problems = list(_faults(rest, limits, probabilities=probabilities)) or [str(error)]
+            headline = f"{len(problems)} prediction{'s' * (len(problems) > 1)} cannot be scored"
+            left = len(problems) - 10
+            lines = [*problems[:10], *([f"and {left} more"] if left > 0 else [])]
+            raise DatasetError(headline, problems=lines) from error
+
+
+def _faults(slices: Iterable[FoundSlice], limits: Limits, *, probabilities: bool) -> Iterator[str]:
+    """What is wrong with each slice that cannot be read."""
+    for each in slices:
+        try:
+            _read(each, limits, probabilities=probabilities)
+        except ImageError as error:
+            yield str(error)
+
+
+def _read(each: FoundSlice, limits: Limits, *, probabilities: bool) -> MaskSlice:
+    """A slice's masks, all of one size."""
+    if each.paths.mask is None:
+        raise ImageError(f"{each.paths.image} has no true mask", expected="a mask beside it", got="none")
+    truth, mask = read_mask(each.paths.mask, limits=limits), read_mask(each.mask, limits=limits)
+    probability = read_probability(each.probability, limits=limits) if probabilities and each.probability else None
+    for path, found in ((each.mask, mask), (each.probability, probability)):
+        if found is not None and found.shape != truth.shape:
+            raise ImageError(f"{path} is not of its slice's size", expected=truth.shape, got=found.shape)
+    return MaskSlice(number=each.paths.number, mask=mask, truth=truth, probability=probability)
