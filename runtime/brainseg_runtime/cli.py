@@ -174,6 +174,7 @@ def _evaluate(app: "typer.Typer") -> None:
 
     from brainseg_runtime import commands
     from brainseg_runtime.commands import evaluate as command
+    from brainseg_runtime.metrics.surface import TOLERANCE
 
     example = (
         "Examples: brainseg evaluate models/resunet data/kaggle_3m --json scores.json --report scores.html\n\n"
@@ -203,10 +204,8 @@ def _evaluate(app: "typer.Typer") -> None:
         ] = None,
         tolerance: Annotated[
             float,
-            typer.Option(
-                min=0.0, max=1000.0, help="Of the surface Dice: pixels, and mm with --spacing. See docs/metrics.md."
-            ),
-        ] = 2.0,
+            typer.Option(min=0.0, max=1000.0, help="Of the surface Dice: pixels, and mm with --spacing."),
+        ] = TOLERANCE,
         provider: Annotated[str, typer.Option(help=_PROVIDER)] = "auto",
         variant: Annotated[str, typer.Option(help=_VARIANT)] = "auto",
         threads: Annotated[int | None, typer.Option(min=1, max=256, help=_THREADS)] = None,
@@ -216,22 +215,27 @@ def _evaluate(app: "typer.Typer") -> None:
         """`brainseg evaluate`."""
         if spacing is not None and not all(0 < value < 1000 for value in spacing):
             raise typer.BadParameter("expected three lengths in mm, above 0 and below 1000", param_hint="--spacing")
+        of_a_model = (provider, variant, threads, digest) != ("auto", "auto", None, None)
+        if fault := _scoring_fault(len(paths), predictions, of_a_model=of_a_model):
+            raise typer.BadParameter(fault, param_hint="paths" if predictions is None else "--predictions")
         wanted = command.Scoring(data=paths[-1], report=report, spacing_mm=spacing, tolerance=tolerance)
         if predictions is not None:
-            if len(paths) != 1 or (provider, variant, threads, digest) != ("auto", "auto", None, None):
-                raise typer.BadParameter(
-                    "scores masks that are there already: give DATA alone, no BUNDLE, --provider, --variant, --threads "
-                    "or --digest",
-                    param_hint="--predictions",
-                )
             folder = predictions
             raise typer.Exit(commands.run(json, lambda console: command.evaluate_predictions(console, folder, wanted)))
-        if len(paths) != 2:
-            raise typer.BadParameter(
-                f"expected BUNDLE and DATA, or --predictions FOLDER and DATA; got {len(paths)}", param_hint="paths"
-            )
         model = commands.Model(bundle=paths[0], provider=provider, variant=variant, threads=threads, digest=digest)
         raise typer.Exit(commands.run(json, lambda console: command.evaluate(console, model, wanted)))
+
+
+def _scoring_fault(n_paths: int, predictions: Path | None, *, of_a_model: bool) -> str:
+    """What is wrong with what `evaluate` was given; empty if nothing is."""
+    if predictions is None:
+        return "" if n_paths == 2 else f"expected BUNDLE and DATA, or --predictions FOLDER and DATA; got {n_paths}"
+    if n_paths == 1 and not of_a_model:
+        return ""
+    return (
+        "scores masks that are there already: give DATA alone, without BUNDLE, --provider, --variant, --threads and "
+        "--digest"
+    )
 
 
 def _bench(app: "typer.Typer") -> None:

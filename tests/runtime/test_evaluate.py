@@ -22,7 +22,15 @@ from brainseg_runtime.metrics.curves import calibration, roc_curve
 from brainseg_runtime.metrics.histogram import Histogram
 
 THRESHOLD = 0.5
-NAMES = ("TCGA_CS_1_20000101", "TCGA_DU_2_20000101", "TCGA_CS_3_20000101", "somebody")
+NAMES = (
+    "TCGA_CS_1_20000101",
+    "TCGA_DU_2_20000101",
+    "TCGA_CS_3_20000101",
+    "somebody",
+    "TCGA_HT_5_20000101",
+    "TCGA_HT_6_20000101",
+    "TCGA_HT_7_20000101",
+)
 
 
 @dataclass(frozen=True)
@@ -65,7 +73,7 @@ def predict(images: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.fl
 
 
 SIZES = [(16, 16)] * 5 + [(16, 24)] * 2 + [(16, 16)] * 4
-VOLUMES = [volume(name, seed, SIZES[: 11 - 2 * seed], 0.2) for seed, name in enumerate(NAMES)]
+VOLUMES = [volume(name, seed, SIZES[: 11 - 2 * (seed % 4)], 0.2) for seed, name in enumerate(NAMES)]
 EVALUATION = evaluate(
     (each.case() for each in VOLUMES), predict, threshold=THRESHOLD, provider="cpu", variant="fp32", samples=200
 )
@@ -123,7 +131,7 @@ def test_patients_and_sites_are_listed_with_their_own_scores() -> None:
         assert patient.n_slices == len(each.images)
         assert patient.dice == dice(patient.counts)
         assert patient.slice_dice_all == pytest.approx(np.mean([dice(one) for one in each.counts]))
-    assert [(site.site, site.n_patients) for site in EVALUATION.sites] == [("", 1), ("CS", 2), ("DU", 1)]
+    assert [(site.site, site.n_patients) for site in EVALUATION.sites] == [("", 1), ("CS", 2), ("DU", 1), ("HT", 3)]
     both = [Counts.total(VOLUMES[i].counts) for i in (0, 2)]
     assert EVALUATION.sites[1].pooled_dice == dice(Counts.total(both))
     assert EVALUATION.sites[1].volume_dice == pytest.approx((dice(both[0]) + dice(both[1])) / 2)
@@ -225,7 +233,7 @@ def test_without_tumour_masks_agree_and_what_is_undefined_is_null() -> None:
 
 def test_json_holds_the_agreed_keys_and_reads_back_equal() -> None:
     found = json.loads(json.dumps(EVALUATION.to_json(), allow_nan=False))
-    assert (found["n_patients"], found["n_slices"], found["threshold"]) == (4, len(SLICES), 0.5)
+    assert (found["n_patients"], found["n_slices"], found["threshold"]) == (7, len(SLICES), 0.5)
     assert (found["provider"], found["variant"], found["resolution"]) == ("cpu", "fp32", "native")
     assert set(found["pooled"]) == {"dice", "iou", "precision", "recall", "f1", "roc_auc", "pr_auc"}
     assert set(found["volume_dice"]) == {"mean", "median", "min", "ci95"}

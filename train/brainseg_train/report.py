@@ -123,7 +123,7 @@ def _order(board: Mapping[str, Any]) -> list[Html]:
             interval_text(*(pair["ci95"] or (None, None))),
             _p_text(pair["p_value"]),
             _p_text(pair["p_corrected"]),
-            badge("MORE THAN NOISE", kind="pass") if pair["more_than_noise"] else badge("NOT TOLD APART", kind="info"),
+            _verdict_badge(pair["more_than_noise"]),
         ]
         for pair in board["comparisons"]
     ]
@@ -250,9 +250,16 @@ def _sure(board: Mapping[str, Any]) -> bool:
     return any(pair["more_than_noise"] for pair in board["comparisons"])
 
 
-def _p_text(p: float) -> str:
+def _verdict_badge(more_than_noise: bool | None) -> Html:
+    """What the test says of a pair; None where so few patients differ that it can say nothing."""
+    if more_than_noise is None:
+        return badge("TOO FEW PATIENTS", kind="warning")
+    return badge("MORE THAN NOISE", kind="pass") if more_than_noise else badge("NOT TOLD APART", kind="info")
+
+
+def _p_text(p: float | None) -> str:
     """A p-value with three digits."""
-    return "–" if math.isnan(p) else f"{p:.3f}" if p >= 0.001 else f"{p:.1e}"
+    return "–" if p is None or math.isnan(p) else f"{p:.3f}" if p >= 0.001 else f"{p:.1e}"
 
 
 def _status_text(status: str) -> str:
