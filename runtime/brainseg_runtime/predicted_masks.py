@@ -12,23 +12,19 @@ set that has the name. ``<name>_mask`` comes before ``<name>``, which may be the
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TypeAlias
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Final, TypeAlias
 
 from brainseg_runtime.contract import DEFAULT_LIMITS, Limits
-from brainseg_runtime.errors import DatasetError, ImageError, MissingExtraError
+from brainseg_runtime.errors import DatasetError, ImageError
 from brainseg_runtime.evaluate import MaskCase, MaskSlice
-from brainseg_runtime.files import read_capped
 from brainseg_runtime.images import read_mask
 from brainseg_runtime.images.dataset import Patient, SlicePaths
 from brainseg_runtime.prediction_record import read_record
+from brainseg_runtime.probability_map import read_probability
 
 SUFFIXES: Final = (".tif", ".tiff", ".png")
 MASK, PROBABILITY = "_mask", "_probability"
@@ -133,43 +129,6 @@ def predicted_cases(predicted: PredictedMasks, *, limits: Limits = DEFAULT_LIMIT
     for index, (patient_id, slices) in enumerate(remaining):
         rest = [each for _, later in remaining[index:] for each in later]
         yield MaskCase(patient_id, _read_slices(slices, rest, limits, probabilities=use))
-
-
-def read_probability(path: Path | str, *, limits: Limits = DEFAULT_LIMITS) -> NDArray[np.float32]:
-    """Read a probability map, such as `brainseg predict --probability` writes.
-
-    Args:
-        path: A TIFF of one page and one channel, floating point.
-        limits: Caps on the file's size and on H and W.
-
-    Returns:
-        (H, W) float32 in [0, 1].
-
-    Raises:
-        ImageError: It is missing, too large, damaged, of another form, or holds a value outside [0, 1].
-        MissingExtraError: tifffile is not installed.
-    """
-    try:
-        import tifffile
-    except ImportError as error:
-        raise MissingExtraError("probability maps cannot be read", expected="tifffile", got=error) from error
-    import io
-
-    most = 4 * limits.max_image_file_bytes  # four bytes a pixel where a slice has three
-    data = read_capped(Path(os.path.realpath(path)), most, error=ImageError)
-    try:
-        with tifffile.TiffFile(io.BytesIO(data)) as file:
-            shape, kind, pages = file.pages[0].shape, file.pages[0].dtype, len(file.pages)
-            if pages != 1 or len(shape) != 2 or kind is None or kind.kind != "f" or max(shape) > limits.max_side:
-                got = f"{pages} page{'s' * (pages != 1)} of {shape} {kind}"
-                raise ImageError(f"{path}: not a probability map", expected="one page, (H, W), float32", got=got)
-            pixels: NDArray[Any] = file.asarray()
-    except (tifffile.TiffFileError, ValueError, IndexError, OSError, KeyError, OverflowError) as error:
-        raise ImageError(f"{path}: the probability map is damaged", expected="a TIFF", got=str(error)[:200]) from error
-    low, high = float(pixels.min()), float(pixels.max())
-    if not (low >= 0 and high <= 1):  # also false for NaN
-        raise ImageError(f"{path}: probabilities are out of range", expected="0 to 1", got=f"{low:g} to {high:g}")
-    return pixels.astype(np.float32, copy=False)
 
 
 class _Problems:
