@@ -97,11 +97,11 @@ def find_predictions(folder: Path | str, patients: Sequence[Patient]) -> Predict
                 mask, probability = known.mask, known.probability
             n_probabilities += probability is not None
             if known is not None and mask is None:
-                problems.add(f"slices are recorded as {known.status}, without a mask", f"{patient.id}/{known.name}")
+                problems.add(f"recorded as {known.status}, without a mask", f"{patient.id}/{known.name}")
             elif mask is None:
-                problems.add("slices have no predicted mask", f"{patient.id}/{paths.image.stem}")
+                problems.add("without a predicted mask", f"{patient.id}/{paths.image.stem}")
             elif paths.mask is not None and _same(mask, paths.mask):
-                problems.add("predicted masks are the true ones themselves", str(mask))
+                problems.add("whose predicted mask is the true one itself", str(mask))
             else:
                 slices.append(FoundSlice(paths=paths, mask=mask, probability=probability))
         found[patient.id] = tuple(slices)
@@ -161,7 +161,7 @@ def _grouped(kind: str, names: Sequence[str]) -> str:
     """One line for all faults of a kind."""
     shown = ", ".join(names[:_SHOWN])
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return f"{len(names)} {kind}: {shown}{more}"
+    return f"{len(names)} slice{'s' * (len(names) > 1)} {kind}: {shown}{more}"
 
 
 def _files(folder: Path) -> dict[Key, list[Path]]:
@@ -209,7 +209,7 @@ def _only(files: Mapping[Key, list[Path]], places: Iterable[Key], problems: _Pro
     for place in places:
         if at := files.get(place):
             if len(at) > 1:
-                problems.add("slices have several predictions", " and ".join(map(str, at[:2])))
+                problems.add("with several predictions", " and ".join(map(str, at[:2])))
             return at[0]
     return None
 

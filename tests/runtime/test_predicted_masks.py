@@ -94,7 +94,7 @@ def test_missing_masks_are_one_line_with_their_number(data: Path, tmp_path: Path
     with pytest.raises(DatasetError) as raised:
         find_predictions(tmp_path / "out", scan_dataset(data))
     (problem,) = raised.value.problems
-    assert problem.startswith("6 slices have no predicted mask: TCGA_DU_5800_19950101/TCGA_DU_5800_19950101_1, ")
+    assert problem.startswith("6 slices without a predicted mask: TCGA_DU_5800_19950101/TCGA_DU_5800_19950101_1, ")
     assert problem.endswith("and 3 more")
     assert raised.value.remedy is not None
     assert "NAME_mask.tif" in raised.value.remedy
@@ -104,12 +104,12 @@ def test_two_masks_of_one_slice_are_not_chosen_between(data: Path, tmp_path: Pat
     for number, (_, paths) in enumerate(slices(data)):
         for run in ("a", "b"):
             write(tmp_path / "out" / run / f"{paths.image.stem}_mask.tif", number)
-    with pytest.raises(DatasetError, match="6 slices have several predictions"):
+    with pytest.raises(DatasetError, match="6 slices with several predictions"):
         find_predictions(tmp_path / "out", scan_dataset(data))
 
 
 def test_the_truth_is_not_scored_against_itself(data: Path) -> None:
-    with pytest.raises(DatasetError, match="6 predicted masks are the true ones themselves"):
+    with pytest.raises(DatasetError, match="6 slices whose predicted mask is the true one itself"):
         find_predictions(data, scan_dataset(data))
 
 
@@ -137,7 +137,7 @@ def test_equal_names_of_two_patients_need_the_patients_folder(tmp_path: Path) ->
     found = find_predictions(tmp_path / "out", patients)
     assert [each.mask.parent.name for each in found.patients["b"]] == ["b", "b"]
     shutil.move(tmp_path / "out" / "a" / "1.tif", tmp_path / "out" / "1.tif")
-    with pytest.raises(DatasetError, match="1 slices have no predicted mask: a/1"):
+    with pytest.raises(DatasetError, match="1 slice without a predicted mask: a/1"):
         find_predictions(tmp_path / "out", patients)
 
 
@@ -153,7 +153,7 @@ def test_a_folder_that_links_to_itself_is_looked_at_to_a_depth(data: Path, tmp_p
     out = tmp_path / "out"
     out.mkdir()
     (out / "loop").symlink_to(out)
-    with pytest.raises(DatasetError, match="6 slices have no predicted mask"):
+    with pytest.raises(DatasetError, match="6 slices without a predicted mask"):
         find_predictions(out, scan_dataset(data))
 
 
@@ -186,7 +186,7 @@ def test_slices_that_failed_are_told_as_failed(data: Path, tmp_path: Path) -> No
     out = tmp_path / "out"
     out.mkdir()
     record(out, [entry(patient.id, paths.image.stem, None, "failed") for patient, paths in slices(data)])
-    with pytest.raises(DatasetError, match="6 slices are recorded as failed, without a mask"):
+    with pytest.raises(DatasetError, match="6 slices recorded as failed, without a mask"):
         find_predictions(out, scan_dataset(data))
 
 
