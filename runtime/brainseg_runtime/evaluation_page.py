@@ -57,7 +57,7 @@ def evaluation_page(
             title="Scores", parts=[grid([_pooled(evaluation), join([_averages(evaluation), _detection(evaluation)])])]
         ),
         Section(title="Curves over all pixels", parts=[grid(curves(evaluation))]),
-        Section(title="Surfaces, lesions and volumes", parts=[grid(volume_tables(evaluation))]),
+        Section(title="Surfaces, lesions and volumes", parts=volume_tables(evaluation)),
         Section(title="Patients", parts=[grid(patient_charts(evaluation)), _sites(evaluation), _patients(evaluation)]),
     ]
     if pictures:

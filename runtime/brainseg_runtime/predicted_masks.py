@@ -31,6 +31,7 @@ MASK, PROBABILITY = "_mask", "_probability"
 
 _DEPTH: Final = 4  # levels below the folder that are looked at; links may form loops
 _LITTER: Final = frozenset({"__macosx", "thumbs.db", "desktop.ini", "@eadir"})
+_NO_MASK: Final = "without a predicted mask"
 _SHOWN: Final = 3  # names of a group of faults that are told; the count tells the rest
 
 Key: TypeAlias = tuple[str, str]  # patient and slice name; the patient is empty for a file that may be anyone's
@@ -78,36 +79,15 @@ def find_predictions(folder: Path | str, patients: Sequence[Patient]) -> Predict
         DatasetError: The folder cannot be read, a slice has no mask, or more than one, or the mask is the truth itself;
             faults of one kind are told together.
     """
-    folder = Path(folder)
-    files = _files(folder)
-    recorded = {(one.patient.casefold(), one.name.casefold()): one for one in read_record(folder)}
     names = Counter(_name(paths) for patient in patients for paths in patient.slices)
-    problems = _Problems()
-    found: dict[str, tuple[FoundSlice, ...]] = {}
-    n_probabilities = 0
-    for patient in patients:
-        slices = []
-        for paths in patient.slices:
-            places = _places(patient, paths, unique=names[_name(paths)] == 1)
-            known = next((recorded[place] for place in places if place in recorded), None)
-            if known is None:
-                mask = _only(files, [(who, name + ending) for ending in (MASK, "") for who, name in places], problems)
-                probability = _only(files, [(who, name + PROBABILITY) for who, name in places], problems)
-            else:
-                mask, probability = known.mask, known.probability
-            n_probabilities += probability is not None
-            if known is not None and mask is None:
-                problems.add(f"recorded as {known.status}, without a mask", f"{patient.id}/{known.name}")
-            elif mask is None:
-                problems.add("without a predicted mask", f"{patient.id}/{paths.image.stem}")
-            elif paths.mask is not None and _same(mask, paths.mask):
-                problems.add("whose predicted mask is the true one itself", str(mask))
-            else:
-                slices.append(FoundSlice(paths=paths, mask=mask, probability=probability))
-        found[patient.id] = tuple(slices)
-    problems.refuse(folder)
-    n_slices = sum(names.values())
-    return PredictedMasks(patients=found, no_probability=_no_probability(n_probabilities, n_slices))
+    finder = _Finder(Path(folder), names)
+    found = {
+        patient.id: tuple(one for paths in patient.slices if (one := finder.slice_of(patient, paths)) is not None)
+        for patient in patients
+    }
+    finder.problems.refuse(finder.folder)
+    n_probabilities = sum(each.probability is not None for part in found.values() for each in part)
+    return PredictedMasks(patients=found, no_probability=_no_probability(n_probabilities, sum(names.values())))
 
 
 def predicted_cases(predicted: PredictedMasks, *, limits: Limits = DEFAULT_LIMITS) -> Iterator[MaskCase]:
@@ -131,6 +111,46 @@ def predicted_cases(predicted: PredictedMasks, *, limits: Limits = DEFAULT_LIMIT
         yield MaskCase(patient_id, _read_slices(slices, rest, limits, probabilities=use))
 
 
+class _Finder:
+    """Finds the files of one slice after the other."""
+
+    def __init__(self, folder: Path, names: Mapping[str, int]) -> None:
+        self.folder, self.problems = folder, _Problems()
+        self._names = names
+        self._files = _files(folder)
+        self._recorded = {(one.patient.casefold(), one.name.casefold()): one for one in read_record(folder)}
+
+    def slice_of(self, patient: Patient, paths: SlicePaths) -> FoundSlice | None:
+        """A slice with its files; None, and a problem, where it has no mask of its own."""
+        name, told = _name(paths), f"{patient.id}/{paths.image.stem}"
+        # The patient's own folder first, then anywhere if no other slice has the name.
+        owners = [patient.id.casefold(), *([""] if self._names[name] == 1 else [])]
+        known = next((self._recorded[who, name] for who in owners if (who, name) in self._recorded), None)
+        if known is None:
+            mask = self._only([(who, name + ending) for ending in (MASK, "") for who in owners], told)
+            probability = self._only([(who, name + PROBABILITY) for who in owners], told)
+        else:
+            mask, probability = known.mask, known.probability
+        if mask is None:
+            self.problems.add(f"recorded as {known.status}, without a mask" if known else _NO_MASK, told)
+        elif not mask.is_file():
+            self.problems.add("whose recorded mask is gone", told)
+        elif paths.mask is not None and _same(mask, paths.mask):
+            self.problems.add("whose predicted mask is the true one itself", told)
+        else:
+            return FoundSlice(paths=paths, mask=mask, probability=probability)
+        return None
+
+    def _only(self, places: Iterable[Key], told: str) -> Path | None:
+        """The file at the first place that holds one."""
+        at = next((self._files[place] for place in places if place in self._files), None)
+        if at is None:
+            return None
+        if len(at) > 1:
+            self.problems.add("with several predictions", f"{told} ({' and '.join(map(str, at[:2]))})")
+        return at[0]
+
+
 class _Problems:
     """Faults by kind, each with its count and its first names."""
 
@@ -150,10 +170,10 @@ class _Problems:
         if not self._found:
             return
         lines = [_grouped(kind, names) for kind, names in self._found.items()]
-        remedy = (
-            "a slice named NAME needs NAME_mask.tif, NAME.tif or NAME.png in the folder, or in a folder called after "
-            "its patient"
+        named = (
+            "a slice named NAME needs NAME_mask.tif, NAME.tif or NAME.png, in a folder called after its patient or not"
         )
+        remedy = named if _NO_MASK in self._found else "give a folder that holds one predicted mask of each slice"
         raise DatasetError(f"the predictions in {folder} cannot be scored", problems=lines, remedy=remedy)
 
 
@@ -196,22 +216,6 @@ def _walk(folder: Path, depth: int) -> Iterator[Path]:
 def _name(paths: SlicePaths) -> str:
     """A slice's name, as files are found by it."""
     return paths.image.stem.casefold()
-
-
-def _places(patient: Patient, paths: SlicePaths, *, unique: bool) -> list[Key]:
-    """Where a slice's files may be: the patient's own folder first, then anywhere if no other slice has the name."""
-    name = _name(paths)
-    return [(patient.id.casefold(), name), *([("", name)] if unique else [])]
-
-
-def _only(files: Mapping[Key, list[Path]], places: Iterable[Key], problems: _Problems) -> Path | None:
-    """The file at the first place that holds one."""
-    for place in places:
-        if at := files.get(place):
-            if len(at) > 1:
-                problems.add("with several predictions", " and ".join(map(str, at[:2])))
-            return at[0]
-    return None
 
 
 def _same(one: Path, other: Path) -> bool:

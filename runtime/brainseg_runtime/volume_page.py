@@ -32,8 +32,8 @@ def volume_tables(evaluation: Evaluation) -> list[Html]:
         rows = [(score.label, *_cells(getattr(surface, score.key))) for score in shown]
         unit = "pixels" if evaluation.spacing_mm is None else "pixels or mm"
         caption = (
-            f"Distances between surfaces, by patient; NSD within {surface.tolerance:g} {unit}; "
-            "a distance to an empty mask is undefined"
+            f"Distances between surfaces by patient; NSD within {surface.tolerance:g} {unit}; "
+            "to an empty mask there is no distance"
         )
         tables.append(table(_HEADERS, rows, caption=caption))
     if lesions is not None:

@@ -190,6 +190,14 @@ def test_slices_that_failed_are_told_as_failed(data: Path, tmp_path: Path) -> No
         find_predictions(out, scan_dataset(data))
 
 
+def test_recorded_masks_that_are_gone_are_told(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    record(out, [entry(patient.id, paths.image.stem, "gone.tif") for patient, paths in slices(data)])
+    with pytest.raises(DatasetError, match="6 slices whose recorded mask is gone"):
+        find_predictions(out, scan_dataset(data))
+
+
 @pytest.mark.parametrize("file", ["../data/x.tif", "/etc/passwd", "a/../../b.tif", "..\\b.tif", ""])
 def test_a_record_does_not_lead_out_of_its_folder(data: Path, tmp_path: Path, file: str) -> None:
     out = tmp_path / "out"

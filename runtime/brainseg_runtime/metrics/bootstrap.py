@@ -146,7 +146,9 @@ def bootstrap_ratio(
     sums, sizes = _per_patient(numerators, "numerators"), _per_patient(denominators, "denominators")
     if len(sums) != len(sizes):
         raise DataError("sums and slice counts do not match", expected=f"{len(sums)} counts", got=len(sizes))
-    if missing := _too_few(int(np.count_nonzero(sizes)), samples, level, which="patients with such slices"):
+    having = int(np.count_nonzero(sizes))
+    which = "patients" if having == len(sizes) else "patients with such slices"
+    if missing := _too_few(having, samples, level, which=which):
         return missing
     drawn = [
         _over(sums[chosen].sum(axis=1), sizes[chosen].sum(axis=1))

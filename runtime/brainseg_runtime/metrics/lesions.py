@@ -93,15 +93,17 @@ def lesion_counts(
     shared = np.bincount(lesion_of[predicted & true], minlength=n_lesions + 1)
     part_sizes = np.bincount(part_of[predicted], minlength=n_parts + 1)
     touching = predicted & (lesion_of > 0)
-    pairs = np.unique(np.stack([lesion_of[touching], part_of[touching]]), axis=1)
-    predicted_sizes = np.bincount(pairs[0], weights=part_sizes[pairs[1]], minlength=n_lesions + 1)
+    # A pair as one number, since rows of two are sorted slowly.
+    pairs = np.unique(lesion_of[touching].astype(np.int64) * (n_parts + 1) + part_of[touching])
+    touched, touching_parts = np.divmod(pairs, n_parts + 1)
+    predicted_sizes = np.bincount(touched, weights=part_sizes[touching_parts], minlength=n_lesions + 1)
     large = sizes[1:] * voxel_volume > least_volume
     found = predicted_sizes[1:] > 0
     dice = 2 * shared[1:] / (sizes[1:] + predicted_sizes[1:])
     return LesionCounts(
         found=int(np.count_nonzero(large & found)),
         missed=int(np.count_nonzero(large & ~found)),
-        false=n_parts - len(np.unique(pairs[1])),
+        false=n_parts - len(np.unique(touching_parts)),
         small=int(np.count_nonzero(~large)),
         dice_sum=float(dice[large].sum()),
     )

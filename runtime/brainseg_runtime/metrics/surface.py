@@ -23,6 +23,7 @@ taking the axes one after the other.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -151,8 +152,8 @@ def _nearest(queries: NDArray[np.int64], sources: NDArray[np.int64], spacing: Sp
     """(K,) exact distance from each query to the nearest source; infinite where there is no source.
 
     One plane of constant Y after the other: the plane's own squared distances come from a scan along X and a minimum
-    over Z; a query takes the least over planes of those plus its squared distance to the plane. Planes come in a coarse
-    order first, so that most queries need only the few planes near them; memory is a block of planes.
+    over Z; a query takes the least over planes of those plus its squared distance to the plane. A few planes far from
+    each other come first: the distances to them bound what is looked at in the rest. Memory is a block of planes.
     """
     if not len(queries) or not len(sources):
         return np.full(len(queries), np.inf)
@@ -163,12 +164,12 @@ def _nearest(queries: NDArray[np.int64], sources: NDArray[np.int64], spacing: Sp
     planes, starts = np.unique(places[:, 1], return_index=True)
     ends = np.append(starts[1:], len(places))
     best = np.full(len(queries), np.inf)
-    for block in _blocks(_coarse_first(len(planes)), int(size[0] * size[2])):
+    for block in _blocks(len(planes), int(size[0] * size[2])):
         seeds = np.zeros((len(block), int(size[0]), int(size[2])), dtype=np.bool_)
         for row, plane in enumerate(block):
             members = places[starts[plane] : ends[plane]]
             seeds[row, members[:, 0], members[:, 2]] = True
-        squared = _squared_in_plane(seeds, spacing)
+        squared = _squared_in_plane(seeds, spacing, float(best.max()))
         for row, plane in enumerate(block):
             apart = (np.abs(y - planes[plane]) * spacing[1]) ** 2
             open_ = np.flatnonzero(apart < best)
@@ -177,8 +178,8 @@ def _nearest(queries: NDArray[np.int64], sources: NDArray[np.int64], spacing: Sp
     return distances
 
 
-def _squared_in_plane(seeds: NDArray[np.bool_], spacing: Spacing) -> NDArray[np.float64]:
-    """(P, Z, X) squared distance of each voxel to the nearest seed of its plane."""
+def _squared_in_plane(seeds: NDArray[np.bool_], spacing: Spacing, limit: float) -> NDArray[np.float64]:
+    """(P, Z, X) squared distance of each voxel to the nearest seed of its plane; from `limit` on it may be larger."""
     _, depth, width = seeds.shape
     columns = np.arange(width, dtype=np.float64)
     left = np.maximum.accumulate(np.where(seeds, columns, -np.inf), axis=2)
@@ -187,19 +188,17 @@ def _squared_in_plane(seeds: NDArray[np.bool_], spacing: Spacing) -> NDArray[np.
     best = along.copy()
     for shift in range(1, depth):
         apart = (shift * spacing[0]) ** 2
-        if apart >= best.max():
-            break  # no farther slice can be nearer
+        if apart >= limit or apart >= best.max():
+            break  # no farther slice can be nearer, or near enough
         np.minimum(best[:, shift:], along[:, :-shift] + apart, out=best[:, shift:])
         np.minimum(best[:, :-shift], along[:, shift:] + apart, out=best[:, :-shift])
     return best
 
 
-def _coarse_first(count: int) -> list[int]:
-    """0 to count - 1, every 64th first, then every 16th, 4th, and all."""
-    return list(dict.fromkeys(index for step in (64, 16, 4, 1) for index in range(0, count, step)))
-
-
-def _blocks(order: list[int], plane_values: int) -> list[list[int]]:
-    """Split an order of planes so that a block of them stays small."""
-    length = max(1, _BLOCK_VALUES // plane_values)
-    return [order[start : start + length] for start in range(0, len(order), length)]
+def _blocks(planes: int, plane_values: int) -> Iterator[list[int]]:
+    """Every 64th plane, then every 16th, 4th, and all, each once; in blocks that stay small."""
+    length, done = max(1, _BLOCK_VALUES // plane_values), set[int]()
+    for step in (64, 16, 4, 1):
+        order = [plane for plane in range(0, planes, step) if plane not in done]
+        done.update(order)
+        yield from (order[start : start + length] for start in range(0, len(order), length))
