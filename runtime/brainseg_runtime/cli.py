@@ -177,8 +177,8 @@ def _evaluate(app: "typer.Typer") -> None:
     from brainseg_runtime.metrics.surface import TOLERANCE
 
     example = (
-        "Examples: brainseg evaluate models/resunet data/kaggle_3m --json scores.json --report scores.html\n\n"
-        "brainseg evaluate --predictions masks data/kaggle_3m --spacing 0.94 0.94 5"
+        "Example: brainseg evaluate models/resunet data/kaggle_3m --json scores.json --report scores.html\n\n"
+        "Example: brainseg evaluate --predictions masks data/kaggle_3m --spacing 0.94 0.94 5"
     )
 
     @app.command(
