@@ -26,9 +26,9 @@ _ABOUT = {
     "predict": (
         "Segment slices: writes <name>_mask.tif (0 and 255) for each, and predictions.json, into the folder OUT.\n\n"
         "The JSON (predictions.json, and --json) has: schema, status, n_slices, n_done, n_failed, n_pending, "
-        "bundle, provider, variant, versions, spacing_mm, patients (id, folder, n_slices, n_done, volume_px, "
-        "volume_ml, areas, warnings), slices (name, input, patient, number, status, input_sha256, height, width, "
-        "area_px, mask, probability, overlay, warnings, error)."
+        "bundle, provider, variant, versions, spacing_mm, warnings, patients (id, folder, n_slices, n_done, "
+        "volume_px, volume_ml, areas, warnings), slices (name, input, patient, number, status, input_sha256, height, "
+        "width, area_px, mask, probability, overlay, warnings, error)."
     ),
     "evaluate": (
         "Score a model, or masks that are there already, on patients whose true masks are known: Dice, IoU, precision, "
@@ -38,8 +38,8 @@ _ABOUT = {
         "recall, f1, roc_auc, pr_auc), volume_dice (mean, median, min, ci95), slice_dice_tumour and slice_dice_all "
         "(mean, ci95), surface (hd95_px, assd_px, nsd_px, hd95_mm, assd_mm, nsd_mm), lesions (dice, f1, ...), "
         "volume_error (px, ml, relative), patients (id, n_slices, dice, iou, surface, lesions, volume, ...), missing "
-        "(reason, figures), run (bundle, digest, data, seconds, versions), and more that docs/commands.md lists. What "
-        "is undefined, or would rest on too few patients, is null, and missing says why."
+        "(reason, figures), run (bundle, digest, data, seconds, left_out, versions), and more that docs/commands.md "
+        "lists. What is undefined, or would rest on too few patients, is null, and missing says why."
     ),
     "bench": (
         "Time a model on this machine, each row in a process of its own.\n\n"
@@ -140,6 +140,10 @@ def _predict(app: "typer.Typer") -> None:
             bool, typer.Option("--resume", help="Keep what an earlier run did, once its hashes are checked.")
         ] = False,
         strict: Annotated[bool, typer.Option("--strict", help="Refuse slices that the input guard warns of.")] = False,
+        flair_only: Annotated[
+            bool,
+            typer.Option("--flair-only", help="Images are FLAIR alone (grey); it stands in for the other channels."),
+        ] = False,
         spacing: Annotated[
             tuple[float, float, float] | None,
             typer.Option(
@@ -163,6 +167,7 @@ def _predict(app: "typer.Typer") -> None:
             overlay=overlay,
             resume=resume,
             strict=strict,
+            flair_only=flair_only,
             spacing_mm=spacing,
         )
         raise typer.Exit(commands.run(json, lambda console: command.predict(console, model, wanted)))

@@ -12,27 +12,32 @@ set that has the name. ``<name>_mask`` comes before ``<name>``, which may be the
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Final, TypeAlias
 
 from brainseg_runtime.contract import DEFAULT_LIMITS, Limits
 from brainseg_runtime.errors import DatasetError, ImageError
 from brainseg_runtime.evaluate import MaskCase, MaskSlice
-from brainseg_runtime.images import read_mask
 from brainseg_runtime.images.dataset import Patient, SlicePaths
+from brainseg_runtime.images.litter import is_hidden
+from brainseg_runtime.images.reading import read_pair, size_problem
 from brainseg_runtime.prediction_record import read_record
 from brainseg_runtime.probability_map import read_probability
+from brainseg_runtime.problems import Problem, printable
 
 SUFFIXES: Final = (".tif", ".tiff", ".png")
 MASK, PROBABILITY = "_mask", "_probability"
 
 _DEPTH: Final = 4  # levels below the folder that are looked at; links may form loops
-_LITTER: Final = frozenset({"__macosx", "thumbs.db", "desktop.ini", "@eadir"})
-_NO_MASK: Final = "without a predicted mask"
-_SHOWN: Final = 3  # names of a group of faults that are told; the count tells the rest
+_NO_MASK: Final = "has no predicted mask"
+_NAMES: Final = (
+    "a slice named NAME needs NAME_mask.tif, NAME.tif or NAME.png, in a folder called after its patient or not"
+)
 
 Key: TypeAlias = tuple[str, str]  # patient and slice name; the patient is empty for a file that may be anyone's
 
@@ -85,7 +90,13 @@ def find_predictions(folder: Path | str, patients: Sequence[Patient]) -> Predict
         patient.id: tuple(one for paths in patient.slices if (one := finder.slice_of(patient, paths)) is not None)
         for patient in patients
     }
-    finder.problems.refuse(finder.folder)
+    if finder.problems:
+        nothing = any(problem.kind == _NO_MASK for problem in finder.problems)
+        raise DatasetError(
+            f"the predictions in {folder} cannot be scored",
+            problems=finder.problems,
+            remedy=_NAMES if nothing else "give a folder that holds one predicted mask of each slice",
+        )
     n_probabilities = sum(each.probability is not None for part in found.values() for each in part)
     return PredictedMasks(patients=found, no_probability=_no_probability(n_probabilities, sum(names.values())))
 
@@ -98,31 +109,60 @@ def predicted_cases(predicted: PredictedMasks, *, limits: Limits = DEFAULT_LIMIT
         limits: Caps on the files' sizes and on H and W.
 
     Yields:
-        One case for each patient; its slices are read as they are asked for.
+        One case for each patient; its slices must be used up before the next one is asked for.
 
     Raises:
-        DatasetError: A file cannot be read, or a prediction differs in size from its truth. It comes when that slice's
-            turn comes, and tells of all files from that patient on.
+        DatasetError: A file cannot be read, or a prediction differs in size from its truth; once all were looked at,
+            so that it tells of all of them.
     """
-    remaining = list(predicted.patients.items())
-    use = not predicted.no_probability
-    for index, (patient_id, slices) in enumerate(remaining):
-        rest = [each for _, later in remaining[index:] for each in later]
-        yield MaskCase(patient_id, _read_slices(slices, rest, limits, probabilities=use))
+    with contextlib.closing(_sound(predicted, limits)) as slices:
+        for patient_id, group in groupby(slices, key=lambda read: read[0]):
+            yield MaskCase(patient_id, (each for _, each in group))
+
+
+def _sound(predicted: PredictedMasks, limits: Limits) -> Generator[tuple[str, MaskSlice], None, None]:
+    """Slices as long as they are sound; at the first that is not, the rest is read too, so that all faults are told."""
+    problems: list[Problem] = []
+    for patient_id, slices in predicted.patients.items():
+        for each in slices:
+            read = _read(each, limits, problems, probabilities=not predicted.no_probability)
+            if read is not None and not problems:
+                yield patient_id, read
+    if problems:
+        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+        raise DatasetError(f"the predictions cannot be scored: {count}", problems=problems)
+
+
+def _read(each: FoundSlice, limits: Limits, problems: list[Problem], *, probabilities: bool) -> MaskSlice | None:
+    """A slice's masks, all of one size; None, and problems, where they are not to be had."""
+    true, found = (read_pair(None, path, limits=limits) for path in (each.paths.mask, each.mask))
+    problems += (*true.problems, *found.problems)
+    probability = None
+    if probabilities and each.probability is not None:
+        try:
+            probability = read_probability(each.probability, limits=limits)
+        except ImageError as error:
+            problems.append(Problem(printable(str(error)), ": a probability map that cannot be used"))
+    if true.mask is None or found.mask is None:
+        return None
+    for path, pixels in ((each.mask, found.mask), (each.probability, probability)):
+        if pixels is not None and pixels.shape != true.mask.shape:
+            problems.append(size_problem(path, "its slice's size", true.mask.shape, pixels.shape))
+    return MaskSlice(number=each.paths.number, mask=found.mask, truth=true.mask, probability=probability)
 
 
 class _Finder:
     """Finds the files of one slice after the other."""
 
     def __init__(self, folder: Path, names: Mapping[str, int]) -> None:
-        self.folder, self.problems = folder, _Problems()
+        self.problems: list[Problem] = []
         self._names = names
         self._files = _files(folder)
         self._recorded = {(one.patient.casefold(), one.name.casefold()): one for one in read_record(folder)}
 
     def slice_of(self, patient: Patient, paths: SlicePaths) -> FoundSlice | None:
         """A slice with its files; None, and a problem, where it has no mask of its own."""
-        name, told = _name(paths), f"{patient.id}/{paths.image.stem}"
+        name, told = _name(paths), printable(f"{patient.id}/{paths.image.stem}")
         # The patient's own folder first, then anywhere if no other slice has the name.
         owners = [patient.id.casefold(), *([""] if self._names[name] == 1 else [])]
         known = next((self._recorded[who, name] for who in owners if (who, name) in self._recorded), None)
@@ -132,11 +172,12 @@ class _Finder:
         else:
             mask, probability = known.mask, known.probability
         if mask is None:
-            self.problems.add(f"recorded as {known.status}, without a mask" if known else _NO_MASK, told)
+            kind = f"is recorded as {known.status}, without a mask" if known else _NO_MASK
+            self.problems.append(Problem(told, kind))
         elif not mask.is_file():
-            self.problems.add("whose recorded mask is gone", told)
+            self.problems.append(Problem(told, "has a recorded mask that is gone"))
         elif paths.mask is not None and _same(mask, paths.mask):
-            self.problems.add("whose predicted mask is the true one itself", told)
+            self.problems.append(Problem(told, "has its true mask for a predicted one"))
         else:
             return FoundSlice(paths=paths, mask=mask, probability=probability)
         return None
@@ -147,41 +188,9 @@ class _Finder:
         if at is None:
             return None
         if len(at) > 1:
-            self.problems.add("with several predictions", f"{told} ({' and '.join(map(str, at[:2]))})")
+            both = printable(" and ".join(map(str, at[:2])))
+            self.problems.append(Problem(told, "has several predictions", f": {both}"))
         return at[0]
-
-
-class _Problems:
-    """Faults by kind, each with its count and its first names."""
-
-    def __init__(self) -> None:
-        self._found: dict[str, list[str]] = {}
-
-    def add(self, kind: str, name: str) -> None:
-        """One fault more."""
-        self._found.setdefault(kind, []).append(name)
-
-    def refuse(self, folder: Path) -> None:
-        """Raise one error that tells of all, if there are any.
-
-        Raises:
-            DatasetError: There are.
-        """
-        if not self._found:
-            return
-        lines = [_grouped(kind, names) for kind, names in self._found.items()]
-        named = (
-            "a slice named NAME needs NAME_mask.tif, NAME.tif or NAME.png, in a folder called after its patient or not"
-        )
-        remedy = named if _NO_MASK in self._found else "give a folder that holds one predicted mask of each slice"
-        raise DatasetError(f"the predictions in {folder} cannot be scored", problems=lines, remedy=remedy)
-
-
-def _grouped(kind: str, names: Sequence[str]) -> str:
-    """One line for all faults of a kind."""
-    shown = ", ".join(names[:_SHOWN])
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return f"{len(names)} slice{'s' * (len(names) > 1)} {kind}: {shown}{more}"
 
 
 def _files(folder: Path) -> dict[Key, list[Path]]:
@@ -204,7 +213,7 @@ def _walk(folder: Path, depth: int) -> Iterator[Path]:
     except OSError as error:
         raise DatasetError(f"{folder} cannot be listed: {error.strerror}") from error
     for path in entries:
-        if path.name.startswith(".") or path.name.casefold() in _LITTER:
+        if is_hidden(path.name):
             continue
         if path.is_dir():
             if depth:
@@ -233,39 +242,3 @@ def _no_probability(n_probabilities: int, n_slices: int) -> str:
     if not n_probabilities:
         return "there are no probability maps, only masks"
     return f"only {n_probabilities} of {n_slices} slices have a probability map"
-
-
-def _read_slices(
-    slices: Sequence[FoundSlice], rest: Sequence[FoundSlice], limits: Limits, *, probabilities: bool
-) -> Iterator[MaskSlice]:
-    """Read a patient's slices; at the first fault look through the rest, so that all are told at once."""
-    for each in slices:
-        try:
-            yield _read(each, limits, probabilities=probabilities)
-        except ImageError as error:
-            problems = list(_faults(rest, limits, probabilities=probabilities)) or [str(error)]
-            headline = f"{len(problems)} prediction{'s' * (len(problems) > 1)} cannot be scored"
-            left = len(problems) - 10
-            lines = [*problems[:10], *([f"and {left} more"] if left > 0 else [])]
-            raise DatasetError(headline, problems=lines) from error
-
-
-def _faults(slices: Iterable[FoundSlice], limits: Limits, *, probabilities: bool) -> Iterator[str]:
-    """What is wrong with each slice that cannot be read."""
-    for each in slices:
-        try:
-            _read(each, limits, probabilities=probabilities)
-        except ImageError as error:
-            yield str(error)
-
-
-def _read(each: FoundSlice, limits: Limits, *, probabilities: bool) -> MaskSlice:
-    """A slice's masks, all of one size."""
-    if each.paths.mask is None:
-        raise ImageError(f"{each.paths.image} has no true mask", expected="a mask beside it", got="none")
-    truth, mask = read_mask(each.paths.mask, limits=limits), read_mask(each.mask, limits=limits)
-    probability = read_probability(each.probability, limits=limits) if probabilities and each.probability else None
-    for path, found in ((each.mask, mask), (each.probability, probability)):
-        if found is not None and found.shape != truth.shape:
-            raise ImageError(f"{path} is not of its slice's size", expected=truth.shape, got=found.shape)
-    return MaskSlice(number=each.paths.number, mask=mask, truth=truth, probability=probability)

@@ -94,7 +94,8 @@ def test_a_mask_that_is_not_binary_is_refused_and_named(tmp_path: Path) -> None:
     done = brainseg("evaluate", BUNDLE, data, "--json", tmp_path / "scores.json")
     assert done.code == 1
     assert path.name in done.err
-    assert not (tmp_path / "scores.json").exists()
+    (problem,) = json.loads((tmp_path / "scores.json").read_bytes())["fault"]["problems"]
+    assert path.name in problem
 
 
 @pytest.fixture(scope="module")
@@ -192,5 +193,5 @@ def test_masks_that_are_not_there_are_a_named_fault(data: Path, tmp_path: Path) 
     (tmp_path / "empty").mkdir()
     done = brainseg("evaluate", "--predictions", tmp_path / "empty", data, "--json", tmp_path / "s.json")
     assert done.code == 1
-    assert "9 slices without a predicted mask" in done.err
-    assert not (tmp_path / "s.json").exists()
+    assert "9 × has no predicted mask" in done.err
+    assert len(json.loads((tmp_path / "s.json").read_bytes())["fault"]["problems"]) == 9

@@ -93,9 +93,10 @@ def test_missing_masks_are_one_line_with_their_number(data: Path, tmp_path: Path
     (tmp_path / "out").mkdir()
     with pytest.raises(DatasetError) as raised:
         find_predictions(tmp_path / "out", scan_dataset(data))
-    (problem,) = raised.value.problems
-    assert problem.startswith("6 slices without a predicted mask: TCGA_DU_5800_19950101/TCGA_DU_5800_19950101_1, ")
-    assert problem.endswith("and 3 more")
+    assert len(raised.value.problems) == 6
+    (line,) = raised.value.summary
+    assert line.startswith("6 × has no predicted mask: TCGA_DU_5800_19950101/TCGA_DU_5800_19950101_1, ")
+    assert line.endswith("and 3 more")
     assert raised.value.remedy is not None
     assert "NAME_mask.tif" in raised.value.remedy
 
@@ -104,12 +105,12 @@ def test_two_masks_of_one_slice_are_not_chosen_between(data: Path, tmp_path: Pat
     for number, (_, paths) in enumerate(slices(data)):
         for run in ("a", "b"):
             write(tmp_path / "out" / run / f"{paths.image.stem}_mask.tif", number)
-    with pytest.raises(DatasetError, match="6 slices with several predictions"):
+    with pytest.raises(DatasetError, match="6 × has several predictions"):
         find_predictions(tmp_path / "out", scan_dataset(data))
 
 
 def test_the_truth_is_not_scored_against_itself(data: Path) -> None:
-    with pytest.raises(DatasetError, match="6 slices whose predicted mask is the true one itself"):
+    with pytest.raises(DatasetError, match="6 × has its true mask for a predicted one"):
         find_predictions(data, scan_dataset(data))
 
 
@@ -137,7 +138,7 @@ def test_equal_names_of_two_patients_need_the_patients_folder(tmp_path: Path) ->
     found = find_predictions(tmp_path / "out", patients)
     assert [each.mask.parent.name for each in found.patients["b"]] == ["b", "b"]
     shutil.move(tmp_path / "out" / "a" / "1.tif", tmp_path / "out" / "1.tif")
-    with pytest.raises(DatasetError, match="1 slice without a predicted mask: a/1"):
+    with pytest.raises(DatasetError, match="a/1 has no predicted mask"):
         find_predictions(tmp_path / "out", patients)
 
 
@@ -153,7 +154,7 @@ def test_a_folder_that_links_to_itself_is_looked_at_to_a_depth(data: Path, tmp_p
     out = tmp_path / "out"
     out.mkdir()
     (out / "loop").symlink_to(out)
-    with pytest.raises(DatasetError, match="6 slices without a predicted mask"):
+    with pytest.raises(DatasetError, match="6 × has no predicted mask"):
         find_predictions(out, scan_dataset(data))
 
 
@@ -186,7 +187,7 @@ def test_slices_that_failed_are_told_as_failed(data: Path, tmp_path: Path) -> No
     out = tmp_path / "out"
     out.mkdir()
     record(out, [entry(patient.id, paths.image.stem, None, "failed") for patient, paths in slices(data)])
-    with pytest.raises(DatasetError, match="6 slices recorded as failed, without a mask"):
+    with pytest.raises(DatasetError, match="6 × is recorded as failed, without a mask"):
         find_predictions(out, scan_dataset(data))
 
 
@@ -194,7 +195,7 @@ def test_recorded_masks_that_are_gone_are_told(data: Path, tmp_path: Path) -> No
     out = tmp_path / "out"
     out.mkdir()
     record(out, [entry(patient.id, paths.image.stem, "gone.tif") for patient, paths in slices(data)])
-    with pytest.raises(DatasetError, match="6 slices whose recorded mask is gone"):
+    with pytest.raises(DatasetError, match="6 × has a recorded mask that is gone"):
         find_predictions(out, scan_dataset(data))
 
 
@@ -237,9 +238,9 @@ def test_faults_in_files_are_told_together(data: Path, tmp_path: Path) -> None:
     with pytest.raises(DatasetError) as raised:
         evaluate_masks(predicted_cases(predicted), Settings(no_probability=predicted.no_probability))
     told = str(raised.value)
-    assert "3 predictions cannot be scored" in told
+    assert "cannot be scored: 3 problems" in told
     assert all(names[n] in told for n in (1, 3, 5))
-    assert "expected (32, 48); got (32, 40)" in told
+    assert "expected 32×48 pixels; got 32×40" in told
 
 
 def test_png_masks_are_found(data: Path, tmp_path: Path) -> None:
@@ -251,3 +252,18 @@ def test_png_masks_are_found(data: Path, tmp_path: Path) -> None:
         Image.fromarray(made_mask(number)).save(out / f"{paths.image.stem}.png")
     found = find_predictions(out, scan_dataset(data))
     assert {each.mask.suffix for part in found.patients.values() for each in part} == {".png"}
+
+
+def test_png_masks_score_as_tiff_ones_do(data: Path, tmp_path: Path) -> None:
+    from PIL import Image
+
+    for number, (_, paths) in enumerate(slices(data)):
+        write(tmp_path / "tiff" / f"{paths.image.stem}.tif", number)
+        (tmp_path / "png").mkdir(exist_ok=True)
+        mask = tifffile.imread(tmp_path / "tiff" / f"{paths.image.stem}.tif") > 0
+        Image.fromarray(mask).save(tmp_path / "png" / f"{paths.image.stem}.png")  # 1 bit a pixel
+    found = [
+        evaluate_masks(predicted_cases(find_predictions(tmp_path / kind, scan_dataset(data))), Settings())
+        for kind in ("tiff", "png")
+    ]
+    assert found[0] == found[1]

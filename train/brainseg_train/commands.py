@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 from brainseg_runtime.console import Console
-from brainseg_runtime.errors import BrainsegError, DataError, DatasetError
+from brainseg_runtime.errors import BrainsegError, DataError
 from brainseg_runtime.version import __version__
 from brainseg_train.errors import ConfigError, UsageError
 from brainseg_train.telling import tell_leaderboard, tell_runs, tell_start
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from brainseg_runtime.console import Advance
     from brainseg_train.comparison import Plan
@@ -47,6 +47,7 @@ class Work:
     preset: PresetName | None
     resume: bool
     cache: Path | None
+    tensorboard: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -126,13 +127,20 @@ class Training:
         return changes
 
 
-def run(json_target: str | None, work: Callable[[Console], int], *, resumable: bool = False) -> int:
+def run(
+    json_target: str | None,
+    work: Callable[[Console], int],
+    *,
+    resumable: bool = False,
+    about: Mapping[str, object] | None = None,
+) -> int:
     """Do a command's work, and turn faults and interrupts into messages and exit codes.
 
     Args:
         json_target: What `--json` was given, if it was.
         work: The command.
         resumable: Whether the command can go on after an interrupt.
+        about: What the JSON of a faulty data set holds besides the fault.
 
     Returns:
         0 done, 1 a fault in the input or the result, 2 options that do not go together, 130 interrupted.
@@ -143,6 +151,7 @@ def run(json_target: str | None, work: Callable[[Console], int], *, resumable: b
             return work(console)
     except BrainsegError as error:
         console.fault(error)
+        console.record_problems(error, about)
         return USAGE if isinstance(error, UsageError) else FAULT
     except KeyboardInterrupt:
         kept = "; everything is kept, the same command with --resume goes on" if resumable else ""
@@ -181,6 +190,7 @@ def compare(console: Console, work: Work, settings: Settings, models: tuple[str,
             folds=settings.folds,
             workers=settings.workers,
             threads=settings.threads,
+            tensorboard=work.tensorboard,
         )
     root, plan = _settle(asked, work, console)
     tell_leaderboard(_carry_out(plan, root, work, console), console)
@@ -205,6 +215,7 @@ def fit(console: Console, work: Work, settings: Settings, model: str, training: 
             test=training.test,
             workers=settings.workers,
             threads=settings.threads,
+            tensorboard=work.tensorboard,
         )
     root, plan = _settle(asked, work, console)
     if together.launched():
@@ -217,12 +228,8 @@ def check(console: Console, data: Path) -> int:
     """Tell what a data set holds; see `brainseg-train check --help`."""
     from brainseg_train.check import check as check_data
 
-    try:
-        with _slices_read(console) as on_slice:
-            found = check_data(data, on_slice=on_slice)
-    except DatasetError as error:
-        console.emit({"data": str(data), "fault": error.to_json()})
-        raise
+    with _slices_read(console) as on_slice:
+        found = check_data(data, on_slice=on_slice)
     console.say(found.to_text())
     console.emit(found.to_json())
     return DONE
@@ -259,10 +266,13 @@ def _settle(asked: Plan, work: Work, console: Console) -> tuple[Path, Plan]:
     Whatever no data could make possible is refused first, before patients are generated or read.
     """
     from brainseg_train.device import place
+    from brainseg_train.events import require_writer
 
     with _usage():
         configs = [asked.config(name) for name in asked.models]
     place(configs[0])
+    if asked.tensorboard:
+        require_writer()
     root, preset = _find(work, console)
     return root, dataclasses.replace(asked, preset=preset)
 

@@ -39,7 +39,8 @@ class Scoring:
 
 def evaluate(console: Console, model: Model, wanted: Scoring) -> int:
     """Scores a model on a data set; see `brainseg evaluate --help`."""
-    patients = _patients(wanted.data)
+    left_out: list[str] = []
+    patients = _patients(console, wanted.data, left_out)
     segmenter = model.load()
     info = segmenter.info
     console.note(f"{plural(len(patients), 'patient')}, {running(segmenter)}")
@@ -59,7 +60,8 @@ def evaluate(console: Console, model: Model, wanted: Scoring) -> int:
     seconds = time.perf_counter() - begun
     digest = info.provenance.bundle_digest
     ran = {"bundle": str(model.bundle), "digest": digest, "data": str(wanted.data), "seconds": round(seconds, 3)}
-    console.emit({**evaluation.to_json(), "run": {**ran, "versions": dict(info.versions)}})
+    recorded = {**ran, "left_out": left_out, "versions": dict(info.versions)}
+    console.emit({**evaluation.to_json(), "run": recorded})
     if wanted.report is not None:
         masks: dict[str, MaskOf] = dict.fromkeys(patients, lambda _, image: segmenter.predict(image).mask)
         used = {**ran, "provider": info.provider, "variant": info.variant, **info.versions}
@@ -70,7 +72,8 @@ def evaluate(console: Console, model: Model, wanted: Scoring) -> int:
 
 def evaluate_predictions(console: Console, folder: Path, wanted: Scoring) -> int:
     """Scores masks that are there already; see `brainseg evaluate --help`."""
-    patients = _patients(wanted.data)
+    left_out: list[str] = []
+    patients = _patients(console, wanted.data, left_out)
     predicted = find_predictions(folder, tuple(patients.values()))
     n_slices = sum(len(patient.slices) for patient in patients.values())
     console.note(f"{plural(len(patients), 'patient')}, {plural(n_slices, 'mask')} of {folder}")
@@ -87,7 +90,8 @@ def evaluate_predictions(console: Console, folder: Path, wanted: Scoring) -> int
         )
     seconds = time.perf_counter() - begun
     ran = {"bundle": None, "digest": None, "data": str(wanted.data), "seconds": round(seconds, 3)}
-    console.emit({**evaluation.to_json(), "run": {**ran, "versions": {"brainseg": __version__}}})
+    recorded = {**ran, "left_out": left_out, "versions": {"brainseg": __version__}}
+    console.emit({**evaluation.to_json(), "run": recorded})
     if wanted.report is not None:
 
         def mask_of(patient_id: str) -> MaskOf:
@@ -100,9 +104,12 @@ def evaluate_predictions(console: Console, folder: Path, wanted: Scoring) -> int
     return DONE
 
 
-def _patients(data: Path) -> dict[str, Patient]:
-    """The data set's patients by name."""
-    return {patient.id: patient for patient in scan_dataset(data, masks="required")}
+def _patients(console: Console, data: Path, left_out: list[str]) -> dict[str, Patient]:
+    """The data set's patients by name; tells what was left out, and adds it to a list."""
+    patients = scan_dataset(data, masks="required", tell=left_out.append)
+    for line in left_out:
+        console.note(line)
+    return {patient.id: patient for patient in patients}
 
 
 def _write_report(
