@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from brainseg_runtime.console import Advance
     from brainseg_train.comparison import Plan
     from brainseg_train.data import DataSet
+    from brainseg_train.data_source import DataSource
     from brainseg_train.study import Study
 
 DONE, FAULT, USAGE, INTERRUPTED = 0, 1, 2, 130
@@ -48,6 +49,19 @@ class Work:
     resume: bool
     cache: Path | None
     tensorboard: bool = False
+    stated: tuple[str | None, str | None, str | None, str | None] = (None, None, None, None)
+    """What options say about where the data comes from: name, licence, address, citation."""
+
+    def source(self, root: Path) -> DataSource:
+        """What options and the data set's own `dataset.json` state; options come first.
+
+        Raises:
+            ConfigError: A statement cannot be taken.
+        """
+        from brainseg_train.data_source import DataSource, stated_beside
+
+        name, licence, url, citation = self.stated
+        return DataSource(name=name, licence=licence, url=url, citation=citation).over(stated_beside(root))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -321,10 +335,11 @@ def _carry_out(plan: Plan, root: Path, work: Work, console: Console) -> Study:
     from brainseg_train import comparison
     from brainseg_train.progress import display
 
+    source = work.source(root)
     console.note(f"{root}: reading every slice; the first time they are resized into the cache")
     with _slices_read(console) as on_slice:
         dataset = _open(root, work, on_slice)
-    study, origin = comparison.open_study(plan, dataset, work.runs, resume=work.resume)
+    study, origin = comparison.open_study(plan, dataset, work.runs, resume=work.resume, source=source)
     tell_start(study, origin, dataset, console)
     if origin == "complete":
         return study
@@ -345,7 +360,9 @@ def _fit_together(plan: Plan, root: Path, work: Work, console: Console) -> int:
         together.fit_together(plan, open_data, work.runs, resume=work.resume, emit=lambda _event: None)
         return DONE
     with display(plan.config(plan.models[0]).epochs) as shown:
-        study = together.fit_together(plan, open_data, work.runs, resume=work.resume, emit=shown.show)
+        study = together.fit_together(
+            plan, open_data, work.runs, resume=work.resume, emit=shown.show, source=work.source(root)
+        )
     if study is not None:
         tell_runs(study, console)
     return DONE

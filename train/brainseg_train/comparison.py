@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from brainseg_train.data import DataSet
+    from brainseg_train.data_source import DataSource
     from brainseg_train.progress import Display
 
 HOPELESS_AFTER = 3
@@ -135,7 +136,7 @@ def make_request(plan: Plan, dataset: DataSet) -> tuple[StudyRequest, tuple[Spli
 
 
 def open_study(
-    plan: Plan, dataset: DataSet, runs: Path, *, resume: bool
+    plan: Plan, dataset: DataSet, runs: Path, *, resume: bool, source: DataSource | None = None
 ) -> tuple[Study, Literal["new", "resumed", "complete"]]:
     """The study to work on.
 
@@ -145,6 +146,7 @@ def open_study(
         runs: The folder of runs.
         resume: Whether to go on with the newest unfinished study of the same request, or else to return the newest
             complete one.
+        source: What is stated about where the data comes from, for a new study's record.
 
     Returns:
         The study and how it was come by.
@@ -159,7 +161,15 @@ def open_study(
         if (found := study.newest(runs, request=request, complete=True)) is not None:
             return _with_events(found) if plan.tensorboard else found, "complete"
     _, threads = layout(plan, request)
-    begun = study.begin(runs, request, splits, data=dataset.root, threads=threads, tensorboard=plan.tensorboard)
+    begun = study.begin(
+        runs,
+        request,
+        splits,
+        data=dataset.root,
+        threads=threads,
+        tensorboard=plan.tensorboard,
+        source=source,
+    )
     return begun, "new"
 
 
