@@ -249,7 +249,7 @@ def _scores(evaluation: Evaluation) -> list[str]:
     return [
         _sentence(
             f"{_many(evaluation.n_patients, 'patient')}, {_many(evaluation.n_slices, 'slice')}, at the slices' own",
-            "size; intervals are 95 %, by bootstrap over patients.",
+            "size; intervals are 95 %, BCa, by bootstrap over patients.",
         ),
         "",
         "| score | value | 95 % interval |",
@@ -277,7 +277,7 @@ def _subgroups(facts: Facts) -> list[str]:
         *(_group_row(f"site {name}", group) for name, group in by_site.items()),
         *(_group_row(name, group) for name, group in _by_size(patients)),
         "",
-        "Groups this small are shown to find weakness, not to compare sites.",
+        "Groups this small are shown to find weakness, not to compare sites; below six patients there is no interval.",
         "",
     ]
 
