@@ -19,6 +19,7 @@ from brainseg_train.content import (
     find_slices,
     read_slices,
 )
+from brainseg_train.persons import person_of, several
 
 _PRE, _, _POST = CHANNELS
 
@@ -182,6 +183,9 @@ class DatasetReport:
         notes.append(f"{len(healthy)} patients without tumour{_listed(healthy)}")
         groups = [" = ".join(group) for group in self.duplicates]
         notes.append(f"{len(groups)} slices shared by several patients{_listed(groups)}")
+        people = several({patient.id: person_of(patient.id) for patient in self.patients})
+        shown = [" = ".join(names) for names in people.values()]
+        notes.append(f"{len(people)} persons with several patients' folders, kept in one part{_listed(shown)}")
         return notes
 
 

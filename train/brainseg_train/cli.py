@@ -51,6 +51,22 @@ SplitOption = Annotated[
     typer.Option(help="slice is the leaky split of much published code: for comparison only, and marked everywhere."),
 ]
 FoldsOption = Annotated[int | None, typer.Option(min=3, metavar="K", help="Cross-validate over K folds of patients.")]
+SplitFileOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="A split of your own: JSON with train, validation and test, a CSV of patient and subset, or one of "
+        "RUNS/splits.",
+    ),
+]
+PersonOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="REGEX|FILE.csv",
+        help="Whose a patient's folder is, so that no person lies in two parts: an expression with one group, such as "
+        "'(sub-[0-9]+)', or a CSV of patient and person; default: TCGA_CS_4941 of TCGA_CS_4941_19960909, else the name.",
+    ),
+]
 WorkersOption = Annotated[
     int | None, typer.Option(min=1, help="Runs at once, a process each; default: one a core, or one on a GPU.")
 ]
@@ -124,6 +140,8 @@ def all_(  # noqa: PLR0913, PLR0917 - one parameter an option
     seed: SeedOption = 0,
     split_by: SplitOption = "patient",
     folds: FoldsOption = None,
+    split_file: SplitFileOption = None,
+    person_from: PersonOption = None,
     resume: ResumeOption = False,
     width: WidthOption = None,
     device: DeviceOption = "auto",
@@ -146,6 +164,8 @@ def all_(  # noqa: PLR0913, PLR0917 - one parameter an option
         seed=seed,
         split_by=split_by,
         folds=folds,
+        split_file=split_file,
+        person_from=person_from,
         epochs=epochs,
         width=width,
         device=device,
@@ -192,6 +212,8 @@ def fit(  # noqa: PLR0913, PLR0917 - one parameter an option
     seed: SeedOption = 0,
     split_by: SplitOption = "patient",
     folds: FoldsOption = None,
+    split_file: SplitFileOption = None,
+    person_from: PersonOption = None,
     resume: ResumeOption = False,
     width: WidthOption = None,
     device: DeviceOption = "auto",
@@ -212,6 +234,8 @@ def fit(  # noqa: PLR0913, PLR0917 - one parameter an option
         seed=seed,
         split_by=split_by,
         folds=folds,
+        split_file=split_file,
+        person_from=person_from,
         epochs=epochs,
         width=width,
         device=device,

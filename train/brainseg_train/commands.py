@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from brainseg_runtime.console import Advance
     from brainseg_train.comparison import Plan
     from brainseg_train.data import DataSet
+    from brainseg_train.persons import PersonRule
+    from brainseg_train.split_file import SplitFile
     from brainseg_train.study import Study
 
 DONE, FAULT, USAGE, INTERRUPTED = 0, 1, 2, 130
@@ -56,6 +58,8 @@ class Settings:
     seed: int
     split_by: Literal["patient", "slice"]
     folds: int | None
+    split_file: Path | None
+    person_from: str | None
     epochs: int | None
     width: int | None
     device: str
@@ -67,6 +71,26 @@ class Settings:
         device = None if self.device == "auto" else self.device
         given = {"epochs": self.epochs, "width": self.width, "device": device}
         return {name: value for name, value in given.items() if value is not None}
+
+    def rule(self) -> PersonRule:
+        """Whose a patient's folder is.
+
+        Raises:
+            ConfigError: `--person-from` cannot be read.
+        """
+        from brainseg_train.persons import PersonRule
+
+        return PersonRule.read(self.person_from)
+
+    def given_split(self) -> SplitFile | None:
+        """The split that the user gives, if any.
+
+        Raises:
+            SplitError: The file cannot be read.
+        """
+        from brainseg_train.split_file import SplitFile
+
+        return None if self.split_file is None else SplitFile.read(self.split_file)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -179,6 +203,8 @@ def compare(console: Console, work: Work, settings: Settings, models: tuple[str,
             seed=settings.seed,
             split_by=settings.split_by,
             folds=settings.folds,
+            rule=settings.rule(),
+            split_file=settings.given_split(),
             workers=settings.workers,
             threads=settings.threads,
         )
@@ -202,6 +228,8 @@ def fit(console: Console, work: Work, settings: Settings, model: str, training: 
             seed=settings.seed,
             split_by=settings.split_by,
             folds=settings.folds,
+            rule=settings.rule(),
+            split_file=settings.given_split(),
             test=training.test,
             workers=settings.workers,
             threads=settings.threads,

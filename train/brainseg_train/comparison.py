@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -20,8 +20,10 @@ from brainseg_train.device import place
 from brainseg_train.errors import ConfigError, StudyError
 from brainseg_train.final import look_once
 from brainseg_train.lock import FileLock, is_held
+from brainseg_train.persons import PersonRule
 from brainseg_train.pool import run_workers
 from brainseg_train.split import Split, SplitBy, make_folds, make_split
+from brainseg_train.split_file import SplitFile
 from brainseg_train.study import Kind, Study, StudyRequest
 from brainseg_train.tune import PAPER_GRID, QUICK_GRID, Search, SearchKind, best_of, grid_search
 from brainseg_train.worker import work
@@ -54,6 +56,8 @@ class Plan:
         split_by: Patients, or slices for the leaky comparison.
         folds: Number of folds of a cross-validation; None for one split.
         test: Whether a part is held out for the one look; False gives it to training.
+        rule: Whose a patient's folder is.
+        split_file: The split that the user gives; None makes one.
         workers: Processes at once; None for one a core, or one where there is a GPU.
         threads: Threads of each process; None for one where there are several, else all.
     """
@@ -68,6 +72,8 @@ class Plan:
     split_by: SplitBy = "patient"
     folds: int | None = None
     test: bool = True
+    rule: PersonRule = field(default_factory=PersonRule)
+    split_file: SplitFile | None = None
     workers: int | None = None
     threads: int | None = None
 
@@ -82,14 +88,7 @@ class Plan:
             )
         if len(set(self.models)) < len(self.models):
             raise ConfigError("a network is named twice", expected="each once", got=", ".join(self.models))
-        if self.folds is not None and self.split_by == "slice":
-            raise ConfigError(
-                "folds are by patient", expected="--split-by patient with --folds", got="--split-by slice"
-            )
-        if not self.test and (self.kind == "all" or self.folds is not None or self.split_by == "slice"):
-            raise ConfigError(
-                "there would be nothing to look at", expected="--no-test only for one split by patient", got="--no-test"
-            )
+        self._require_one_split()
         if self.folds is not None and self.changes.get("initial") is not None:
             raise ConfigError(
                 "folds would be measured on patients that the initial weights were trained on",
@@ -101,6 +100,27 @@ class Plan:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ConfigError(f"--{name} is too small", expected="at least 1", got=str(value))
+
+    def _require_one_split(self) -> None:
+        """Refuse ways to split that contradict each other."""
+        if self.folds is not None and self.split_by == "slice":
+            raise ConfigError(
+                "folds are by patient", expected="--split-by patient with --folds", got="--split-by slice"
+            )
+        if self.split_file is not None and (self.folds is not None or self.split_by == "slice"):
+            raise ConfigError(
+                "the split is given", expected="--split-file without --folds and --split-by slice", got="both"
+            )
+        if self.rule.text is not None and self.split_by == "slice":
+            raise ConfigError(
+                "a split by slice tears persons apart",
+                expected="--person-from with --split-by patient",
+                got="--split-by slice",
+            )
+        if not self.test and (self.kind == "all" or self.folds is not None or self.split_by == "slice"):
+            raise ConfigError(
+                "there would be nothing to look at", expected="--no-test only for one split by patient", got="--no-test"
+            )
 
     def config(self, model: str) -> TrainConfig:
         """What the search for one network starts from."""
@@ -314,8 +334,10 @@ def _complete(current: Study, chosen: dict[str, tuple[str, ...]], *, seconds: fl
 def _splits(plan: Plan, dataset: DataSet) -> tuple[Split, ...]:
     """One split, or one a fold."""
     if plan.folds is not None:
-        return make_folds(dataset, plan.folds, plan.seed)
-    return (make_split(dataset, plan.seed, split_by=plan.split_by, test=plan.test),)
+        return make_folds(dataset, plan.folds, plan.seed, rule=plan.rule)
+    if plan.split_file is not None:
+        return (plan.split_file.for_dataset(dataset, rule=plan.rule, test=plan.test),)
+    return (make_split(dataset, plan.seed, split_by=plan.split_by, test=plan.test, rule=plan.rule),)
 
 
 def _search(plan: Plan, configs: Mapping[str, TrainConfig], baseline: float) -> Search:

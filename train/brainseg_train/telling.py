@@ -20,6 +20,7 @@ def tell_start(study: Study, origin: str, dataset: DataSet, console: Console) ->
         console: Where it is said.
     """
     from brainseg_train.leaderboard import LEAK
+    from brainseg_train.persons import some_of
 
     request = study.request
     words = {
@@ -33,6 +34,13 @@ def tell_start(study: Study, origin: str, dataset: DataSet, console: Console) ->
         parts += f" on each of {len(request.splits)} folds"
     console.note(f"{dataset.root}: {len(dataset.patients)} patients, {len(dataset.slices)} slices")
     console.note(f"study {study.record.id} {words[origin]}: {parts}, preset {request.preset}")
+    split = study.split()
+    if split.persons:
+        count = len(split.persons)
+        console.note(
+            f"{count} person{'s have' if count > 1 else ' has'} several patients' folders, which stay in one part: "
+            f"{some_of(split.persons)}"
+        )
     if request.leaky:
         console.note(f"warning: {LEAK}")
 
