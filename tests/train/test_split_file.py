@@ -99,7 +99,7 @@ def test_what_is_no_split_is_refused(content: str, tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(SplitError, match="none.json"):
+    with pytest.raises(SplitError, match=r"none\.json"):
         SplitFile.read(tmp_path / "none.json")
 
 

@@ -64,7 +64,7 @@ PersonOption = Annotated[
     typer.Option(
         metavar="REGEX|FILE.csv",
         help="Whose a patient's folder is, so that no person lies in two parts: an expression with one group, such as "
-        "'(sub-[0-9]+)', or a CSV of patient and person; default: TCGA_CS_4941 of TCGA_CS_4941_19960909, else the name.",
+        "'(sub-[0-9]+)', or a CSV of patient and person; default: TCGA_CS_4941 of TCGA_CS_4941_19960909.",
     ),
 ]
 WorkersOption = Annotated[

@@ -58,7 +58,7 @@ class PersonRule:
             return cls()
         if text.casefold().endswith(".csv"):
             rows = read_columns(Path(text), ("patient", "person"), error=ConfigError)
-            table = {patient: person for patient, person in rows}
+            table: dict[str, str] = {row[0]: row[1] for row in rows}
             if len(table) < len(rows):
                 raise ConfigError(f"{text} names a patient twice", expected="each once", got=_first_repeated(rows))
             return cls(text=Path(text).name, table=MappingProxyType(table))

@@ -8,8 +8,8 @@ goes where is decided by SHA-256 of seed and name: the same seed gives the same 
 version of every library.
 
 What the set calls a patient is one folder, one examination. All folders of one person go to the same part together
-(`brainseg_train.persons` says whose a folder is), and so do patients who share a slice, pixel for pixel. Slices that are
-blank (every channel a single value) say nothing about whose they are and do not count as shared.
+(`brainseg_train.persons` says whose a folder is), and so do patients who share a slice, pixel for pixel. Slices that
+are blank (every channel a single value) say nothing about whose they are and do not count as shared.
 """
 
 from __future__ import annotations
