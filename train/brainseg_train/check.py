@@ -185,7 +185,8 @@ class DatasetReport:
         notes.append(f"{len(groups)} slices shared by several patients{_listed(groups)}")
         people = several({patient.id: person_of(patient.id) for patient in self.patients})
         shown = [" = ".join(names) for names in people.values()]
-        notes.append(f"{len(people)} persons with several patients' folders, kept in one part{_listed(shown)}")
+        noun = "person" if len(people) == 1 else "persons"
+        notes.append(f"{len(people)} {noun} with several patients' folders, kept in one part{_listed(shown)}")
         return notes
 
 

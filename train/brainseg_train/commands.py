@@ -14,6 +14,7 @@ from brainseg_runtime.console import Console
 from brainseg_runtime.errors import BrainsegError, DataError, DatasetError
 from brainseg_runtime.version import __version__
 from brainseg_train.errors import ConfigError, UsageError
+from brainseg_train.system_faults import as_fault, require_writable
 from brainseg_train.telling import tell_leaderboard, tell_runs, tell_start
 
 if TYPE_CHECKING:
@@ -168,6 +169,11 @@ def run(json_target: str | None, work: Callable[[Console], int], *, resumable: b
     except BrainsegError as error:
         console.fault(error)
         return USAGE if isinstance(error, UsageError) else FAULT
+    except (OSError, MemoryError, RuntimeError) as error:
+        if (fault := as_fault(error)) is None:
+            raise
+        console.fault(fault)
+        return FAULT
     except KeyboardInterrupt:
         kept = "; everything is kept, the same command with --resume goes on" if resumable else ""
         console.note(f"interrupted{kept}")
@@ -291,6 +297,7 @@ def _settle(asked: Plan, work: Work, console: Console) -> tuple[Path, Plan]:
     with _usage():
         configs = [asked.config(name) for name in asked.models]
     place(configs[0])
+    require_writable(work.runs, option="--runs")
     root, preset = _find(work, console)
     return root, dataclasses.replace(asked, preset=preset)
 

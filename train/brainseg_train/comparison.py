@@ -124,7 +124,8 @@ class Plan:
 
     def config(self, model: str) -> TrainConfig:
         """What the search for one network starts from."""
-        return dataclasses.replace(preset(self.preset, model), seed=self.seed, **self.changes)  # type: ignore[arg-type]
+        config = dataclasses.replace(preset(self.preset, model), seed=self.seed, **self.changes)  # type: ignore[arg-type]
+        return config.require_schedule()
 
 
 def make_request(plan: Plan, dataset: DataSet) -> tuple[StudyRequest, tuple[Split, ...]]:

@@ -19,6 +19,7 @@ from brainseg_train.errors import CheckpointError, ConfigError, RecordError
 from brainseg_train.interrupts import Interrupts
 from brainseg_train.records import RunRecord
 from brainseg_train.run import Run
+from brainseg_train.system_faults import naming_shortage
 from brainseg_train.watch import Progress, ProgressCallback, PruneCallback, StopCallback, Watch
 
 if TYPE_CHECKING:
@@ -75,11 +76,13 @@ def fit(  # noqa: PLR0913 - what to train, where to keep it, and who watches: ea
         CheckpointError: The folder's run is another one, or none of its states is whole.
         DeviceError: The device or arithmetic asked for cannot be had.
         DivergedError: A loss or gradient is not finite; the record then says `failed`.
+        OutOfMemoryError: The network, its batches or the data do not fit the memory; the run can be taken up.
         FileWriteError: The system refused.
     """
     for name, number in (("save_every", save_every), ("threads", threads)):
         if number is not None and number < 1:
             raise ConfigError(f"{name} is too small", expected="at least 1", got=number)
+    config.require_schedule()
     found = _existing(run_dir, resume=resume)
     if found is not None and found.status in {"complete", "pruned"}:
         _require_same(config, dataset, split, found)
@@ -95,11 +98,12 @@ def fit(  # noqa: PLR0913 - what to train, where to keep it, and who watches: ea
             should_stop=lambda: interrupts.requested or (should_stop is not None and should_stop()),
             prune=prune or (lambda _epoch, _dice: False),
         )
-        run = Run(config, dataset, split, run_dir, placement, group, watch, threads=count, study=study)
-        if found is not None:
-            _require_same(config, dataset, split, found)
-            run.take_up(found)
-        return run.train(save_every)
+        with naming_shortage(f"{config.model} of width {config.width} with batches of {config.batch}"):
+            run = Run(config, dataset, split, run_dir, placement, group, watch, threads=count, study=study)
+            if found is not None:
+                _require_same(config, dataset, split, found)
+                run.take_up(found)
+            return run.train(save_every)
 
 
 def _existing(run_dir: Path, *, resume: bool) -> RunRecord | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import queue
+import signal
 import subprocess
 import sys
 import threading
@@ -133,12 +134,15 @@ class _Pool:
         code = worker.process.wait()
         if code == 0 or self._faults:
             return
+        remedy = "repeat the command with --resume: everything up to there is kept"
+        if code == -getattr(signal, "SIGKILL", 9):
+            remedy += "; if the system killed it for want of memory, with fewer --workers"
         self._faults.append(
             StudyError(
                 "a training process ended by itself",
                 expected="exit code 0",
                 got=f"{code}; its last words are in {worker.log}",
-                remedy="repeat the command with --resume: everything up to there is kept",
+                remedy=remedy,
             )
         )
         self.stop()
