@@ -82,6 +82,7 @@ class Cached:
     masks: NDArray[np.uint8]
     native_masks: NDArray[np.uint8]
     image_digests: NDArray[np.uint8]
+    mask_digests: NDArray[np.uint8]
     tumour_pixels: NDArray[np.int64]
     blank: NDArray[np.bool_]
 
@@ -188,6 +189,7 @@ def _open(entry: Path, key: str, patients: Sequence[Patient], slices: Sequence[S
         masks=arrays["masks"],
         native_masks=arrays["native_masks"],
         image_digests=np.ascontiguousarray(facts["image"]),
+        mask_digests=np.ascontiguousarray(facts["mask"]),
         tumour_pixels=np.ascontiguousarray(facts["tumour_pixels"]),
         blank=np.ascontiguousarray(facts["blank"]),
     )

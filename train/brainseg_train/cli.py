@@ -5,7 +5,6 @@ PyTorch is imported only by the commands that train, so that `--help` and usage 
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -14,6 +13,7 @@ import typer
 
 from brainseg_runtime.version import __version__
 from brainseg_train import commands
+from brainseg_train.threads import wait_asleep
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,7 +70,9 @@ PersonOption = Annotated[
 WorkersOption = Annotated[
     int | None, typer.Option(min=1, help="Runs at once, a process each; default: one a core, or one on a GPU.")
 ]
-ThreadsOption = Annotated[int | None, typer.Option(min=1, help="Threads of each process; default: the cores, shared.")]
+ThreadsOption = Annotated[
+    int | None, typer.Option(min=1, help="Threads of each process; default: OMP_NUM_THREADS, else the cores shared.")
+]
 CacheOption = Annotated[
     Path | None, typer.Option(metavar="DIR", help="Folder for resized slices; default: the user's cache folder.")
 ]
@@ -98,9 +100,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Args:
         arguments: What stands after `brainseg-train`; default: the process's own.
     """
-    # A thread that waits for the others of its layer sleeps instead of spinning: beside other work on the same cores a
-    # spinning one keeps them from finishing (measured: 5 slices a second against 27). Read when PyTorch is loaded.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    wait_asleep()
     try:
         app(args=arguments, prog_name="brainseg-train")
     except KeyboardInterrupt:

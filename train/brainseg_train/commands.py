@@ -15,7 +15,7 @@ from brainseg_runtime.errors import BrainsegError, DataError, DatasetError
 from brainseg_runtime.version import __version__
 from brainseg_train.errors import ConfigError, UsageError
 from brainseg_train.system_faults import as_fault, require_writable
-from brainseg_train.telling import tell_leaderboard, tell_runs, tell_start
+from brainseg_train.telling import tell_differences, tell_leaderboard, tell_runs, tell_start
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -196,8 +196,18 @@ def _interruptible() -> Iterator[None]:
 
 def compare(console: Console, work: Work, settings: Settings, models: tuple[str, ...], tuning: Tuning) -> int:
     """Train, tune, choose, look once, rank; see `brainseg-train all --help`."""
+    from brainseg_train import together
     from brainseg_train.comparison import Plan
 
+    if together.launched():
+        if not together.leads():
+            return USAGE  # the process of rank 0 speaks
+        raise UsageError(
+            "the networks are not compared under torchrun",
+            expected="brainseg-train all by itself, which trains trials side by side (--workers), or torchrun with fit",
+            got="all, started by torchrun",
+            remedy="leave torchrun out; other machines that see the folder of runs can join with --resume",
+        )
     with _usage():
         asked = Plan(
             kind="all",
@@ -351,9 +361,23 @@ def _carry_out(plan: Plan, root: Path, work: Work, console: Console) -> Study:
         dataset = _open(root, work, on_slice)
     study, origin = comparison.open_study(plan, dataset, work.runs, resume=work.resume)
     tell_start(study, origin, dataset, console)
+    if work.resume and origin == "new" and (other := comparison.differences(study, dataset)):
+        tell_differences(*other, console)
+    for sentence in comparison.oddities(study, dataset) if origin != "complete" else ():
+        console.note(f"warning: {sentence}")
     if origin == "complete":
         return study
+    if plan.threads is not None and plan.threads != study.record.threads:
+        console.note(
+            f"it goes on with the {study.record.threads} threads a process that it was begun with, not {plan.threads}: "
+            "results depend on them"
+        )
     workers, _ = comparison.layout(dataclasses.replace(plan, threads=study.record.threads), study.request)
+    if plan.search == "tpe" and workers > 1:
+        console.note(
+            f"with {workers} workers TPE's trials depend on which others have ended by then; --workers 1 gives the "
+            "same trials every time"
+        )
     with display(comparison.epochs_left(study)) as shown:
         return comparison.carry_out(study, dataset, workers=workers, cache=work.cache, display=shown)
 

@@ -17,22 +17,26 @@ from brainseg_train import models, study
 from brainseg_train.baseline import threshold_dice
 from brainseg_train.config import Preset, TrainConfig, preset
 from brainseg_train.device import place
+from brainseg_train.differences import changed_settings, changed_slices, save_slices
 from brainseg_train.errors import ConfigError, StudyError
 from brainseg_train.final import look_once
 from brainseg_train.lock import FileLock, is_held
 from brainseg_train.persons import PersonRule
 from brainseg_train.pool import run_workers
+from brainseg_train.preflight import foresee
 from brainseg_train.split import Split, SplitBy, make_folds, make_split
 from brainseg_train.split_file import SplitFile
 from brainseg_train.study import Kind, Study, StudyRequest
+from brainseg_train.threads import requested_threads
 from brainseg_train.tune import PAPER_GRID, QUICK_GRID, Search, SearchKind, best_of, grid_search
 from brainseg_train.worker import work
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from brainseg_train.data import DataSet
     from brainseg_train.progress import Display
+    from brainseg_train.records import RunRecord
 
 HOPELESS_AFTER = 3
 """A trial may be hopeless once one third of its epochs are over, and not before the third epoch."""
@@ -59,7 +63,7 @@ class Plan:
         rule: Whose a patient's folder is.
         split_file: The split that the user gives; None makes one.
         workers: Processes at once; None for one a core, or one where there is a GPU.
-        threads: Threads of each process; None for one where there are several, else all.
+        threads: Threads of each process; None for OMP_NUM_THREADS, else for one where there are several, else all.
     """
 
     kind: Kind
@@ -177,22 +181,63 @@ def open_study(
             return found, "resumed"
         if (found := study.newest(runs, request=request, complete=True)) is not None:
             return found, "complete"
+    for split in splits:
+        for config in request.configs.values():
+            foresee(dataset, split, config)
     _, threads = layout(plan, request)
-    return study.begin(runs, request, splits, data=dataset.root, threads=threads), "new"
+    begun = study.begin(runs, request, splits, data=dataset.root, threads=threads)
+    save_slices(runs, dataset)
+    return begun, "new"
+
+
+def oddities(current: Study, dataset: DataSet) -> tuple[str, ...]:
+    """Warnings of what is odd about a study that is about to train, each once."""
+    told = [
+        sentence
+        for fold in range(len(current.request.splits))
+        for config in current.request.configs.values()
+        for sentence in foresee(dataset, current.split(fold), config)
+    ]
+    return tuple(dict.fromkeys(told))
+
+
+def differences(current: Study, dataset: DataSet) -> tuple[str, tuple[str, ...]] | None:
+    """The newest unfinished study of the same kind that was not gone on with, and how its request differs.
+
+    Args:
+        current: The study that was begun in its place.
+        dataset: Its data.
+
+    Returns:
+        The other study's name, and each setting, split or slice that differs; None where there is no such study.
+    """
+    other = study.newest(current.runs, kind=current.request.kind, complete=False, before=current.record.id)
+    if other is None:
+        return None
+    old, new = (dataclasses.asdict(one.request) for one in (other, current))
+    told = []
+    if old.pop("data_digest") != new.pop("data_digest"):
+        told.append(f"the data set: {changed_slices(current.runs, other.request.data_digest, dataset)}")
+        for consequence in ("splits", "baseline"):
+            del old[consequence], new[consequence]
+        old["search"].pop("prune_below", None), new["search"].pop("prune_below", None)
+    return other.record.id, (*told, *changed_settings(old, new))
 
 
 def layout(plan: Plan, request: StudyRequest) -> tuple[int, int]:
     """How many processes work at once and how many threads each has.
 
     By default a process a core with one thread each, but no more processes than trials; one process with all cores
-    where the work is on a GPU.
+    where the work is on a GPU. OMP_NUM_THREADS is the number of threads where the plan says none. The cores are those
+    that affinity and control group leave.
     """
     cores = usable_cores()
+    wanted = plan.threads or requested_threads()
     trials = request.search.trials * len(request.units)
     device = place(next(iter(request.configs.values()))).device.type
-    most = 1 if device != "cpu" else max(1, cores // (plan.threads or 1))
+    most = 1 if device != "cpu" else max(1, cores // (wanted or 1))
     workers = plan.workers or min(trials, most)
-    return workers, plan.threads or max(1, cores // workers)
+    return workers, wanted or max(1, cores // workers)
 
 
 def carry_out(current: Study, dataset: DataSet, *, workers: int, cache: Path | None, display: Display) -> Study:
@@ -306,14 +351,23 @@ def _select(current: Study) -> dict[str, tuple[str, ...]]:
             # Every one was hopeless: the least so still makes a row, and the table shows what it is worth.
             best = best_of((trial, run.best.validation["dice"] if run.best else None) for trial, run in runs.items())
         if best is None:
-            raise StudyError(
-                f"no trial of {unit.name} left weights",
-                expected="at least one",
-                got=", ".join(f"{run.id}: {run.status}" for run in runs.values()) or "none",
-                remedy="try more epochs or another rate; --preset quick and --search tpe stop hopeless trials early",
-            )
+            raise _nothing_left(unit.name, list(runs.values()))
         chosen[unit.model] = (*chosen.get(unit.model, ()), runs[best].id)
     return chosen
+
+
+def _nothing_left(name: str, runs: Sequence[RunRecord]) -> StudyError:
+    """Why a network has no weights to choose from: its runs diverged, or none has begun."""
+    reasons = [f"{run.id} {run.status}: {(run.stopped or 'nothing').partition('; remedy')[0]}" for run in runs]
+    diverged = bool(runs) and all(run.status == "failed" for run in runs)
+    return StudyError(
+        f"every trial of {name} diverged" if diverged else f"no trial of {name} left weights",
+        expected="at least one that ends with finite numbers",
+        got="; ".join(reasons) or "none",
+        remedy="lower --rate, or set precision to fp32 in --config; --resume would only diverge again"
+        if diverged
+        else "train anew, with another rate or --runs folder",
+    )
 
 
 def _complete(current: Study, chosen: dict[str, tuple[str, ...]], *, seconds: float) -> Study:

@@ -106,7 +106,7 @@ class TrainConfig:
         if self.warmup_epochs > self.epochs:
             raise ConfigError(
                 "warmup_epochs is too large",
-                expected=f"at most the {self.epochs} epochs that there are",
+                expected=f"at most the number of epochs, {self.epochs}",
                 got=self.warmup_epochs,
             )
         if self.schedule == "cosine" and self.final_rate > self.rate:

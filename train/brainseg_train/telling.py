@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from brainseg_runtime.console import Console
     from brainseg_train.data import DataSet
     from brainseg_train.study import Study
@@ -45,6 +47,19 @@ def tell_start(study: Study, origin: str, dataset: DataSet, console: Console) ->
         console.note(f"warning: {LEAK}")
 
 
+def tell_differences(other: str, differences: Sequence[str], console: Console) -> None:
+    """Why `--resume` began a new study: what is asked for now is not what the newest unfinished one was begun with.
+
+    Args:
+        other: That study's name.
+        differences: Each setting, split or slice that differs, with what it was and is.
+        console: Where it is said.
+    """
+    console.note(f"study {other} is unfinished and was not gone on with: it was begun with other arguments or data")
+    for line in differences:
+        console.note(f"  {line}")
+
+
 def tell_leaderboard(study: Study, console: Console) -> None:
     """Write leaderboard and report, and show the table; nothing but a note where another process leads the study.
 
@@ -65,6 +80,11 @@ def tell_leaderboard(study: Study, console: Console) -> None:
     console.table(head, rows)
     if board["leaky"]:
         console.say(f"LEAKY: {leaderboard.LEAK}")
+    for trial in board["trials"]:
+        if trial["status"] == "failed":
+            console.note(
+                _diverged(f"{trial['model']} with {trial['configuration']}", trial["stopped"], trial["best_epoch"])
+            )
     console.say(board["verdict"])
     console.say(f"leaderboard: {study.runs / 'leaderboard.md'}")
     console.say(f"report: {page}")
@@ -91,6 +111,9 @@ def tell_runs(study: Study, console: Console) -> None:
         for run in records
     ]
     console.table(["run", "epochs", "best epoch", "validation Dice"], rows)
+    for run in records:
+        if run.status == "failed":
+            console.note(_diverged(run.id, run.stopped, run.best.epoch if run.best else None))
     result: dict[str, object] = {"study": study.record.id, "runs": [run.to_json() for run in records]}
     if study.record.selected and len(study.request.splits) > 1:
         board = leaderboard.make_leaderboard(study)
@@ -100,3 +123,10 @@ def tell_runs(study: Study, console: Console) -> None:
     for run in records:
         console.say(str(study.runs / run.id))
     console.emit(result)
+
+
+def _diverged(name: str, stopped: str | None, best_epoch: int | None) -> str:
+    """A warning of a run that left the range of numbers."""
+    reason = (stopped or "").partition("; remedy")[0]
+    kept = "it left no weights" if best_epoch is None else f"its weights are those of epoch {best_epoch}"
+    return f"warning: {name} diverged ({reason}); {kept}"

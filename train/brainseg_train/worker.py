@@ -83,9 +83,10 @@ def train(current: Study, unit: Unit, claim: Claim, dataset: DataSet, emit: Call
             progress=progress,
             prune=claim.report,
         )
-    except DivergedError:
+    except DivergedError as error:
         claim.finish("failed", None)
-        emit(dataclasses.replace(shown, kind="end", epoch=_epochs_done(run_dir), status="failed"))
+        ended = dataclasses.replace(shown, kind="end", epoch=_epochs_done(run_dir), status="failed")
+        emit(dataclasses.replace(ended, reason=f"{error.what} ({error.got})"))
         return
     except BaseException:
         claim.leave()
