@@ -26,16 +26,16 @@ _ABOUT = {
     "predict": (
         "Segment slices: writes <name>_mask.tif (0 and 255) for each, and predictions.json, into the folder OUT.\n\n"
         "The JSON (predictions.json, and --json) has: schema, status, n_slices, n_done, n_failed, n_pending, "
-        "bundle, provider, variant, versions, spacing_mm, patients (id, folder, n_slices, n_done, volume_px, "
-        "volume_ml, areas, warnings), slices (name, input, patient, number, status, input_sha256, height, width, "
-        "area_px, mask, probability, overlay, warnings, error)."
+        "bundle, provider, variant, versions, spacing_mm, warnings, patients (id, folder, n_slices, n_done, "
+        "volume_px, volume_ml, areas, warnings), slices (name, input, patient, number, status, input_sha256, height, "
+        "width, area_px, mask, probability, overlay, warnings, error)."
     ),
     "evaluate": (
         "Score a model on patients whose masks are known: Dice, IoU, precision, recall, F1, ROC-AUC, PR-AUC.\n\n"
         "The JSON has: n_patients, n_slices, threshold, provider, variant, pooled (dice, iou, precision, recall, f1, "
         "roc_auc, pr_auc), volume_dice (mean, median, min, ci95), slice_dice_tumour and slice_dice_all (mean, "
-        "ci95), patients (id, n_slices, dice, iou, ...), run (bundle, digest, data, seconds, versions), and more "
-        "that docs/commands.md lists. What is undefined is null."
+        "ci95), patients (id, n_slices, dice, iou, ...), run (bundle, digest, data, seconds, left_out, versions), and "
+        "more that docs/commands.md lists. What is undefined is null."
     ),
     "bench": (
         "Time a model on this machine, each row in a process of its own.\n\n"
@@ -136,6 +136,10 @@ def _predict(app: "typer.Typer") -> None:
             bool, typer.Option("--resume", help="Keep what an earlier run did, once its hashes are checked.")
         ] = False,
         strict: Annotated[bool, typer.Option("--strict", help="Refuse slices that the input guard warns of.")] = False,
+        flair_only: Annotated[
+            bool,
+            typer.Option("--flair-only", help="Images are FLAIR alone (grey); it stands in for the other channels."),
+        ] = False,
         spacing: Annotated[
             tuple[float, float, float] | None,
             typer.Option(
@@ -159,6 +163,7 @@ def _predict(app: "typer.Typer") -> None:
             overlay=overlay,
             resume=resume,
             strict=strict,
+            flair_only=flair_only,
             spacing_mm=spacing,
         )
         raise typer.Exit(commands.run(json, lambda console: command.predict(console, model, wanted)))

@@ -13,7 +13,6 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +24,7 @@ from brainseg_runtime.errors import BrainsegError, FileWriteError, ImageError, M
 from brainseg_runtime.files import read_capped, write_bytes
 from brainseg_runtime.images import decode_image, write_mask
 from brainseg_runtime.images.overlay import encode_png, overlay
+from brainseg_runtime.images.reading import read_ahead
 from brainseg_runtime.inputs import Item
 from brainseg_runtime.predictions import OUTPUTS, OutputFile, SliceEntry, sha256
 from brainseg_runtime.resume import still_holds, taken_over
@@ -44,11 +44,13 @@ class PredictConfig:
         probability: Also `<name>_probability.tif`, (H, W) float32 in [0, 1].
         overlay: Also `<name>_overlay.png`, the mask's outline on FLAIR.
         strict: A slice that the input guard warns of fails instead.
+        flair_only: Images are FLAIR alone, which stands in for the other channels.
     """
 
     probability: bool = False
     overlay: bool = False
     strict: bool = False
+    flair_only: bool = False
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -95,9 +97,10 @@ def predict_files(
     Raises:
         MissingExtraError: tifffile or pillow is not installed.
     """
-    with ThreadPoolExecutor(_WORKERS) as readers, ThreadPoolExecutor(_WORKERS) as writers:
+    coming = read_ahead(items, lambda item: _read(item, out, config, known or {}), depth=_AHEAD, threads=_WORKERS)
+    with contextlib.closing(coming), ThreadPoolExecutor(_WORKERS) as writers:
         writing: deque[Future[SliceEntry]] = deque()
-        for read in _ahead(readers, items, lambda item: _read(item, out, config, known or {})):
+        for read in coming:
             if cancelled():
                 break
             writing.append(_segment(segmenter, read, writers, out, config))
@@ -106,15 +109,6 @@ def predict_files(
                 if not writing:
                     break
         yield from (future.result() for future in writing)
-
-
-def _ahead(pool: ThreadPoolExecutor, items: Sequence[Item], read: Callable[[Item], _Read]) -> Iterator[_Read]:
-    """Reads a few slices before they are asked for, and yields them in order."""
-    coming = iter(items)
-    reading = deque(pool.submit(read, item) for item in islice(coming, _AHEAD))
-    while reading:
-        yield reading.popleft().result()
-        reading.extend(pool.submit(read, item) for item in islice(coming, 1))
 
 
 def _read(item: Item, out: Path, config: PredictConfig, known: Mapping[str, SliceEntry]) -> _Read:
@@ -129,7 +123,8 @@ def _read(item: Item, out: Path, config: PredictConfig, known: Mapping[str, Slic
         if before is not None and allowed and still_holds(before, digest, out, config.outputs):
             return _Read(taken_over(before, item))
         _remove_old(entry.name, out)
-        return _Read(entry, decode_image(data, str(item.path)).pixels)
+        decoded = decode_image(data, str(item.path), flair_only=config.flair_only)
+        return _Read(replace(entry, warnings=decoded.notes), decoded.pixels)
     except MissingExtraError:
         raise
     except BrainsegError as error:
@@ -165,7 +160,8 @@ def _segment(
     except BrainsegError as error:
         return _settled(_failed(read.entry, error))
     height, width = result.mask.shape
-    entry = replace(read.entry, height=height, width=width, area_px=result.area, warnings=result.warnings)
+    entry = replace(read.entry, height=height, width=width, area_px=result.area)
+    entry = replace(entry, warnings=(*entry.warnings, *result.warnings))
     return writers.submit(_write, entry, read.image_hwc, result.mask, result.probability, out, config)
 
 

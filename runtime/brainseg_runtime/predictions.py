@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from brainseg_runtime.files import read_capped, write_json
+from brainseg_runtime.images.names import folder_name
 from brainseg_runtime.inputs import Item, missing_numbers
 
 SCHEMA: Final = "brainseg/predictions/1"
@@ -62,7 +63,7 @@ class SliceEntry:
         mask: The mask's file.
         probability: The probability's file, where it was asked for.
         overlay: The overlay's file, where it was asked for.
-        warnings: What the input guard remarked on.
+        warnings: What the reader left out or assumed, and what the input guard remarked on.
         error: The error's kind, what, expected, got and remedy; None unless failed.
     """
 
@@ -98,7 +99,7 @@ class SliceEntry:
         return {
             "name": self.name,
             "input": self.input,
-            "patient": None if self.patient is None else Path(self.patient).resolve().name,
+            "patient": None if self.patient is None else folder_name(Path(self.patient)),
             "number": self.number,
             "status": self.status,
             "input_sha256": self.input_sha256,
@@ -146,7 +147,7 @@ class PatientEntry:
     @property
     def id(self) -> str:
         """The folder's name."""
-        return Path(self.folder).resolve().name
+        return folder_name(Path(self.folder))
 
     @property
     def n_done(self) -> int:
@@ -194,6 +195,7 @@ class Predictions:
         versions: Package name to version.
         entries: One for each slice, in the order of the inputs.
         spacing_mm: Pixel width, pixel height and slice distance in mm, or None.
+        warnings: What was found among the inputs that does not fit, and what was left out.
         interrupted: Whether the run was stopped before its end.
     """
 
@@ -202,6 +204,7 @@ class Predictions:
     versions: Mapping[str, str]
     entries: Sequence[SliceEntry]
     spacing_mm: tuple[float, float, float] | None = None
+    warnings: tuple[str, ...] = ()
     interrupted: bool = False
 
     @property
@@ -235,6 +238,7 @@ class Predictions:
             "variant": self.origin.variant,
             "versions": dict(self.versions),
             "spacing_mm": None if self.spacing_mm is None else list(self.spacing_mm),
+            "warnings": list(self.warnings),
             "patients": [patient.to_json() for patient in self.patients()],
             "slices": [entry.to_json() for entry in self.entries],
         }

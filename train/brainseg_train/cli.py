@@ -253,14 +253,17 @@ def fit(  # noqa: PLR0913, PLR0917 - one parameter an option
 )
 def check(
     data: Annotated[Path, typer.Argument(help="Folder of patient folders.")],
+    person_from: PersonOption = None,
     json: JsonOption = None,
 ) -> None:
     """Check a data set and tell what it holds. Everything that is wrong is listed at once, with the file's name.
 
     The JSON has: data, digest, size, n_patients, n_slices, n_tumour_slices, burden (mean, median, min, max), sites,
-    patients, missing_sequences, repeated_slices, duplicates. Of a faulty set: data, fault (what, problems, remedy).
+    patients, n_persons, persons, persons_with_several, missing_sequences, repeated_slices, duplicates, left_out. Of a
+    faulty set: data, fault (what, problems, remedy).
     """
-    raise typer.Exit(commands.run(json, lambda console: commands.check(console, data)))
+    about = {"data": str(data)}
+    raise typer.Exit(commands.run(json, lambda console: commands.check(console, data, person_from), about=about))
 
 
 @app.command(

@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 from brainseg_runtime.console import Console
-from brainseg_runtime.errors import BrainsegError, DataError, DatasetError
+from brainseg_runtime.errors import BrainsegError, DataError
 from brainseg_runtime.version import __version__
 from brainseg_train.errors import ConfigError, UsageError
 from brainseg_train.system_faults import as_fault, require_writable
 from brainseg_train.telling import tell_differences, tell_leaderboard, tell_runs, tell_start
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from brainseg_runtime.console import Advance
     from brainseg_train.comparison import Plan
@@ -151,13 +151,20 @@ class Training:
         return changes
 
 
-def run(json_target: str | None, work: Callable[[Console], int], *, resumable: bool = False) -> int:
+def run(
+    json_target: str | None,
+    work: Callable[[Console], int],
+    *,
+    resumable: bool = False,
+    about: Mapping[str, object] | None = None,
+) -> int:
     """Do a command's work, and turn faults and interrupts into messages and exit codes.
 
     Args:
         json_target: What `--json` was given, if it was.
         work: The command.
         resumable: Whether the command can go on after an interrupt.
+        about: What the JSON of a faulty data set holds besides the fault.
 
     Returns:
         0 done, 1 a fault in the input or the result, 2 options that do not go together, 130 interrupted.
@@ -168,6 +175,7 @@ def run(json_target: str | None, work: Callable[[Console], int], *, resumable: b
             return work(console)
     except BrainsegError as error:
         console.fault(error)
+        console.record_problems(error, about)
         return USAGE if isinstance(error, UsageError) else FAULT
     except (OSError, MemoryError, RuntimeError) as error:
         if (fault := as_fault(error)) is None:
@@ -257,16 +265,15 @@ def fit(console: Console, work: Work, settings: Settings, model: str, training: 
     return DONE
 
 
-def check(console: Console, data: Path) -> int:
+def check(console: Console, data: Path, person_from: str | None) -> int:
     """Tell what a data set holds; see `brainseg-train check --help`."""
     from brainseg_train.check import check as check_data
+    from brainseg_train.persons import PersonRule
 
-    try:
-        with _slices_read(console) as on_slice:
-            found = check_data(data, on_slice=on_slice)
-    except DatasetError as error:
-        console.emit({"data": str(data), "fault": error.to_json()})
-        raise
+    with _usage():
+        rule = PersonRule.read(person_from)
+    with _slices_read(console) as on_slice:
+        found = check_data(data, rule=rule, on_slice=on_slice)
     console.say(found.to_text())
     console.emit(found.to_json())
     return DONE

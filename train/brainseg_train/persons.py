@@ -14,19 +14,14 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final, Self
 
+from brainseg_runtime.images.dataset import person_of
 from brainseg_train.csv_table import read_columns
 from brainseg_train.errors import ConfigError, SplitError
 
-_DATED: Final = re.compile(r"(?P<person>[A-Za-z0-9]+_[A-Za-z0-9]+_[A-Za-z0-9-]+)_[0-9]{8}")
+__all__ = ["PersonRule", "person_of", "several", "some_of"]
 
 _SHOWN: Final = 5
 """Names that an error lists before it only counts the rest."""
-
-
-def person_of(name: str) -> str:
-    """The person in a patient folder's name: `TCGA_CS_4941` of `TCGA_CS_4941_19960909`, other names whole."""
-    dated = _DATED.fullmatch(name)
-    return dated["person"] if dated else name
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

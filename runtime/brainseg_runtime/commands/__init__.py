@@ -64,6 +64,7 @@ def run(json_target: str | None, work: Callable[[Console], int]) -> int:
             return work(console)
     except BrainsegError as error:
         console.fault(error)
+        console.record_problems(error)
         return FAULT
     except KeyboardInterrupt:
         console.note("interrupted")

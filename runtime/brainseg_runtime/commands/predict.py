@@ -10,7 +10,7 @@ from pathlib import Path
 from brainseg_runtime.commands import DONE, FAULT, INTERRUPTED, Model, running
 from brainseg_runtime.console import Console
 from brainseg_runtime.errors import FileWriteError
-from brainseg_runtime.inputs import collect
+from brainseg_runtime.inputs import collect_all
 from brainseg_runtime.interrupt import stoppable
 from brainseg_runtime.predict import PredictConfig, predict_files
 from brainseg_runtime.predictions import DECISIVE, Origin, PatientEntry, Predictions, SliceEntry
@@ -30,12 +30,16 @@ class Prediction:
     overlay: bool = False
     resume: bool = False
     strict: bool = False
+    flair_only: bool = False
     spacing_mm: tuple[float, float, float] | None = None
 
 
 def predict(console: Console, model: Model, wanted: Prediction) -> int:
     """Segments every input; see `brainseg predict --help`."""
-    items = collect(wanted.inputs, wanted.out)
+    collected = collect_all(wanted.inputs, wanted.out)
+    items = collected.items
+    for line in collected.warnings:
+        console.note(line)
     segmenter = model.load()
     info = segmenter.info
     origin = Origin(
@@ -49,7 +53,12 @@ def predict(console: Console, model: Model, wanted: Prediction) -> int:
     if wanted.resume:
         console.note(f"resume: {len(known)} slices of an earlier run by the same model to check")
     console.note(f"{len(items)} slice{'' if len(items) == 1 else 's'}, {running(segmenter)}")
-    config = PredictConfig(probability=wanted.probability, overlay=wanted.overlay, strict=wanted.strict)
+    config = PredictConfig(
+        probability=wanted.probability,
+        overlay=wanted.overlay,
+        strict=wanted.strict,
+        flair_only=wanted.flair_only,
+    )
     # What an earlier run did stays on record until its turn comes, so that a second interruption does not forget it.
     entries = {item.name: taken_over(known.get(item.name), item) for item in items}
     told = 0
@@ -61,6 +70,7 @@ def predict(console: Console, model: Model, wanted: Prediction) -> int:
             versions=info.versions,
             entries=tuple(entries.values()),
             spacing_mm=wanted.spacing_mm,
+            warnings=collected.warnings,
             interrupted=told < len(items),
         )
 
