@@ -211,7 +211,7 @@ def differences(current: Study, dataset: DataSet) -> tuple[str, tuple[str, ...]]
     Returns:
         The other study's name, and each setting, split or slice that differs; None where there is no such study.
     """
-    other = study.newest(current.runs, kind=current.request.kind, complete=False, before=current.record.id)
+    other = study.newest(current.runs, kind=current.request.kind, complete=False, besides=current.record.id)
     if other is None:
         return None
     old, new = (dataclasses.asdict(one.request) for one in (other, current))

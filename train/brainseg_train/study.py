@@ -273,7 +273,7 @@ def newest(
     request: StudyRequest | None = None,
     kind: Kind | None = None,
     complete: bool | None = None,
-    before: str | None = None,
+    besides: str | None = None,
 ) -> Study | None:
     """The newest study that matches, or None.
 
@@ -282,7 +282,7 @@ def newest(
         request: Only studies that were asked for exactly this.
         kind: Only studies of this kind.
         complete: Only complete ones, or only unfinished ones.
-        before: Only those whose name sorts before this one's, which were begun earlier.
+        besides: Not the study of this name.
 
     Raises:
         RecordError: A newer study's record is damaged.
@@ -292,7 +292,7 @@ def newest(
         if (
             (request is None or study.request.digest == request.digest)
             and (kind is None or study.request.kind == kind)
-            and (before is None or study.record.id < before)
+            and study.record.id != besides
             and (complete is None or (study.record.status == "complete") == complete)
         ):
             return study
