@@ -45,7 +45,9 @@ class Source:
     @cached_property
     def slices(self) -> tuple[SliceRef, ...]:
         return tuple(
-            SliceRef(patient=index, number=number, image=Path(f"{patient.id}_{number}.tif"), mask=Path("none"))
+            SliceRef(
+                patient=index, number=number, image=Path(patient.id, f"{patient.id}_{number}.tif"), mask=Path("none")
+            )
             for index, patient in enumerate(self.patients)
             for number in range(1, PATIENT_SLICES + 1)
         )
