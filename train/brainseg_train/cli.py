@@ -76,6 +76,12 @@ ThreadsOption = Annotated[
 CacheOption = Annotated[
     Path | None, typer.Option(metavar="DIR", help="Folder for resized slices; default: the user's cache folder.")
 ]
+TensorboardOption = Annotated[
+    bool,
+    typer.Option(
+        "--tensorboard", help="Keep a TensorBoard event file in each run's folder; needs the extra tensorboard."
+    ),
+]
 JsonOption = Annotated[
     str | None,
     typer.Option(
@@ -148,6 +154,7 @@ def all_(  # noqa: PLR0913, PLR0917 - one parameter an option
     workers: WorkersOption = None,
     threads: ThreadsOption = None,
     cache: CacheOption = None,
+    tensorboard: TensorboardOption = False,
     json: JsonOption = None,
 ) -> None:
     """Train and tune the networks, choose by validation Dice, look at the test part once, and rank.
@@ -159,7 +166,7 @@ def all_(  # noqa: PLR0913, PLR0917 - one parameter an option
     comparisons (first, second, difference, ci95, p_value, p_corrected, more_than_noise), verdict, trials, baseline,
     split_by, leaky, data_digest, split_digest.
     """
-    work = commands.Work(data=data, runs=runs, preset=preset, resume=resume, cache=cache)
+    work = commands.Work(data=data, runs=runs, preset=preset, resume=resume, cache=cache, tensorboard=tensorboard)
     settings = commands.Settings(
         seed=seed,
         split_by=split_by,
@@ -220,6 +227,7 @@ def fit(  # noqa: PLR0913, PLR0917 - one parameter an option
     workers: WorkersOption = None,
     threads: ThreadsOption = None,
     cache: CacheOption = None,
+    tensorboard: TensorboardOption = False,
     json: JsonOption = None,
 ) -> None:
     """Train one network with one configuration. The test part is not looked at.
@@ -229,7 +237,7 @@ def fit(  # noqa: PLR0913, PLR0917 - one parameter an option
 
     The JSON has: study, runs (each run's record), and with folds also row, as a row of leaderboard.json.
     """
-    work = commands.Work(data=data, runs=runs, preset=preset, resume=resume, cache=cache)
+    work = commands.Work(data=data, runs=runs, preset=preset, resume=resume, cache=cache, tensorboard=tensorboard)
     settings = commands.Settings(
         seed=seed,
         split_by=split_by,

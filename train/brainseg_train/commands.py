@@ -50,6 +50,7 @@ class Work:
     preset: PresetName | None
     resume: bool
     cache: Path | None
+    tensorboard: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -231,6 +232,7 @@ def compare(console: Console, work: Work, settings: Settings, models: tuple[str,
             split_file=settings.given_split(),
             workers=settings.workers,
             threads=settings.threads,
+            tensorboard=work.tensorboard,
         )
     root, plan = _settle(asked, work, console)
     tell_leaderboard(_carry_out(plan, root, work, console), console)
@@ -257,6 +259,7 @@ def fit(console: Console, work: Work, settings: Settings, model: str, training: 
             test=training.test,
             workers=settings.workers,
             threads=settings.threads,
+            tensorboard=work.tensorboard,
         )
     root, plan = _settle(asked, work, console)
     if together.launched():
@@ -310,11 +313,14 @@ def _settle(asked: Plan, work: Work, console: Console) -> tuple[Path, Plan]:
     Whatever no data could make possible is refused first, before patients are generated or read.
     """
     from brainseg_train.device import place
+    from brainseg_train.events import require_writer
 
     with _usage():
         configs = [asked.config(name) for name in asked.models]
     place(configs[0])
     require_writable(work.runs, option="--runs")
+    if asked.tensorboard:
+        require_writer()
     root, preset = _find(work, console)
     return root, dataclasses.replace(asked, preset=preset)
 
