@@ -53,7 +53,7 @@ from brainseg_train.content import (
     read_slices,
 )
 from brainseg_train.errors import CacheError
-from brainseg_train.pipeline import preprocess, resize
+from brainseg_train.pipeline import preprocess, shrink
 
 _FORM = 1
 """Raised when the files or their meaning change, so that older entries are not found."""
@@ -341,7 +341,7 @@ def _shrink_images(image_nhwc: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def _shrink_masks(mask_nhw: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """(N, H, W) of 0 and 1 to (N, 128, 128): 1 where the resized mask is at least a half."""
     with torch.inference_mode():
-        soft = resize(torch.from_numpy(mask_nhw)[:, None].float(), MODEL_SIDE, MODEL_SIDE)[:, 0]
+        soft = shrink(torch.from_numpy(mask_nhw)[:, None].float(), size=MODEL_SIDE)[:, 0]
         # Sums of weights miss an exact half by a few units in the last place, to either side by platform.
         binary: NDArray[np.uint8] = (soft >= 0.5 - 1e-6).to(torch.uint8).numpy()
     return binary

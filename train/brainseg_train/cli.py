@@ -82,6 +82,16 @@ TensorboardOption = Annotated[
         "--tensorboard", help="Keep a TensorBoard event file in each run's folder; needs the extra tensorboard."
     ),
 ]
+DataNameOption = Annotated[
+    str | None, typer.Option(metavar="TEXT", help="What the data set is called; default: as its dataset.json says.")
+]
+DataLicenceOption = Annotated[
+    str | None, typer.Option(metavar="TEXT", help="Its licence, an SPDX identifier or a short name; default: likewise.")
+]
+DataUrlOption = Annotated[
+    str | None, typer.Option(metavar="URL", help="Where it can be read about or had; default: likewise.")
+]
+DataCitationOption = Annotated[str | None, typer.Option(metavar="TEXT", help="What to cite; default: likewise.")]
 JsonOption = Annotated[
     str | None,
     typer.Option(
@@ -155,6 +165,10 @@ def all_(  # noqa: PLR0913, PLR0917 - one parameter an option
     threads: ThreadsOption = None,
     cache: CacheOption = None,
     tensorboard: TensorboardOption = False,
+    data_name: DataNameOption = None,
+    data_licence: DataLicenceOption = None,
+    data_url: DataUrlOption = None,
+    data_citation: DataCitationOption = None,
     json: JsonOption = None,
 ) -> None:
     """Train and tune the networks, choose by validation Dice, look at the test part once, and rank.
@@ -166,7 +180,10 @@ def all_(  # noqa: PLR0913, PLR0917 - one parameter an option
     comparisons (first, second, difference, ci95, p_value, p_corrected, more_than_noise), verdict, trials, baseline,
     split_by, leaky, data_digest, split_digest.
     """
-    work = commands.Work(data=data, runs=runs, preset=preset, resume=resume, cache=cache, tensorboard=tensorboard)
+    stated = (data_name, data_licence, data_url, data_citation)
+    work = commands.Work(
+        data=data, runs=runs, preset=preset, resume=resume, cache=cache, tensorboard=tensorboard, stated=stated
+    )
     settings = commands.Settings(
         seed=seed,
         split_by=split_by,
@@ -228,6 +245,10 @@ def fit(  # noqa: PLR0913, PLR0917 - one parameter an option
     threads: ThreadsOption = None,
     cache: CacheOption = None,
     tensorboard: TensorboardOption = False,
+    data_name: DataNameOption = None,
+    data_licence: DataLicenceOption = None,
+    data_url: DataUrlOption = None,
+    data_citation: DataCitationOption = None,
     json: JsonOption = None,
 ) -> None:
     """Train one network with one configuration. The test part is not looked at.
@@ -237,7 +258,10 @@ def fit(  # noqa: PLR0913, PLR0917 - one parameter an option
 
     The JSON has: study, runs (each run's record), and with folds also row, as a row of leaderboard.json.
     """
-    work = commands.Work(data=data, runs=runs, preset=preset, resume=resume, cache=cache, tensorboard=tensorboard)
+    stated = (data_name, data_licence, data_url, data_citation)
+    work = commands.Work(
+        data=data, runs=runs, preset=preset, resume=resume, cache=cache, tensorboard=tensorboard, stated=stated
+    )
     settings = commands.Settings(
         seed=seed,
         split_by=split_by,

@@ -15,7 +15,7 @@ from brainseg_runtime.errors import BrainsegError, DataError
 from brainseg_runtime.version import __version__
 from brainseg_train.errors import ConfigError, UsageError
 from brainseg_train.system_faults import as_fault, require_writable
-from brainseg_train.telling import tell_differences, tell_leaderboard, tell_runs, tell_start
+from brainseg_train.telling import tell_differences, tell_layout, tell_leaderboard, tell_runs, tell_start
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from brainseg_runtime.console import Advance
     from brainseg_train.comparison import Plan
     from brainseg_train.data import DataSet
+    from brainseg_train.data_source import DataSource
     from brainseg_train.persons import PersonRule
     from brainseg_train.split_file import SplitFile
     from brainseg_train.study import Study
@@ -51,6 +52,19 @@ class Work:
     resume: bool
     cache: Path | None
     tensorboard: bool = False
+    stated: tuple[str | None, str | None, str | None, str | None] = (None, None, None, None)
+    """What options say about where the data comes from: name, licence, address, citation."""
+
+    def source(self, root: Path) -> DataSource:
+        """What options and the data set's own `dataset.json` state; options come first.
+
+        Raises:
+            ConfigError: A statement cannot be taken.
+        """
+        from brainseg_train.data_source import DataSource, stated_beside
+
+        name, licence, url, citation = self.stated
+        return DataSource(name=name, licence=licence, url=url, citation=citation).over(stated_beside(root))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -369,10 +383,11 @@ def _carry_out(plan: Plan, root: Path, work: Work, console: Console) -> Study:
     from brainseg_train import comparison
     from brainseg_train.progress import display
 
+    source = work.source(root)
     console.note(f"{root}: reading every slice; the first time they are resized into the cache")
     with _slices_read(console) as on_slice:
         dataset = _open(root, work, on_slice)
-    study, origin = comparison.open_study(plan, dataset, work.runs, resume=work.resume)
+    study, origin = comparison.open_study(plan, dataset, work.runs, resume=work.resume, source=source)
     tell_start(study, origin, dataset, console)
     if work.resume and origin == "new" and (other := comparison.differences(study, dataset)):
         tell_differences(*other, console)
@@ -380,17 +395,8 @@ def _carry_out(plan: Plan, root: Path, work: Work, console: Console) -> Study:
         console.note(f"warning: {sentence}")
     if origin == "complete":
         return study
-    if plan.threads is not None and plan.threads != study.record.threads:
-        console.note(
-            f"it goes on with the {study.record.threads} threads a process that it was begun with, not {plan.threads}: "
-            "results depend on them"
-        )
     workers, _ = comparison.layout(dataclasses.replace(plan, threads=study.record.threads), study.request)
-    if plan.search == "tpe" and workers > 1:
-        console.note(
-            f"with {workers} workers TPE's trials depend on which others have ended by then; --workers 1 gives the "
-            "same trials every time"
-        )
+    tell_layout(study, plan.threads, workers, console)
     with display(comparison.epochs_left(study)) as shown:
         return comparison.carry_out(study, dataset, workers=workers, cache=work.cache, display=shown)
 
@@ -407,7 +413,9 @@ def _fit_together(plan: Plan, root: Path, work: Work, console: Console) -> int:
         together.fit_together(plan, open_data, work.runs, resume=work.resume, emit=lambda _event: None)
         return DONE
     with display(plan.config(plan.models[0]).epochs) as shown:
-        study = together.fit_together(plan, open_data, work.runs, resume=work.resume, emit=shown.show)
+        study = together.fit_together(
+            plan, open_data, work.runs, resume=work.resume, emit=shown.show, source=work.source(root)
+        )
     if study is not None:
         tell_runs(study, console)
     return DONE

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from brainseg_train.data import DataSet
+    from brainseg_train.data_source import DataSource
     from brainseg_train.progress import Display
     from brainseg_train.records import RunRecord
 
@@ -160,7 +161,7 @@ def make_request(plan: Plan, dataset: DataSet) -> tuple[StudyRequest, tuple[Spli
 
 
 def open_study(
-    plan: Plan, dataset: DataSet, runs: Path, *, resume: bool
+    plan: Plan, dataset: DataSet, runs: Path, *, resume: bool, source: DataSource | None = None
 ) -> tuple[Study, Literal["new", "resumed", "complete"]]:
     """The study to work on.
 
@@ -170,6 +171,7 @@ def open_study(
         runs: The folder of runs.
         resume: Whether to go on with the newest unfinished study of the same request, or else to return the newest
             complete one.
+        source: What is stated about where the data comes from, for a new study's record.
 
     Returns:
         The study and how it was come by.
@@ -187,7 +189,15 @@ def open_study(
         for config in request.configs.values():
             foresee(dataset, split, config)
     _, threads = layout(plan, request)
-    begun = study.begin(runs, request, splits, data=dataset.root, threads=threads, tensorboard=plan.tensorboard)
+    begun = study.begin(
+        runs,
+        request,
+        splits,
+        data=dataset.root,
+        threads=threads,
+        tensorboard=plan.tensorboard,
+        source=source,
+    )
     save_slices(runs, dataset)
     return begun, "new"
 

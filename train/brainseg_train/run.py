@@ -276,6 +276,9 @@ class Run:
             averaged=self.config.ema_decay > 0,
             data_digest=self.record.data_digest,
             split_digest=self.record.split_digest,
+            config=self.config.to_json(),
+            validation=best.validation,
+            initial=self.learner.initial,
         )
         checkpoint.save_weights(self.run_dir, self.best_weights, info)
 

@@ -25,6 +25,7 @@ from brainseg_runtime import files
 from brainseg_runtime.strict_json import parse
 from brainseg_train import records
 from brainseg_train.config import TrainConfig
+from brainseg_train.data_source import DataSource
 from brainseg_train.decoding import decode
 from brainseg_train.errors import RecordError, StudyError
 from brainseg_train.records import RunRecord
@@ -109,6 +110,8 @@ class StudyRecord:
     """A study that says running and has no process was interrupted, and can go on."""
     data: str
     """The data set's folder when the study began."""
+    source: DataSource | None = None
+    """What was stated then about where the data comes from; None where nothing was."""
     threads: int
     """Threads of each training process; a run's bits depend on it."""
     tensorboard: bool = False
@@ -239,6 +242,7 @@ def begin(
     data: Path,
     threads: int,
     tensorboard: bool = False,
+    source: DataSource | None = None,
 ) -> Study:
     """Make a new study's folder.
 
@@ -249,6 +253,7 @@ def begin(
         data: The data set's folder.
         threads: Threads of each training process.
         tensorboard: Whether each run keeps a TensorBoard event file.
+        source: What is stated about where the data comes from.
 
     Raises:
         FileWriteError: The system refused.
@@ -261,6 +266,7 @@ def begin(
     record = StudyRecord(
         id=folder.name,
         data=str(data.resolve()),
+        source=source or None,
         threads=threads,
         tensorboard=tensorboard,
         request=request,

@@ -47,6 +47,25 @@ def tell_start(study: Study, origin: str, dataset: DataSet, console: Console) ->
         console.note(f"warning: {LEAK}")
 
 
+def tell_layout(study: Study, threads: int | None, workers: int, console: Console) -> None:
+    """What about processes and threads is not as one might think.
+
+    Args:
+        study: About to be worked on.
+        threads: That `--threads` asks for, if it does.
+        workers: Processes at once.
+        console: Where it is said.
+    """
+    begun = study.record.threads
+    if threads is not None and threads != begun:
+        console.note(f"it goes on with the {begun} threads a process that it was begun with: results depend on them")
+    if study.request.search.kind == "tpe" and workers > 1:
+        console.note(
+            f"with {workers} workers TPE's trials depend on which others have ended by then; --workers 1 gives the "
+            "same ones every time"
+        )
+
+
 def tell_differences(other: str, differences: Sequence[str], console: Console) -> None:
     """Why `--resume` began a new study: what is asked for now is not what the newest unfinished one was begun with.
 
