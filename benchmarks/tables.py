@@ -54,6 +54,10 @@ TABLES: dict[str, tuple[str, str]] = {
         "Training",
         "One epoch of the same network over the same slices at 128×128; ours augments, validates and saves as well.",
     ),
+    "side by side": (
+        "Two trainings at once",
+        "Steps of a U-Net of width 16 on 16 slices, in one process or two, each with all cores unless said otherwise.",
+    ),
     "gpu training": (
         "Training on a GPU",
         "A whole run of 40 epochs by the shipped recipe, validation and saving included, on 94 generated patients.",

@@ -5,7 +5,6 @@ PyTorch is imported only by the commands that train, so that `--help` and usage 
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -14,6 +13,7 @@ import typer
 
 from brainseg_runtime.version import __version__
 from brainseg_train import commands
+from brainseg_train.threads import wait_asleep
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,10 +51,28 @@ SplitOption = Annotated[
     typer.Option(help="slice is the leaky split of much published code: for comparison only, and marked everywhere."),
 ]
 FoldsOption = Annotated[int | None, typer.Option(min=3, metavar="K", help="Cross-validate over K folds of patients.")]
+SplitFileOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="A split of your own: JSON with train, validation and test, a CSV of patient and subset, or one of "
+        "RUNS/splits.",
+    ),
+]
+PersonOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="REGEX|FILE.csv",
+        help="Whose a patient's folder is, so that no person lies in two parts: an expression with one group, such as "
+        "'(sub-[0-9]+)', or a CSV of patient and person; default: TCGA_CS_4941 of TCGA_CS_4941_19960909.",
+    ),
+]
 WorkersOption = Annotated[
     int | None, typer.Option(min=1, help="Runs at once, a process each; default: one a core, or one on a GPU.")
 ]
-ThreadsOption = Annotated[int | None, typer.Option(min=1, help="Threads of each process; default: the cores, shared.")]
+ThreadsOption = Annotated[
+    int | None, typer.Option(min=1, help="Threads of each process; default: OMP_NUM_THREADS, else the cores shared.")
+]
 CacheOption = Annotated[
     Path | None, typer.Option(metavar="DIR", help="Folder for resized slices; default: the user's cache folder.")
 ]
@@ -98,9 +116,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Args:
         arguments: What stands after `brainseg-train`; default: the process's own.
     """
-    # A thread that waits for the others of its layer sleeps instead of spinning: beside other work on the same cores a
-    # spinning one keeps them from finishing (measured: 5 slices a second against 27). Read when PyTorch is loaded.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    wait_asleep()
     try:
         app(args=arguments, prog_name="brainseg-train")
     except KeyboardInterrupt:
@@ -140,6 +156,8 @@ def all_(  # noqa: PLR0913, PLR0917 - one parameter an option
     seed: SeedOption = 0,
     split_by: SplitOption = "patient",
     folds: FoldsOption = None,
+    split_file: SplitFileOption = None,
+    person_from: PersonOption = None,
     resume: ResumeOption = False,
     width: WidthOption = None,
     device: DeviceOption = "auto",
@@ -170,6 +188,8 @@ def all_(  # noqa: PLR0913, PLR0917 - one parameter an option
         seed=seed,
         split_by=split_by,
         folds=folds,
+        split_file=split_file,
+        person_from=person_from,
         epochs=epochs,
         width=width,
         device=device,
@@ -216,6 +236,8 @@ def fit(  # noqa: PLR0913, PLR0917 - one parameter an option
     seed: SeedOption = 0,
     split_by: SplitOption = "patient",
     folds: FoldsOption = None,
+    split_file: SplitFileOption = None,
+    person_from: PersonOption = None,
     resume: ResumeOption = False,
     width: WidthOption = None,
     device: DeviceOption = "auto",
@@ -244,6 +266,8 @@ def fit(  # noqa: PLR0913, PLR0917 - one parameter an option
         seed=seed,
         split_by=split_by,
         folds=folds,
+        split_file=split_file,
+        person_from=person_from,
         epochs=epochs,
         width=width,
         device=device,
@@ -261,6 +285,7 @@ def fit(  # noqa: PLR0913, PLR0917 - one parameter an option
 )
 def check(
     data: Annotated[Path, typer.Argument(help="Folder of patient folders.")],
+    person_from: PersonOption = None,
     json: JsonOption = None,
 ) -> None:
     """Check a data set and tell what it holds. Everything that is wrong is listed at once, with the file's name.
@@ -270,7 +295,7 @@ def check(
     faulty set: data, fault (what, problems, remedy).
     """
     about = {"data": str(data)}
-    raise typer.Exit(commands.run(json, lambda console: commands.check(console, data), about=about))
+    raise typer.Exit(commands.run(json, lambda console: commands.check(console, data, person_from), about=about))
 
 
 @app.command(

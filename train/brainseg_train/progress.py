@@ -35,6 +35,7 @@ class Event:
         dice: Validation Dice of the epoch, or the best one at the end; in [0, 1], None where there is none yet.
         images_per_second: Training images a second in the last epoch; None where unknown.
         status: How it ended: complete, pruned, failed or interrupted; empty before.
+        reason: Why it failed; empty else.
     """
 
     kind: EventKind
@@ -45,6 +46,7 @@ class Event:
     dice: float | None = None
     images_per_second: float | None = None
     status: str = ""
+    reason: str = ""
 
     def to_line(self) -> str:
         """One line of JSON."""
@@ -221,4 +223,5 @@ def _ending(event: Event) -> str:
         "interrupted": "interrupted, kept for --resume",
     }
     epochs = f"{event.epoch} epoch{'' if event.epoch == 1 else 's'}"
-    return f"{event.trial}: {words.get(event.status, event.status)} after {epochs}{best}"
+    reason = f": {event.reason}" if event.reason else ""
+    return f"{event.trial}: {words.get(event.status, event.status)} after {epochs}{best}{reason}"

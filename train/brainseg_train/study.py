@@ -1,6 +1,7 @@
 """A study on disk: what was asked for, where its runs are, and which of them were selected.
 
     RUNS/splits/<digest>.json           each split that a study used
+    RUNS/data/<digest>.json             a digest of each slice of a data set that a study used
     RUNS/studies/<id>/study.json        the record, written when the study begins and again when it is complete
     RUNS/studies/<id>/journal.log       Optuna's journal of its trials
     RUNS/studies/<id>/test/             what the one look at the test part saw
@@ -289,7 +290,12 @@ def load(runs: Path, study_id: str) -> Study:
 
 
 def newest(
-    runs: Path, *, request: StudyRequest | None = None, kind: Kind | None = None, complete: bool | None = None
+    runs: Path,
+    *,
+    request: StudyRequest | None = None,
+    kind: Kind | None = None,
+    complete: bool | None = None,
+    besides: str | None = None,
 ) -> Study | None:
     """The newest study that matches, or None.
 
@@ -298,6 +304,7 @@ def newest(
         request: Only studies that were asked for exactly this.
         kind: Only studies of this kind.
         complete: Only complete ones, or only unfinished ones.
+        besides: Not the study of this name.
 
     Raises:
         RecordError: A newer study's record is damaged.
@@ -307,6 +314,7 @@ def newest(
         if (
             (request is None or study.request.digest == request.digest)
             and (kind is None or study.request.kind == kind)
+            and study.record.id != besides
             and (complete is None or (study.record.status == "complete") == complete)
         ):
             return study
