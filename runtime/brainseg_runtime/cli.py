@@ -4,11 +4,13 @@ Annotations are evaluated where they stand, so that typer, an optional dependenc
 why this file alone does not postpone them.
 """
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+from brainseg_runtime.application import CODES, finished, make_application
+from brainseg_runtime.errors import MissingExtraError
+from brainseg_runtime.start import run_command
 from brainseg_runtime.version import __version__
 
 if TYPE_CHECKING:
@@ -21,13 +23,14 @@ _THREADS = "Threads of one inference; default: the usable cores, at most 4. Mask
 _DIGEST = "Refuse any bundle but the one with this digest (SHA-256 of its manifest)."
 _JSON = "Write the result as JSON to this file; - is standard output, where then nothing else goes."
 _REPORT = "Write a page to read, in one self-contained HTML file."
-_CODES = "Exit codes: 0 done, 1 a fault in the input or the result, 2 wrong usage, 130 interrupted."
+_QUIET = "Tell warnings and faults alone; results go where --json, --report and -o say."
 _ABOUT = {
     "predict": (
         "Segment slices: writes <name>_mask.tif (0 and 255) for each, and predictions.json, into the folder OUT.\n\n"
         "The JSON (predictions.json, and --json) has: schema, status, n_slices, n_done, n_failed, n_pending, "
-        "bundle, provider, variant, versions, spacing_mm, patients (id, folder, n_slices, n_done, volume_px, "
-        "volume_ml, areas, warnings), slices (name, input, patient, number, status, input_sha256, height, width, "
+        "bundle, provider, variant, threshold, validated_threshold, versions, layout, spacing_mm, warnings, "
+        "patients (id, folder, n_slices, n_done, volume_px, volume_ml, areas, "
+        "warnings), slices (name, input, patient, number, status, input_sha256, height, width, "
         "area_px, mask, probability, overlay, warnings, error)."
     ),
     "evaluate": (
@@ -65,32 +68,26 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Args:
         arguments: What stands after `brainseg`; default: the process's own.
     """
-    try:
-        import rich  # noqa: F401 - asked for here so that one message names both
-        import typer  # noqa: F401
-    except ImportError as error:
-        sys.stderr.write(
-            f"error: the brainseg command needs {error.name}\n  remedy: pip install 'brainseg-runtime[cli]'\n"
-        )
-        sys.exit(1)
-    try:
-        application()(args=arguments, prog_name="brainseg")
-    except KeyboardInterrupt:
-        sys.exit(130)
+    run_command("brainseg", application, arguments)
 
 
 def application() -> "typer.Typer":
-    """The command with its sub-commands, as typer has it."""
-    import typer
+    """The command with its sub-commands, as typer has it.
 
-    app = typer.Typer(
-        add_completion=False,
-        no_args_is_help=True,
-        pretty_exceptions_enable=False,
-        # Boxes on a terminal; elsewhere plain text, which never cuts a name short.
-        rich_markup_mode="rich" if sys.stdout.isatty() and sys.stderr.isatty() else None,
-        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
-    )
+    Raises:
+        MissingExtraError: The extra `cli` is not installed.
+    """
+    try:
+        import rich  # noqa: F401 - asked for here so that one message names both
+        import typer
+    except ImportError as error:
+        from brainseg_runtime.extras import install_remedy
+
+        raise MissingExtraError(
+            f"the brainseg command needs {error.name}, which is not installed", remedy=install_remedy("cli")
+        ) from error
+
+    app = make_application()
 
     def show_version(wanted: bool) -> None:
         if wanted:
@@ -107,7 +104,7 @@ def application() -> "typer.Typer":
 
     for add in (_predict, _evaluate, _bench, _verify, _doctor):
         add(app)
-    return app
+    return finished(app)
 
 
 def _predict(app: "typer.Typer") -> None:
@@ -119,13 +116,15 @@ def _predict(app: "typer.Typer") -> None:
 
     example = "Example: brainseg predict models/resunet data/kaggle_3m -o masks --overlay --resume"
 
-    @app.command(help=_ABOUT["predict"], short_help="Segment slices.", epilog=f"{example}\n\n{_CODES}")
+    @app.command(help=_ABOUT["predict"], short_help="Segment slices.", epilog=f"{example}\n\n{CODES}")
     def predict(  # noqa: PLR0913, PLR0917 - the command's options
         bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help=_BUNDLE)],
         inputs: Annotated[
-            list[Path], typer.Argument(metavar="INPUT", help="TIFF files, patient folders or data sets.")
+            list[Path], typer.Argument(metavar="INPUT...", help="Image files, patient folders or data sets.")
         ],
-        out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the results, outside the inputs.")],
+        out: Annotated[
+            Path, typer.Option("-o", "--out", metavar="OUT", help="Folder for results, outside the inputs.")
+        ],
         probability: Annotated[
             bool, typer.Option("--probability", help="Also <name>_probability.tif: float32 in [0, 1].")
         ] = False,
@@ -135,6 +134,19 @@ def _predict(app: "typer.Typer") -> None:
         resume: Annotated[
             bool, typer.Option("--resume", help="Keep what an earlier run did, once its hashes are checked.")
         ] = False,
+        overwrite: Annotated[
+            bool,
+            typer.Option("--overwrite", help="Remove what another model or threshold left in OUT, and begin anew."),
+        ] = False,
+        by_patient: Annotated[
+            bool, typer.Option("--by-patient/--flat", help="A folder in OUT for each patient, or all files in OUT.")
+        ] = False,
+        threshold: Annotated[
+            float | None,
+            typer.Option(
+                metavar="T", help="Probability from which a pixel is tumour, in place of the bundle's validated one."
+            ),
+        ] = None,
         strict: Annotated[bool, typer.Option("--strict", help="Refuse slices that the input guard warns of.")] = False,
         spacing: Annotated[
             tuple[float, float, float] | None,
@@ -142,15 +154,18 @@ def _predict(app: "typer.Typer") -> None:
                 metavar="X Y Z", help="Pixel width, pixel height and slice distance in mm, for volumes in mL."
             ),
         ] = None,
-        provider: Annotated[str, typer.Option(help=_PROVIDER)] = "auto",
-        variant: Annotated[str, typer.Option(help=_VARIANT)] = "auto",
-        threads: Annotated[int | None, typer.Option(min=1, max=256, help=_THREADS)] = None,
+        provider: Annotated[str, typer.Option(metavar="NAME", help=_PROVIDER)] = "auto",
+        variant: Annotated[str, typer.Option(metavar="NAME", help=_VARIANT)] = "auto",
+        threads: Annotated[int | None, typer.Option(metavar="N", min=1, max=256, help=_THREADS)] = None,
         digest: Annotated[str | None, typer.Option(metavar="HEX", help=_DIGEST)] = None,
         json: Annotated[str | None, typer.Option("--json", metavar="FILE", help=_JSON)] = None,
+        quiet: Annotated[bool, typer.Option("--quiet", "-q", help=_QUIET)] = False,
     ) -> None:
         """`brainseg predict`."""
         if spacing is not None and not all(0 < value < 1000 for value in spacing):
             raise typer.BadParameter("expected three lengths in mm, above 0 and below 1000", param_hint="--spacing")
+        if threshold is not None and not 0 < threshold <= 1:
+            raise typer.BadParameter("expected a probability above 0 and at most 1", param_hint="--threshold")
         model = commands.Model(bundle=bundle, provider=provider, variant=variant, threads=threads, digest=digest)
         wanted = command.Prediction(
             inputs=inputs,
@@ -158,10 +173,13 @@ def _predict(app: "typer.Typer") -> None:
             probability=probability,
             overlay=overlay,
             resume=resume,
+            overwrite=overwrite,
+            by_patient=by_patient,
+            threshold=threshold,
             strict=strict,
             spacing_mm=spacing,
         )
-        raise typer.Exit(commands.run(json, lambda console: command.predict(console, model, wanted)))
+        raise typer.Exit(commands.run(json, lambda console: command.predict(console, model, wanted), quiet=quiet))
 
 
 def _evaluate(app: "typer.Typer") -> None:
@@ -176,23 +194,26 @@ def _evaluate(app: "typer.Typer") -> None:
     @app.command(
         help=_ABOUT["evaluate"],
         short_help="Score a model on patients whose masks are known.",
-        epilog=f"{example}\n\n{_CODES}",
+        epilog=f"{example}\n\n{CODES}",
     )
-    def evaluate(
+    def evaluate(  # noqa: PLR0913, PLR0917 - the command's options
         bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help=_BUNDLE)],
         data: Annotated[
             Path, typer.Argument(metavar="DATA", help="A data set: a folder of patient folders, with masks.")
         ],
         report: Annotated[Path | None, typer.Option(metavar="FILE.html", help=_REPORT)] = None,
-        provider: Annotated[str, typer.Option(help=_PROVIDER)] = "auto",
-        variant: Annotated[str, typer.Option(help=_VARIANT)] = "auto",
-        threads: Annotated[int | None, typer.Option(min=1, max=256, help=_THREADS)] = None,
+        provider: Annotated[str, typer.Option(metavar="NAME", help=_PROVIDER)] = "auto",
+        variant: Annotated[str, typer.Option(metavar="NAME", help=_VARIANT)] = "auto",
+        threads: Annotated[int | None, typer.Option(metavar="N", min=1, max=256, help=_THREADS)] = None,
         digest: Annotated[str | None, typer.Option(metavar="HEX", help=_DIGEST)] = None,
         json: Annotated[str | None, typer.Option("--json", metavar="FILE", help=_JSON)] = None,
+        quiet: Annotated[bool, typer.Option("--quiet", "-q", help=_QUIET)] = False,
     ) -> None:
         """`brainseg evaluate`."""
         model = commands.Model(bundle=bundle, provider=provider, variant=variant, threads=threads, digest=digest)
-        raise typer.Exit(commands.run(json, lambda console: command.evaluate(console, model, data, report)))
+        raise typer.Exit(
+            commands.run(json, lambda console: command.evaluate(console, model, data, report), quiet=quiet)
+        )
 
 
 def _bench(app: "typer.Typer") -> None:
@@ -204,23 +225,33 @@ def _bench(app: "typer.Typer") -> None:
 
     example = "Example: brainseg bench models/resunet --provider cpu --batch 1 --batch 8 --threads 2 --json bench.json"
 
-    @app.command(help=_ABOUT["bench"], short_help="Time a model on this machine.", epilog=f"{example}\n\n{_CODES}")
+    @app.command(help=_ABOUT["bench"], short_help="Time a model on this machine.", epilog=f"{example}\n\n{CODES}")
     def bench(  # noqa: PLR0913, PLR0917 - the command's options
         bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help=_BUNDLE)],
         provider: Annotated[
-            list[str] | None, typer.Option(help="Provider to time; may be repeated; default: all that can be had.")
+            list[str] | None,
+            typer.Option(metavar="NAME", help="Provider to time; may be repeated; default: all that can be had."),
         ] = None,
         variant: Annotated[
-            list[str] | None, typer.Option(help="Variant to time; may be repeated; default: all of the bundle.")
+            list[str] | None,
+            typer.Option(metavar="NAME", help="Variant to time; may be repeated; default: all of the bundle."),
         ] = None,
         batch: Annotated[
-            list[int] | None, typer.Option(min=1, max=64, help="Slices a call; may be repeated; default: 1 and 8.")
+            list[int] | None,
+            typer.Option(metavar="N", min=1, max=64, help="Slices a call; may be repeated; default: 1 and 8."),
         ] = None,
-        threads: Annotated[list[int] | None, typer.Option(min=1, max=256, help=f"{_THREADS} May be repeated.")] = None,
-        side: Annotated[int, typer.Option(min=16, max=2048, help="Height and width of a slice in pixels.")] = 256,
-        seconds: Annotated[float, typer.Option(min=0.0, max=600.0, help="How long to time each row.")] = 3.0,
+        threads: Annotated[
+            list[int] | None, typer.Option(metavar="N", min=1, max=256, help=f"{_THREADS} May be repeated.")
+        ] = None,
+        side: Annotated[
+            int, typer.Option(metavar="N", min=16, max=2048, help="Height and width of a slice, in pixels.")
+        ] = 256,
+        seconds: Annotated[
+            float, typer.Option(metavar="S", min=0.0, max=600.0, help="How long to time each row.")
+        ] = 3.0,
         digest: Annotated[str | None, typer.Option(metavar="HEX", help=_DIGEST)] = None,
         json: Annotated[str | None, typer.Option("--json", metavar="FILE", help=_JSON)] = None,
+        quiet: Annotated[bool, typer.Option("--quiet", "-q", help=_QUIET)] = False,
     ) -> None:
         """`brainseg bench`."""
         wanted = command.Timing(
@@ -233,7 +264,7 @@ def _bench(app: "typer.Typer") -> None:
             seconds=seconds,
             digest=digest,
         )
-        raise typer.Exit(commands.run(json, lambda console: command.bench(console, wanted)))
+        raise typer.Exit(commands.run(json, lambda console: command.bench(console, wanted), quiet=quiet))
 
 
 def _verify(app: "typer.Typer") -> None:
@@ -247,7 +278,7 @@ def _verify(app: "typer.Typer") -> None:
     @app.command(
         help=_ABOUT["verify"],
         short_help="Check a bundle and this machine: PASS or FAIL.",
-        epilog=f"{example}\n\n{_CODES}",
+        epilog=f"{example}\n\n{CODES}",
     )
     def verify(
         bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help=_BUNDLE)],
@@ -255,9 +286,10 @@ def _verify(app: "typer.Typer") -> None:
         public_key: Annotated[
             Path | None, typer.Option(metavar="FILE", help="PEM public key that model.sig must be signed with.")
         ] = None,
-        provider: Annotated[str, typer.Option(help=_PROVIDER)] = "auto",
+        provider: Annotated[str, typer.Option(metavar="NAME", help=_PROVIDER)] = "auto",
         report: Annotated[Path | None, typer.Option(metavar="FILE.html", help=_REPORT)] = None,
         json: Annotated[str | None, typer.Option("--json", metavar="FILE", help=_JSON)] = None,
+        quiet: Annotated[bool, typer.Option("--quiet", "-q", help=_QUIET)] = False,
     ) -> None:
         """`brainseg verify`."""
         from brainseg_runtime.commands.verify import verify as work
@@ -268,6 +300,7 @@ def _verify(app: "typer.Typer") -> None:
                 lambda console: work(
                     console, bundle, digest=digest, public_key=public_key, provider=provider, report=report
                 ),
+                quiet=quiet,
             )
         )
 
@@ -281,15 +314,16 @@ def _doctor(app: "typer.Typer") -> None:
     @app.command(
         help=_ABOUT["doctor"],
         short_help="Tell what is installed and what would run.",
-        epilog=f"Example: brainseg doctor models/resunet --json doctor.json\n\n{_CODES}",
+        epilog=f"Example: brainseg doctor models/resunet --json doctor.json\n\n{CODES}",
     )
     def doctor(
         bundle: Annotated[
             Path | None, typer.Argument(metavar="BUNDLE", help="Also tell what would run this model.")
         ] = None,
         json: Annotated[str | None, typer.Option("--json", metavar="FILE", help=_JSON)] = None,
+        quiet: Annotated[bool, typer.Option("--quiet", "-q", help=_QUIET)] = False,
     ) -> None:
         """`brainseg doctor`."""
         from brainseg_runtime.commands.doctor import doctor as work
 
-        raise typer.Exit(commands.run(json, lambda console: work(console, bundle)))
+        raise typer.Exit(commands.run(json, lambda console: work(console, bundle), quiet=quiet))

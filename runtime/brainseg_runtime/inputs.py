@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from brainseg_runtime.errors import InputError
+from brainseg_runtime.layout import Layout, place
 
 SUFFIXES = (".tif", ".tiff")
 _DEPTH = 3  # levels under an input that are searched; a data set has one, its usual archive two; links may form loops
@@ -36,15 +37,16 @@ class Item:
     number: int | None
 
 
-def collect(inputs: Sequence[Path], out: Path) -> tuple[Item, ...]:
+def collect(inputs: Sequence[Path], out: Path, layout: Layout = "flat") -> tuple[Item, ...]:
     """Lists every slice once, in the order of the inputs, patients by name, slices by number.
 
     Args:
         inputs: TIFF files, patient folders (images directly inside) or data sets (patient folders inside), in any mix.
         out: Where results will go; looked at, not touched.
+        layout: How they will lie there.
 
     Returns:
-        At least one item; all names differ, also where upper and lower case do not count.
+        At least one item; no two would write the same file, also where upper and lower case do not count.
 
     Raises:
         InputError: An input is missing, is no TIFF, holds no image, or two slices would write the same file; or the
@@ -58,7 +60,7 @@ def collect(inputs: Sequence[Path], out: Path) -> tuple[Item, ...]:
         ) from error
     if not items:
         raise InputError("the inputs hold no image", expected="images", got="masks alone")
-    _refuse_collisions(items)
+    _refuse_collisions(items, layout)
     _refuse_overwriting(inputs, items, out)
     return items
 
@@ -120,16 +122,19 @@ def _is_mask(path: Path) -> bool:
     return path.with_name(path.stem[: -len(_MASK)] + path.suffix).exists()
 
 
-def _refuse_collisions(items: Sequence[Item]) -> None:
+def _refuse_collisions(items: Sequence[Item], layout: Layout) -> None:
     """Raises where two slices would write the same file, on systems that ignore case too."""
-    counts = Counter(item.name.casefold() for item in items)
-    double = [item for item in items if counts[item.name.casefold()] > 1]
+    places = [place(item.name, item.patient, layout).casefold() for item in items]
+    counts = Counter(places)
+    double = [item for item, where in zip(items, places, strict=True) if counts[where] > 1]
     if double:
+        apart = len({place(item.name, item.patient, "by-patient").casefold() for item in double}) == len(double)
+        each = "run once for each of them, with an OUT of its own"
         raise InputError(
             f"{len(double)} inputs would write the same files",
-            expected="names that differ, since results lie flat in one folder",
+            expected="names that differ" + (", since results lie flat in one folder" if layout == "flat" else ""),
             got=", ".join(str(item.path) for item in double),
-            remedy="run once for each of them, with an OUT of its own",
+            remedy=f"give --by-patient, or {each}" if layout == "flat" and apart else each,
         )
 
 

@@ -34,12 +34,13 @@ def stoppable() -> Iterator[Callable[[], bool]]:
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Turns every interrupt into `KeyboardInterrupt`, as Python does with Ctrl-C by itself."""
+    """Turns every interrupt into `KeyboardInterrupt`, as Python does with Ctrl-C by itself.
 
-    def handle(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the form that `signal` calls
-        raise KeyboardInterrupt
-
-    with _handled(tuple(number for number in _signals() if number is not signal.SIGINT), handle):
+    Ctrl-C that is ignored stays so: a shell lets a job in the background ignore it.
+    """
+    ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    numbers = tuple(number for number in _signals() if not (ignored and number is signal.SIGINT))
+    with _handled(numbers, signal.default_int_handler):
         yield
 
 

@@ -14,16 +14,19 @@ from brainseg_runtime.evaluate import evaluate as score
 from brainseg_runtime.evaluation import Evaluation
 from brainseg_runtime.evaluation_page import SCORES, chosen_patients, evaluation_page
 from brainseg_runtime.images.dataset import scan_dataset
+from brainseg_runtime.output_paths import check_outputs
 from brainseg_runtime.pictures import patient_picture
+from brainseg_runtime.plurals import counted
 from brainseg_runtime.report import NOT_DEFINED, interval_text
 
 
 def evaluate(console: Console, model: Model, data: Path, report: Path | None) -> int:
     """Scores a model on a data set; see `brainseg evaluate --help`."""
+    check_outputs({"--json": console.json_target, "--report": report}, folders=[model.bundle, data])
     patients = {patient.id: patient for patient in scan_dataset(data, masks="required")}
     segmenter = model.load()
     info = segmenter.info
-    console.note(f"{len(patients)} patient{'' if len(patients) == 1 else 's'}, {running(segmenter)}")
+    console.note(f"{counted(len(patients), 'patient')}, {running(segmenter)}")
     begun = time.perf_counter()
     with console.progress("slices", sum(len(patient.slices) for patient in patients.values())) as advance:
         evaluation = score(
@@ -68,5 +71,6 @@ def _tell_evaluation(console: Console, evaluation: Evaluation) -> None:
     ]
     console.table(["score", "value", "95 % interval"], shown)
     console.say(
-        f"{evaluation.n_patients} patients, {evaluation.n_slices} slices, {evaluation.provider} {evaluation.variant}"
+        f"{counted(evaluation.n_patients, 'patient')}, {counted(evaluation.n_slices, 'slice')}, "
+        f"{evaluation.provider} {evaluation.variant}"
     )

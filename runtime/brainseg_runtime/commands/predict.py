@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from brainseg_runtime.commands import DONE, FAULT, INTERRUPTED, Model, running
 from brainseg_runtime.console import Console
-from brainseg_runtime.errors import FileWriteError
-from brainseg_runtime.inputs import collect
+from brainseg_runtime.errors import InputError
+from brainseg_runtime.inputs import SUFFIXES, Item, collect
 from brainseg_runtime.interrupt import stoppable
-from brainseg_runtime.predict import PredictConfig, predict_files
-from brainseg_runtime.predictions import DECISIVE, Origin, PatientEntry, Predictions, SliceEntry
+from brainseg_runtime.layout import Layout, place
+from brainseg_runtime.output_paths import check_outputs
+from brainseg_runtime.plurals import counted
+from brainseg_runtime.predict import PredictConfig, make_folder, predict_files
+from brainseg_runtime.predictions import DECISIVE, FILE, Origin, PatientEntry, Predictions, SliceEntry
 from brainseg_runtime.report import NOT_DEFINED
-from brainseg_runtime.resume import read_previous, taken_over
+from brainseg_runtime.results import threshold_warnings
+from brainseg_runtime.resume import Earlier, read_earlier, remove_earlier, require_ours, require_same, taken_over
+
+if TYPE_CHECKING:
+    from brainseg_runtime.segmenter import Segmenter
 
 _SAVE_SECONDS = 0.5  # between two writes of predictions.json, at least: what a power cut can cost
+_ALIKE = 10  # more lines than these that say the same become one
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,53 +38,132 @@ class Prediction:
     probability: bool = False
     overlay: bool = False
     resume: bool = False
+    overwrite: bool = False
+    by_patient: bool = False
+    threshold: float | None = None
     strict: bool = False
     spacing_mm: tuple[float, float, float] | None = None
+
+    @property
+    def layout(self) -> Layout:
+        """Where files lie in OUT."""
+        return "by-patient" if self.by_patient else "flat"
 
 
 def predict(console: Console, model: Model, wanted: Prediction) -> int:
     """Segments every input; see `brainseg predict --help`."""
-    items = collect(wanted.inputs, wanted.out)
+    items = collect(wanted.inputs, wanted.out, wanted.layout)
+    check_outputs(
+        {"--json": console.json_target, "-o's predictions.json": wanted.out / FILE},
+        files=_beside(wanted.inputs),
+        folders=[model.bundle, *(Path(given) for given in wanted.inputs if Path(given).is_dir())],
+    )
     segmenter = model.load()
     info = segmenter.info
+    own = info.provenance.threshold
     origin = Origin(
         digest=info.provenance.bundle_digest or "",
         provider=info.provider,
         variant=info.variant,
         versions={name: info.versions[name] for name in DECISIVE},
+        threshold=None if wanted.threshold == own else wanted.threshold,
     )
-    _make_folder(wanted.out)
-    known = read_previous(wanted.out, origin) if wanted.resume else {}
+    earlier = _settle(console, wanted, origin, items)
+    known = earlier.done if earlier is not None and wanted.resume and earlier.origin == origin else {}
     if wanted.resume:
-        console.note(f"resume: {len(known)} slices of an earlier run by the same model to check")
-    console.note(f"{len(items)} slice{'' if len(items) == 1 else 's'}, {running(segmenter)}")
-    config = PredictConfig(probability=wanted.probability, overlay=wanted.overlay, strict=wanted.strict)
+        console.note(f"resume: {counted(len(known), 'slice')} of an earlier run by the same model to check")
+    console.note(f"{counted(len(items), 'slice')}, {running(segmenter)}")
+    made = _segment(console, segmenter, items, wanted, _Frame(origin, str(model.bundle), known, earlier))
+    console.emit(made.to_json())
+    return _tell_predictions(console, made, wanted.out)
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """What a run's record says beside its slices: their origin, the bundle, and what an earlier run left."""
+
+    origin: Origin
+    bundle: str
+    known: Mapping[str, SliceEntry]
+    earlier: Earlier | None
+
+
+def _settle(console: Console, wanted: Prediction, origin: Origin, items: Sequence[Item]) -> Earlier | None:
+    """Makes OUT ready: what another model left there is refused, or removed where that was asked for."""
+    make_folder(wanted.out)
+    try:
+        earlier = read_earlier(wanted.out)
+        if earlier is not None and not (wanted.overwrite and earlier.differences(origin, wanted.layout)):
+            require_same(earlier, origin, wanted.layout, wanted.out)
+            if not wanted.overwrite:
+                require_ours(items, wanted.layout, earlier, wanted.out)
+            return earlier
+    except InputError:
+        if not wanted.overwrite:
+            raise
+        console.warn(f"{wanted.out / FILE} cannot be read, so that other files of that run may stay in {wanted.out}")
+        remove_earlier(None, wanted.out)
+        return None
+    if earlier is not None:
+        console.note(f"removing the results of another run in {wanted.out}: {counted(len(earlier.places), 'slice')}")
+        remove_earlier(earlier, wanted.out)
+    elif not wanted.overwrite:
+        require_ours(items, wanted.layout, None, wanted.out)
+    return None
+
+
+def _segment(
+    console: Console, segmenter: Segmenter, items: Sequence[Item], wanted: Prediction, frame: _Frame
+) -> Predictions:
+    """Segments the slices, and keeps the record up to date on the way."""
+    info, known = segmenter.info, frame.known
+    config = PredictConfig(
+        probability=wanted.probability,
+        overlay=wanted.overlay,
+        strict=wanted.strict,
+        threshold=frame.origin.threshold,
+        layout=wanted.layout,
+    )
+    places = [place(item.name, item.patient, wanted.layout) for item in items]
     # What an earlier run did stays on record until its turn comes, so that a second interruption does not forget it.
-    entries = {item.name: taken_over(known.get(item.name), item) for item in items}
+    entries = {where: taken_over(known.get(where), item) for where, item in zip(places, items, strict=True)}
+    left = set(frame.earlier.places if frame.earlier is not None else ()) - set(places)
+    warnings = threshold_warnings(info.provenance.threshold, frame.origin.threshold)
+    if left:
+        others = f"{counted(len(left), 'slice')} of an earlier run, not among these inputs"
+        warnings = (*warnings, f"OUT may also hold files of {others}; this record does not list them")
     told = 0
 
     def record() -> Predictions:
         return Predictions(
-            origin=origin,
-            bundle=str(model.bundle),
+            origin=frame.origin,
+            bundle=frame.bundle,
             versions=info.versions,
             entries=tuple(entries.values()),
             spacing_mm=wanted.spacing_mm,
+            validated_threshold=info.provenance.threshold,
+            layout=wanted.layout,
+            warnings=warnings,
             interrupted=told < len(items),
         )
 
     try:
         with stoppable() as stopped, console.progress("slices", len(items)) as advance:
             coming = predict_files(segmenter, items, wanted.out, config, known=known, cancelled=stopped)
-            for item, entry in zip(items, _saved_now_and_then(coming, lambda: record().save(wanted.out)), strict=False):
-                entries[item.name] = entry
+            saved = _saved_now_and_then(coming, lambda: record().save(wanted.out))
+            for where, entry in zip(places, saved, strict=False):
+                entries[where] = entry
                 told += 1
                 advance()
     finally:
         record().save(wanted.out)
-    made = record()
-    console.emit(made.to_json())
-    return _tell_predictions(console, made, wanted.out)
+    return record()
+
+
+def _beside(inputs: Sequence[Path]) -> Iterator[Path]:
+    """Files that are given by name, and the images and masks beside them."""
+    for folder in {given.parent for given in map(Path, inputs) if not given.is_dir()}:
+        yield from (each for each in folder.iterdir() if each.suffix.lower() in SUFFIXES)
 
 
 def _saved_now_and_then(entries: Iterator[SliceEntry], save: Callable[[], None]) -> Iterator[SliceEntry]:
@@ -83,7 +171,7 @@ def _saved_now_and_then(entries: Iterator[SliceEntry], save: Callable[[], None])
 
     Saving a long record takes longer, so it is done less often: about a twentieth of the time goes into it at most.
     """
-    due = time.monotonic() + _SAVE_SECONDS
+    due = time.monotonic()  # at once, so that no mask lies there for long without a record that tells of it
     for entry in entries:
         yield entry
         if time.monotonic() >= due:
@@ -99,17 +187,18 @@ def _tell_predictions(console: Console, made: Predictions, out: Path) -> int:
     if patients:
         headers = ["patient", "slices", "done", "tumour pixels", *(["mL"] if made.spacing_mm else [])]
         console.table(headers, [_patient_row(patient, made.spacing_mm is not None) for patient in patients])
-    for entry in made.entries:
-        for warning in entry.warnings:
-            console.note(f"warning: {entry.input}: {warning}")
-        if entry.error is not None:
-            console.note(f"error: {_one_line(entry.error)}")
-    for patient in patients:
-        for warning in patient.warnings:
-            console.note(f"warning: {patient.folder}: {warning}")
+    for text in made.warnings:
+        console.warn(text)
+    for line in grouped((entry.input, text) for entry in made.entries for text in entry.warnings):
+        console.warn(line)
+    for line in grouped((entry.input, _one_line(entry)) for entry in made.entries if entry.error is not None):
+        console.error(line)
+    for line in grouped((patient.folder, text) for patient in patients for text in patient.warnings):
+        console.warn(line)
     counts = made.counts()
     left_out = ", ".join(f"{number} {kind}" for kind, number in counts.items() if kind != "done" and number)
-    console.say(f"{counts['done']} of {len(made.entries)} slices done{f' ({left_out})' if left_out else ''}: {out}")
+    of_all = counted(len(made.entries), "slice")
+    console.say(f"{counts['done']} of {of_all} done{f' ({left_out})' if left_out else ''}: {out}")
     if made.status == "interrupted":
         console.note("interrupted; what is done is kept, --resume goes on from there")
         return INTERRUPTED
@@ -123,21 +212,25 @@ def _patient_row(patient: PatientEntry, in_ml: bool) -> tuple[str, ...]:
     return (patient.id, str(len(patient.slices)), str(patient.n_done), volume, *([ml] if in_ml else []))
 
 
-def _one_line(error: Mapping[str, object]) -> str:
-    """An error's record, in one line."""
+def _one_line(entry: SliceEntry) -> str:
+    """What went wrong with a slice, in one line; its path is left to the line's beginning."""
+    error = entry.error or {}
     named = (f"{part} {error[part]}" for part in ("expected", "got", "remedy") if error.get(part) is not None)
-    return "; ".join([str(error["what"]), *named])
+    what = str(error.get("what", "")).removeprefix(f"{entry.input}: ").removeprefix(f"{entry.input} ")
+    return "; ".join([what, *named])
 
 
-def _make_folder(path: Path) -> None:
-    """Makes a folder for results.
+def grouped(told: Iterable[tuple[str, str]]) -> Iterator[str]:
+    """Lines that each begin with what they are about; what is said of many alike is one line that counts them.
 
-    Raises:
-        FileWriteError: The system refused, or a file stands there.
+    Args:
+        told: What it is about, such as a slice's path, and the text.
     """
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise FileWriteError(
-            f"{path} cannot be made", expected="a folder for the results", got=error.strerror
-        ) from error
+    about: dict[str, list[str]] = {}
+    for each, text in told:
+        about.setdefault(text, []).append(each)
+    for text, names in about.items():
+        if len(names) <= _ALIKE:
+            yield from (f"{name}: {text}" for name in names)
+        else:
+            yield f"{len(names)} times alike, for {', '.join(names[:3])} and {len(names) - 3} more: {text}"

@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 from brainseg_runtime.contract import DEFAULT_LIMITS, Limits
 from brainseg_runtime.errors import ImageError, MissingExtraError
+from brainseg_runtime.extras import install_remedy
 from brainseg_runtime.images.tiff_tags import RESAVE, Tag, Tags, one_value, read_tags
 
 _NONE, _PACKBITS, _DEFLATE = 1, 32773, frozenset({8, 32946})
@@ -207,7 +208,7 @@ def _decoded(layout: _Layout) -> NDArray[np.uint8]:
         import tifffile
     except ImportError as error:
         raise MissingExtraError(
-            "TIFF files cannot be read", expected="tifffile", got=error, remedy='pip install "brainseg-runtime[io]"'
+            "TIFF files cannot be read", expected="tifffile", got=error, remedy=install_remedy("io")
         ) from error
     try:
         with tifffile.TiffFile(io.BytesIO(_rewritten(layout))) as file:
