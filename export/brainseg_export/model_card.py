@@ -17,6 +17,7 @@ from brainseg_export.select import Chosen
 from brainseg_runtime.evaluation import Evaluation, PatientScores
 from brainseg_runtime.manifest import Licence
 from brainseg_runtime.metrics.bootstrap import bootstrap_interval
+from brainseg_runtime.plurals import counted
 from brainseg_train.losses import LossConfig
 
 WORST: Final = 3
@@ -106,8 +107,8 @@ def _data(facts: Facts) -> list[str]:
         "## Data",
         "",
         _sentence(
-            f"- {len(split.train)} patients trained it, {len(split.validation)} chose among models, epochs, threshold",
-            f"and variants, {len(split.test)} were kept for testing; no patient is in two parts.",
+            f"- {counted(len(split.train), 'patient')} trained it, {len(split.validation)} chose among models, epochs,",
+            f"threshold and variants, {len(split.test)} were kept for testing; no patient is in two parts.",
         ),
         f"- Sites among the validation patients: {', '.join(sites)}.",
         f"- Licence: {facts.licence.id}. {facts.licence.note}",
@@ -209,7 +210,8 @@ def _scores(evaluation: Evaluation) -> list[str]:
     found = evaluation.detection
     return [
         _sentence(
-            f"{evaluation.n_patients} patients, {evaluation.n_slices} slices, at the slices' own size;",
+            f"{counted(evaluation.n_patients, 'patient')}, {counted(evaluation.n_slices, 'slice')},",
+            "at the slices' own size;",
             "intervals are 95 %, by bootstrap over patients.",
         ),
         "",
@@ -221,7 +223,7 @@ def _scores(evaluation: Evaluation) -> list[str]:
         ),
         "",
         _sentence(
-            f"Of {found.tumour_slices} slices with tumour {found.missed} were missed whole;",
+            f"Of {counted(found.tumour_slices, 'slice')} with tumour {found.missed} were missed whole;",
             f"of {found.healthy_slices} without, {found.false_alarms} were marked somewhere. Two empty masks score 1.",
         ),
     ]
@@ -275,14 +277,14 @@ def _failures(facts: Facts) -> list[str]:
 def _failure(patient: PatientScores) -> str:
     """One patient's result in words."""
     counts, found = patient.counts, patient.detection
-    told = [f"{patient.id} (site {patient.site}): Dice {patient.dice:.3f} over {patient.n_slices} slices"]
+    told = [f"{patient.id} (site {patient.site}): Dice {patient.dice:.3f} over {counted(patient.n_slices, 'slice')}"]
     if counts.truth:
         told.append(f"{1 - (patient.recall or 0.0):.0%} of {counts.truth:,} tumour pixels missed")
-    told.append(f"{counts.fp:,} pixels marked without tumour")
+    told.append(f"{counts.fp:,} {'pixel' if counts.fp == 1 else 'pixels'} marked without tumour")
     if found.missed:
-        told.append(f"{found.missed} of {found.tumour_slices} slices with tumour missed whole")
+        told.append(f"{found.missed} of {counted(found.tumour_slices, 'slice')} with tumour missed whole")
     if found.false_alarms:
-        told.append(f"{found.false_alarms} of {found.healthy_slices} slices without tumour marked")
+        told.append(f"{found.false_alarms} of {counted(found.healthy_slices, 'slice')} without tumour marked")
     return "; ".join(told) + "."
 
 

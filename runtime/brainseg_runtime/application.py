@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 _EMPTY = re.compile(r"(--[a-z][a-z-]*=)?")
 _BRACED = re.compile(r"^\{(.+?)\}")
+_PLACEHOLDERS = {"int": "N", "float": "X", "path": "PATH"}
 CODES = "Exit codes: 0 done, 1 a fault in the input or the result, 2 wrong usage, 130 interrupted."
 
 
@@ -40,6 +41,14 @@ def finished(app: typer.Typer) -> typer.Typer:
     return app
 
 
+def _placeholder(param: Any) -> str | None:  # noqa: ANN401 - an option of typer's
+    """What stands for an option's value in help; None where its choices do."""
+    kind = str(param.type) if hasattr(param, "type") else str(param.type_descriptor.annotation)
+    if "Literal" in kind or "Choice" in kind:
+        return None
+    return next((short for name, short in _PLACEHOLDERS.items() if name in kind.casefold()), "TEXT")
+
+
 def _form() -> type[Any]:
     """The class of every command; made here, since typer is imported where it is used."""
     from typer.core import TyperCommand
@@ -58,11 +67,14 @@ def _form() -> type[Any]:
             return [_BRACED.sub(r"\1", piece).replace("......", "...") for piece in super().collect_usage_pieces(ctx)]
 
         def get_params(self, ctx: Any) -> list[Any]:  # noqa: ANN401 - as above
-            """Options and arguments; of an argument its name says what it is, so Python's type is not shown."""
+            """Options and arguments, shown as `--epochs N` and `BUNDLE`, without the names of Python's types."""
             params = super().get_params(ctx)
             for param in params:
-                if param.param_type_name == "argument" and hasattr(param, "display_type_rich"):
-                    param.display_type_rich = lambda ctx: None  # noqa: ARG005
+                if param.param_type_name == "argument":
+                    param.metavar = param.metavar or param.name.upper()
+                    vars(param)["display_type_rich"] = lambda ctx: None  # noqa: ARG005 - not every version asks
+                elif param.metavar is None and not getattr(param, "is_flag", False):
+                    param.metavar = _placeholder(param)
             return params
 
     return Command

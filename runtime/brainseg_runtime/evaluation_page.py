@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from brainseg_runtime.evaluation import Evaluation, Interval95, PatientScores
 from brainseg_runtime.images.overlay import PREDICTION, TRUTH
 from brainseg_runtime.markup import Html, join
+from brainseg_runtime.plurals import counted
 from brainseg_runtime.report import Section, facts, figure_png, grid, interval_text, page, swatch, table
 from brainseg_runtime.svg import Series, Strip, diagonal, line_chart, strip_plot
 
@@ -69,7 +70,7 @@ def evaluation_page(
         sections.append(Section(title="Best, median and worst patient", parts=[_pictures(pictures)]))
     sections.append(Section(title="What ran", parts=[table(["", ""], list(run.items()))]))
     lead = (
-        f"{_plural(evaluation.n_patients, 'patient')}, {_plural(evaluation.n_slices, 'slice')}, at native resolution."
+        f"{counted(evaluation.n_patients, 'patient')}, {counted(evaluation.n_slices, 'slice')}, at native resolution."
     )
     return page(title, sections, lead=lead, footer=f"Averaging: {evaluation.averaging}.")
 
@@ -284,8 +285,3 @@ def _titled(title: str, what: str, value: float | None, *, places: int = 3) -> s
 def _interval(ends: Interval95) -> str:
     """An interval for readers."""
     return interval_text(*(ends or (None, None)))
-
-
-def _plural(number: int, noun: str) -> str:
-    """A count with its noun."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -11,4 +11,4 @@ def counted(number: int, noun: str, plural: str | None = None) -> str:
         noun: What one of them is called.
         plural: What several are called; None adds an s.
     """
-    return f"{number} {noun if number == 1 else plural or f'{noun}s'}"
+    return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from brainseg_runtime import files
 from brainseg_runtime.metrics.bootstrap import bootstrap_interval, paired_permutation_test
+from brainseg_runtime.plurals import counted
 from brainseg_runtime.report import NOT_DEFINED, interval_text, number_text
 from brainseg_train import records
 from brainseg_train.final import TestRecord, load_test
@@ -201,7 +202,8 @@ def subtitle(board: Mapping[str, Any]) -> str:
     over = f"{board['folds']}-fold cross-validation" if board["folds"] else "test part, looked at once"
     marked = " **(split by slice: leaky)**" if board["leaky"] else ""
     return (
-        f"Scores on the {over}: {first['n_patients']} patients, {first['n_slices']} slices at native resolution, "
+        f"Scores on the {over}: {counted(first['n_patients'], 'patient')}, {counted(first['n_slices'], 'slice')} at "
+        f"native resolution, "
         f"threshold {first['threshold']}; 95 % intervals by patient bootstrap; ranked by the mean Dice of patients' "
         f"volumes{marked}."
     )

@@ -73,7 +73,8 @@ def bench(console: Console, wanted: Timing) -> int:
             "machine": machine,
         }
     )
-    console.table(_HEADERS, [_cells(row) for row in rows])
+    if rows:
+        console.table(_HEADERS, [_cells(row) for row in rows])
     asked_for = bool(wanted.providers or wanted.variants)
     return FAULT if not rows or (refused and asked_for) else DONE
 

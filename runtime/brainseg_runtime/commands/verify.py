@@ -42,6 +42,8 @@ def _require_key(path: Path) -> None:
     Raises:
         InputError: The file is missing, cannot be read, or holds no public key in PEM.
     """
+    if not path.exists():
+        raise InputError(f"there is no public key at {path}", expected="a PEM file", got="nothing")
     data = read_capped(path.resolve(), _MAX_KEY_BYTES)
     if b"-----BEGIN PUBLIC KEY-----" not in data:
         raise InputError(
