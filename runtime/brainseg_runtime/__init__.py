@@ -12,10 +12,10 @@ before numpy is there; onnxruntime is loaded with the first model.
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING
 
 from brainseg_runtime.version import __version__
 
+TYPE_CHECKING = False  # as `typing` has it, whose import takes longer than this whole package's
 if TYPE_CHECKING:
     from brainseg_runtime.contract import Limits
     from brainseg_runtime.errors import (

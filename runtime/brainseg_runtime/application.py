@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-import sys
 from typing import TYPE_CHECKING, Any
+
+from brainseg_runtime.streams import on_terminal
 
 if TYPE_CHECKING:
     import typer
@@ -24,7 +25,7 @@ def make_application() -> typer.Typer:
         no_args_is_help=True,
         pretty_exceptions_enable=False,
         # Boxes on a terminal; elsewhere plain text, which never cuts a name short.
-        rich_markup_mode="rich" if sys.stdout.isatty() and sys.stderr.isatty() else None,
+        rich_markup_mode="rich" if on_terminal() else None,
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     )
 

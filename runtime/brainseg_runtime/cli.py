@@ -24,6 +24,18 @@ _DIGEST = "Refuse any bundle but the one with this digest (SHA-256 of its manife
 _JSON = "Write the result as JSON to this file; - is standard output, where then nothing else goes."
 _REPORT = "Write a page to read, in one self-contained HTML file."
 _QUIET = "Tell warnings and faults alone; results go where --json, --report and -o say."
+_PREDICT = {
+    "input": "Image files, patient folders or data sets.",
+    "out": "Folder for the results, outside the inputs.",
+    "probability": "Also <name>_probability.tif: float32 in [0, 1].",
+    "overlay": "Also <name>_overlay.png: the outline on FLAIR.",
+    "by_patient": "A folder in OUT for each patient, or all files side by side.",
+    "resume": "Keep what an earlier run did, once its hashes are checked.",
+    "overwrite": "Remove what a run of another model, threshold or layout left in OUT, and replace other files there.",
+    "threshold": "Probability from which a pixel is tumour, in place of the bundle's own, validated one.",
+    "strict": "Refuse slices that the input guard warns of.",
+    "spacing": "Pixel width, pixel height and slice distance in mm, for volumes in mL.",
+}
 _ABOUT = {
     "predict": (
         "Segment slices: writes <name>_mask.tif (0 and 255) for each, and predictions.json, into the folder OUT.\n\n"
@@ -119,40 +131,17 @@ def _predict(app: "typer.Typer") -> None:
     @app.command(help=_ABOUT["predict"], short_help="Segment slices.", epilog=f"{example}\n\n{CODES}")
     def predict(  # noqa: PLR0913, PLR0917 - the command's options
         bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help=_BUNDLE)],
-        inputs: Annotated[
-            list[Path], typer.Argument(metavar="INPUT...", help="Image files, patient folders or data sets.")
-        ],
-        out: Annotated[
-            Path, typer.Option("-o", "--out", metavar="OUT", help="Folder for results, outside the inputs.")
-        ],
-        probability: Annotated[
-            bool, typer.Option("--probability", help="Also <name>_probability.tif: float32 in [0, 1].")
-        ] = False,
-        overlay: Annotated[
-            bool, typer.Option("--overlay", help="Also <name>_overlay.png: the outline on FLAIR.")
-        ] = False,
-        resume: Annotated[
-            bool, typer.Option("--resume", help="Keep what an earlier run did, once its hashes are checked.")
-        ] = False,
-        overwrite: Annotated[
-            bool,
-            typer.Option("--overwrite", help="Remove what another model or threshold left in OUT, and begin anew."),
-        ] = False,
-        by_patient: Annotated[
-            bool, typer.Option("--by-patient/--flat", help="A folder in OUT for each patient, or all files in OUT.")
-        ] = False,
-        threshold: Annotated[
-            float | None,
-            typer.Option(
-                metavar="T", help="Probability from which a pixel is tumour, in place of the bundle's validated one."
-            ),
-        ] = None,
-        strict: Annotated[bool, typer.Option("--strict", help="Refuse slices that the input guard warns of.")] = False,
+        inputs: Annotated[list[Path], typer.Argument(metavar="INPUT...", help=_PREDICT["input"])],
+        out: Annotated[Path, typer.Option("-o", "--out", metavar="OUT", help=_PREDICT["out"])],
+        probability: Annotated[bool, typer.Option("--probability", help=_PREDICT["probability"])] = False,
+        overlay: Annotated[bool, typer.Option("--overlay", help=_PREDICT["overlay"])] = False,
+        by_patient: Annotated[bool, typer.Option("--by-patient/--flat", help=_PREDICT["by_patient"])] = False,
+        resume: Annotated[bool, typer.Option("--resume", help=_PREDICT["resume"])] = False,
+        overwrite: Annotated[bool, typer.Option("--overwrite", help=_PREDICT["overwrite"])] = False,
+        threshold: Annotated[float | None, typer.Option(metavar="T", help=_PREDICT["threshold"])] = None,
+        strict: Annotated[bool, typer.Option("--strict", help=_PREDICT["strict"])] = False,
         spacing: Annotated[
-            tuple[float, float, float] | None,
-            typer.Option(
-                metavar="X Y Z", help="Pixel width, pixel height and slice distance in mm, for volumes in mL."
-            ),
+            tuple[float, float, float] | None, typer.Option(metavar="X Y Z", help=_PREDICT["spacing"])
         ] = None,
         provider: Annotated[str, typer.Option(metavar="NAME", help=_PROVIDER)] = "auto",
         variant: Annotated[str, typer.Option(metavar="NAME", help=_VARIANT)] = "auto",

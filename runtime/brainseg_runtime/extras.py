@@ -28,16 +28,19 @@ def install_remedy(extra: str) -> str:
         extra: Such as "io", "cli", "openvino", "sign", "train" or "export".
     """
     name = _WHOLE if extra in {"train", "export"} else _installed()
-    wanted = "" if name == _WHOLE and extra in _BUILT_IN else f"[{extra}]"
+    built_in = name == _WHOLE and extra in _BUILT_IN
+    wanted = "" if built_in else f"[{extra}]"
+    return f"install {_RUNTIME if built_in else name}[{extra}] from where this came from: {_command(name, wanted)}"
+
+
+def _command(name: str, wanted: str) -> str:
+    """The installer's command, for the wheel or the source tree at hand."""
     source = _source(name)
-    if source is None:
-        wheel = f"{name.replace('-', '_')}-{__version__}-py3-none-any.whl"
-        tree = "." if name == _WHOLE else "./runtime"
-        return (
-            f'pip install "{wheel}{wanted}", with the path of the wheel that you were given; '
-            f'or, in the source tree, pip install "{tree}{wanted}"'
-        )
-    return f'pip install "{source}{wanted}"'
+    if source is not None:
+        return f'pip install {source[0]}"{source[1]}{wanted}"'
+    wheel = f"{name.replace('-', '_')}-{__version__}-py3-none-any.whl"
+    tree = "." if name == _WHOLE else "./runtime"
+    return f'pip install "PATH/{wheel}{wanted}", or in the source tree pip install "{tree}{wanted}"'
 
 
 def _installed() -> str:
@@ -51,8 +54,8 @@ def _installed() -> str:
     return _WHOLE
 
 
-def _source(name: str) -> Path | None:
-    """The wheel or folder that a distribution was installed from; None where that is unknown or gone."""
+def _source(name: str) -> tuple[str, Path] | None:
+    """What installs a distribution again: an option and its wheel or folder; None where that is unknown or gone."""
     try:
         record = json.loads(importlib.metadata.distribution(name).read_text("direct_url.json") or "{}")
         url = urlsplit(str(record.get("url", "")))
@@ -62,4 +65,5 @@ def _source(name: str) -> Path | None:
         return None
     text = unquote(url.path)
     path = Path(text.lstrip("/") if os.name == "nt" else text)  # there "/C:/..." stands for "C:/..."
-    return path if path.exists() else None
+    editable = "-e " if record.get("dir_info", {}).get("editable") else ""
+    return (editable, path) if path.exists() else None

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+_AGAIN_SECONDS = 0.05  # until an interrupt that came during an import is tried again
+
 
 @contextmanager
 def stoppable() -> Iterator[Callable[[], bool]]:
@@ -40,8 +42,29 @@ def interruptible() -> Iterator[None]:
     """
     ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
     numbers = tuple(number for number in _signals() if not (ignored and number is signal.SIGINT))
-    with _handled(numbers, signal.default_int_handler):
+    with _handled(numbers, raise_interrupt):
         yield
+
+
+def raise_interrupt(number: int, frame: FrameType | None) -> None:
+    """Raises `KeyboardInterrupt`, once no import is under way: libraries in C do not survive one that is cut off.
+
+    Args:
+        number: The signal's.
+        frame: Where it came.
+
+    Raises:
+        KeyboardInterrupt: No import is under way.
+    """
+    here = frame
+    while here is not None:
+        if here.f_code.co_filename.startswith("<frozen importlib"):
+            later = threading.Timer(_AGAIN_SECONDS, signal.raise_signal, (number,))
+            later.daemon = True
+            later.start()
+            return
+        here = here.f_back
+    raise KeyboardInterrupt
 
 
 @contextmanager

@@ -72,7 +72,7 @@ def read_earlier(out: Path) -> Earlier | None:
         found = json.loads(read_capped(path.resolve(), MAX_BYTES))
         _require_schema(found["schema"])
         layout = _layout(found.get("layout", "flat"))
-        done = [_entry(one) for one in found["slices"] if one["status"] == "done"]
+        done = {_place(one, layout): _entry(one, layout) for one in found["slices"] if one["status"] == "done"}
         return Earlier(
             origin=Origin(
                 digest=_text(found["bundle"]["digest"]),
@@ -82,8 +82,8 @@ def read_earlier(out: Path) -> Earlier | None:
                 threshold=_threshold(found),
             ),
             layout=layout,
-            done={_place_of(entry): entry for entry in done},
-            places=frozenset(_place_in(one, layout) for one in found["slices"]),
+            done=done,
+            places=frozenset(_place(one, layout) for one in found["slices"]),
         )
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
         raise InputError(
@@ -229,9 +229,10 @@ def _threshold(found: Mapping[str, Any]) -> float | None:
     return None if used is None or used == own else float(used)
 
 
-def _entry(found: Mapping[str, Any]) -> SliceEntry:
+def _entry(found: Mapping[str, Any], layout: Layout) -> SliceEntry:
     """A finished slice as read back; `input`, `patient` and `number` are set anew by the run that takes it over."""
-    files = {kind: None if found[kind] is None else _file(found[kind]) for kind in OUTPUTS}
+    where = _place(found, layout)
+    files = {kind: None if found[kind] is None else _file(found[kind], file_name(where, kind)) for kind in OUTPUTS}
     return SliceEntry(
         name=_text(found["name"]),
         input="",
@@ -249,30 +250,24 @@ def _entry(found: Mapping[str, Any]) -> SliceEntry:
     )
 
 
-def _place_of(entry: SliceEntry) -> str:
-    """A finished slice's place, from where its mask lies."""
-    if entry.mask is None:
-        raise TypeError(f"{entry.name!r} is done and has no mask")
-    folder = entry.mask.file.rpartition("/")[0]
-    return _inside(f"{folder}/{entry.name}" if folder else entry.name)
-
-
-def _place_in(found: Mapping[str, Any], layout: Layout) -> str:
-    """Any slice's place, by its name and its patient's."""
+def _place(found: Mapping[str, Any], layout: Layout) -> str:
+    """A slice's place, by its name and its patient's."""
     patient = None if found["patient"] is None else _text(found["patient"])
     name = _text(found["name"])
     return _inside(name if layout == "flat" or not patient else f"{patient}/{name}")
 
 
-def _file(found: Mapping[str, Any]) -> OutputFile:
-    """A file's record."""
-    return OutputFile(file=_inside(_text(found["file"])), sha256=_text(found["sha256"]))
+def _file(found: Mapping[str, Any], expected: str) -> OutputFile:
+    """A file's record, which names the file that was written for its slice and no other."""
+    if found["file"] != expected:
+        raise ValueError(f"{found['file']!r} is not {expected!r}")
+    return OutputFile(file=expected, sha256=_text(found["sha256"]))
 
 
 def _inside(file: str) -> str:
     """A path from OUT on, if it is a file's name or a folder's and a file's, and leads nowhere else."""
     parts = PurePosixPath(file).parts
-    plain = "/".join(parts) == file and 1 <= len(parts) <= 2 and not {"..", "/"} & set(parts)
+    plain = "/".join(parts) == file and len(parts) in {1, 2} and not {"..", "/"} & set(parts)
     if not plain or Path(file).is_absolute() or Path(file).drive or len(Path(file).parts) != len(parts):
         raise ValueError(f"{file!r} leads out of the folder")
     return file

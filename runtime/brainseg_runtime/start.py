@@ -1,17 +1,12 @@
-"""How a command starts and ends: interrupts at any moment, streams that are gone, faults outside a command's work.
-
-Nothing heavy is imported here, so that an interrupt while the libraries are imported already finds its handler.
-"""
+"""How a command starts and ends: streams that are gone, interrupts and faults outside a command's work."""
 
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from types import FrameType
 from typing import NoReturn, Protocol
 
 from brainseg_runtime.errors import BrainsegError
@@ -26,18 +21,6 @@ class Application(Protocol):
 
     def __call__(self, *, args: Sequence[str] | None, prog_name: str) -> object:
         """Reads the arguments and does the work."""
-
-
-def take_interrupts() -> None:
-    """From now on an interrupt outside a command's work ends the process at once, with a word and without a traceback.
-
-    For a process that is a command and nothing else. While nothing has been written yet, or all is, there is nothing to
-    clean up; in between `interrupt.interruptible` is in force. An interrupt that is ignored, as by a job in the
-    background, stays ignored.
-    """
-    for number in (signal.SIGINT, signal.SIGTERM):
-        if signal.getsignal(number) in {signal.default_int_handler, signal.SIG_DFL}:
-            signal.signal(number, _end)
 
 
 def run_command(name: str, make: Callable[[], Application], arguments: Sequence[str] | None) -> NoReturn:
@@ -80,10 +63,3 @@ def _termination_as_interrupt() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-
-def _end(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001 - the form that `signal` calls
-    """Ends the process."""
-    with contextlib.suppress(OSError):
-        os.write(2, b"interrupted\n")
-    os._exit(INTERRUPTED)

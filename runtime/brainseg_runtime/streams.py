@@ -34,6 +34,11 @@ def guarded_streams() -> Iterator[None]:
         sys.stdout, sys.stderr = before
 
 
+def on_terminal() -> bool:
+    """Whether a person sees both streams."""
+    return all(stream is not None and stream.isatty() for stream in (sys.stdout, sys.stderr))
+
+
 def closed_from_the_start(stream: TextIO) -> bool:
     """Whether a stream had been closed before the command began."""
     return isinstance(stream, _Guarded) and stream.closed_from_the_start
@@ -54,9 +59,11 @@ class _Guarded:
         self._descriptor = descriptor
         self._matters = matters
         self._gone = False
+        self._error: OSError | None = None
 
     def write(self, text: str) -> int:
         """Writes, or drops, a text."""
+        self._require()
         if not self._gone:
             try:
                 return self._stream.write(text)
@@ -66,6 +73,7 @@ class _Guarded:
 
     def flush(self) -> None:
         """Passes on what was written."""
+        self._require()
         if not self._gone:
             try:
                 self._stream.flush()
@@ -81,20 +89,28 @@ class _Guarded:
         return getattr(self._stream, name)
 
     def _lose(self, error: OSError) -> None:
-        """Drops everything from here on, what the interpreter would still write at its end included.
-
-        Raises:
-            FileWriteError: A result is lost.
-        """
+        """Drops everything from here on, what the interpreter would still write at its end included."""
         self._gone = True
         with contextlib.suppress(OSError):
             null = os.open(os.devnull, os.O_WRONLY)
             os.dup2(null, self._descriptor)
             os.close(null)
         if self._matters and error.errno not in _NO_READER:
+            self._error = error
+        self._require()
+
+    def _require(self) -> None:
+        """Raises what was lost, each time anew: a library that tries the stream out may have dropped the first one.
+
+        Raises:
+            FileWriteError: A result is lost.
+        """
+        if self._error is not None:
             raise FileWriteError(
-                "standard output cannot be written", expected="an open stream with space", got=error.strerror or error
-            ) from error
+                "standard output cannot be written",
+                expected="an open stream with space",
+                got=self._error.strerror or self._error,
+            ) from self._error
 
 
 def _fill_descriptors() -> None:
