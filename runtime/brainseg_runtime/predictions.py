@@ -204,6 +204,7 @@ class Predictions:
         validated_threshold: The bundle's own threshold.
         layout: Where the files lie in OUT.
         warnings: What holds for the whole run.
+        earlier: Finished slices of earlier runs by the same origin, not among these inputs, whose files stay in OUT.
         interrupted: Whether the run was stopped before its end.
     """
 
@@ -215,6 +216,7 @@ class Predictions:
     validated_threshold: float | None = None
     layout: Layout = "flat"
     warnings: tuple[str, ...] = ()
+    earlier: Sequence[SliceEntry] = ()
     interrupted: bool = False
 
     @property
@@ -254,6 +256,7 @@ class Predictions:
             "warnings": list(self.warnings),
             "patients": [patient.to_json() for patient in self.patients()],
             "slices": [entry.to_json() for entry in self.entries],
+            "earlier": [entry.to_json() for entry in self.earlier],
         }
 
     def save(self, out: Path) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, get_args
@@ -17,7 +17,7 @@ from brainseg_runtime.contract import DEFAULT_LIMITS
 from brainseg_runtime.errors import BrainsegError, FileWriteError, InputError
 from brainseg_runtime.files import read_capped
 from brainseg_runtime.inputs import Item
-from brainseg_runtime.layout import OUTPUTS, Layout, file_name, place
+from brainseg_runtime.layout import OUTPUTS, Layout, file_name
 from brainseg_runtime.predictions import (
     DECISIVE,
     FILE,
@@ -48,14 +48,23 @@ class Earlier:
     done: Mapping[str, SliceEntry]
     places: frozenset[str]
 
-    def differences(self, origin: Origin, layout: Layout) -> list[str]:
-        """What keeps a new run from going on beside this one's files, in words; empty: nothing."""
+    def differences(self, origin: Origin, layout: Layout, places: Collection[str]) -> list[str]:
+        """What keeps a new run from going on beside this one's files, in words; empty: nothing.
+
+        Args:
+            origin: What the new run makes its masks with.
+            layout: Where it will put them.
+            places: Its slices; where this run has others, whose files stay, provider and versions must agree too.
+        """
         pairs = {
             "bundle": (self.origin.digest[:12], origin.digest[:12]),
             "variant": (self.origin.variant, origin.variant),
             "threshold": (_threshold_text(self.origin), _threshold_text(origin)),
             "layout": (self.layout, layout),
         }
+        if not self.places <= set(places):
+            pairs["provider"] = (self.origin.provider, origin.provider)
+            pairs |= {name: (self.origin.versions[name], origin.versions[name]) for name in DECISIVE}
         return [f"{name} {before}, now {now}" for name, (before, now) in pairs.items() if before != now]
 
 
@@ -72,7 +81,8 @@ def read_earlier(out: Path) -> Earlier | None:
         found = json.loads(read_capped(path.resolve(), MAX_BYTES))
         _require_schema(found["schema"])
         layout = _layout(found.get("layout", "flat"))
-        done = {_place(one, layout): _entry(one, layout) for one in found["slices"] if one["status"] == "done"}
+        every = [*found.get("earlier", ()), *found["slices"]]
+        done = {_place(one, layout): _entry(one, layout) for one in every if one["status"] == "done"}
         return Earlier(
             origin=Origin(
                 digest=_text(found["bundle"]["digest"]),
@@ -83,7 +93,7 @@ def read_earlier(out: Path) -> Earlier | None:
             ),
             layout=layout,
             done=done,
-            places=frozenset(_place(one, layout) for one in found["slices"]),
+            places=frozenset({*done, *(_place(one, layout) for one in found["slices"])}),
         )
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
         raise InputError(
@@ -91,13 +101,17 @@ def read_earlier(out: Path) -> Earlier | None:
         ) from error
 
 
-def require_same(earlier: Earlier, origin: Origin, layout: Layout, out: Path) -> None:
+def require_same(told: Sequence[str], out: Path) -> None:
     """Refuse to go on in the folder of a run that another model, threshold or layout made.
 
+    Args:
+        told: What differs, as `Earlier.differences` says it.
+        out: The folder.
+
     Raises:
-        InputError: One of them differs.
+        InputError: Something differs.
     """
-    if told := earlier.differences(origin, layout):
+    if told:
         raise InputError(
             f"{out} holds the results of another run: {'; '.join(told)}",
             expected="the same model, threshold and layout, as masks of two would lie side by side under one record",
@@ -105,7 +119,7 @@ def require_same(earlier: Earlier, origin: Origin, layout: Layout, out: Path) ->
         )
 
 
-def require_ours(items: Iterable[Item], layout: Layout, earlier: Earlier | None, out: Path) -> None:
+def require_ours(places: Iterable[str], earlier: Earlier | None, out: Path) -> None:
     """Refuse to replace files that no earlier run is known to have made, such as masks that a reader drew.
 
     Raises:
@@ -114,8 +128,7 @@ def require_ours(items: Iterable[Item], layout: Layout, earlier: Earlier | None,
     known = earlier.places if earlier is not None else frozenset[str]()
     there: dict[str, set[str]] = {}
     strange: list[str] = []
-    for item in items:
-        where = place(item.name, item.patient, layout)
+    for where in places:
         folder = where.rpartition("/")[0]
         if folder not in there:
             there[folder] = _names_in(out / folder, inside=bool(folder))
@@ -230,14 +243,14 @@ def _threshold(found: Mapping[str, Any]) -> float | None:
 
 
 def _entry(found: Mapping[str, Any], layout: Layout) -> SliceEntry:
-    """A finished slice as read back; `input`, `patient` and `number` are set anew by the run that takes it over."""
+    """A finished slice as read back; a run that takes it over sets `input`, `patient` and `number` anew."""
     where = _place(found, layout)
     files = {kind: None if found[kind] is None else _file(found[kind], file_name(where, kind)) for kind in OUTPUTS}
     return SliceEntry(
         name=_text(found["name"]),
-        input="",
-        patient=None,
-        number=None,
+        input=_text(found["input"]),
+        patient=None if found["patient"] is None else _text(found["patient"]),
+        number=None if found["number"] is None else _number(found["number"]),
         status="done",
         input_sha256=_text(found["input_sha256"]),
         height=_count(found["height"]),
@@ -285,6 +298,13 @@ def _text(value: object) -> str:
     """The value, if it is text."""
     if not isinstance(value, str):
         raise TypeError(f"expected text, got {value!r}")
+    return value
+
+
+def _number(value: object) -> int:
+    """The value, if it is a slice's number."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise TypeError(f"expected a slice's number, got {value!r}")
     return value
 
 

@@ -13,14 +13,22 @@ from brainseg_runtime.console import Console
 from brainseg_runtime.errors import InputError
 from brainseg_runtime.inputs import SUFFIXES, Item, collect
 from brainseg_runtime.interrupt import stoppable
-from brainseg_runtime.layout import Layout, place
+from brainseg_runtime.layout import OUTPUTS, Layout, file_name, place
 from brainseg_runtime.output_paths import check_outputs
 from brainseg_runtime.plurals import counted
 from brainseg_runtime.predict import PredictConfig, make_folder, predict_files
 from brainseg_runtime.predictions import DECISIVE, FILE, Origin, PatientEntry, Predictions, SliceEntry
 from brainseg_runtime.report import NOT_DEFINED
 from brainseg_runtime.results import threshold_warnings
-from brainseg_runtime.resume import Earlier, read_earlier, remove_earlier, require_ours, require_same, taken_over
+from brainseg_runtime.resume import (
+    Earlier,
+    read_earlier,
+    remove_earlier,
+    remove_outputs,
+    require_ours,
+    require_same,
+    taken_over,
+)
 
 if TYPE_CHECKING:
     from brainseg_runtime.segmenter import Segmenter
@@ -49,15 +57,16 @@ class Prediction:
         """Where files lie in OUT."""
         return "by-patient" if self.by_patient else "flat"
 
+    def places(self, items: Sequence[Item]) -> list[str]:
+        """What each slice's files are called after, from OUT on."""
+        return [place(item.name, item.patient, self.layout) for item in items]
+
 
 def predict(console: Console, model: Model, wanted: Prediction) -> int:
     """Segments every input; see `brainseg predict --help`."""
     items = collect(wanted.inputs, wanted.out, wanted.layout)
-    check_outputs(
-        {"--json": console.json_target, "-o's predictions.json": wanted.out / FILE},
-        files=_beside(wanted.inputs),
-        folders=[model.bundle, *(Path(given) for given in wanted.inputs if Path(given).is_dir())],
-    )
+    places = wanted.places(items)
+    _check_outputs(console.json_target, model, wanted, places)
     segmenter = model.load()
     info = segmenter.info
     own = info.provenance.threshold
@@ -68,48 +77,77 @@ def predict(console: Console, model: Model, wanted: Prediction) -> int:
         versions={name: info.versions[name] for name in DECISIVE},
         threshold=None if wanted.threshold == own else wanted.threshold,
     )
-    earlier = _settle(console, wanted, origin, items)
-    known = earlier.done if earlier is not None and wanted.resume and earlier.origin == origin else {}
+    earlier = _settle(console, wanted, origin, places)
+    here, done = set(places), {} if earlier is None else earlier.done
+    resumed = wanted.resume and earlier is not None and earlier.origin == origin
+    known = {where: entry for where, entry in done.items() if where in here and resumed}
+    others = [entry for where, entry in done.items() if where not in here]
     if wanted.resume:
         console.note(f"resume: {counted(len(known), 'slice')} of an earlier run by the same model to check")
     console.note(f"{counted(len(items), 'slice')}, {running(segmenter)}")
-    made = _segment(console, segmenter, items, wanted, _Frame(origin, str(model.bundle), known, earlier))
+    made = _segment(console, segmenter, items, wanted, _Frame(origin, str(model.bundle), known, others))
     console.emit(made.to_json())
     return _tell_predictions(console, made, wanted.out)
 
 
 @dataclass(frozen=True, slots=True)
 class _Frame:
-    """What a run's record says beside its slices: their origin, the bundle, and what an earlier run left."""
+    """What a run's record says beside its slices.
+
+    Attributes:
+        origin: What makes the masks.
+        bundle: The bundle's path as it was given.
+        known: What an earlier run did of these slices, by place.
+        others: What it did of others, whose files stay.
+    """
 
     origin: Origin
     bundle: str
     known: Mapping[str, SliceEntry]
-    earlier: Earlier | None
+    others: Sequence[SliceEntry]
 
 
-def _settle(console: Console, wanted: Prediction, origin: Origin, items: Sequence[Item]) -> Earlier | None:
+def _check_outputs(json_target: str | None, model: Model, wanted: Prediction, places: Sequence[str]) -> None:
+    """Refuses a folder for results, or a file for `--json`, that would replace an input, the bundle or each other."""
+    check_outputs(
+        {"--json": json_target, "-o": wanted.out / FILE},
+        files=_beside(wanted.inputs),
+        folders=[model.bundle, *(Path(given) for given in wanted.inputs if Path(given).is_dir())],
+    )
+    target, out = Path(json_target or "-").resolve(), wanted.out.resolve()
+    if target.is_relative_to(out):
+        name = target.relative_to(out).as_posix().casefold()
+        if name in {file_name(where, kind).casefold() for where in places for kind in OUTPUTS}:
+            raise InputError(
+                f"--json and a slice's result are one file, {json_target}",
+                expected="a file for each",
+                remedy="give --json another name",
+            )
+
+
+def _settle(console: Console, wanted: Prediction, origin: Origin, places: Sequence[str]) -> Earlier | None:
     """Makes OUT ready: what another model left there is refused, or removed where that was asked for."""
     make_folder(wanted.out)
     try:
         earlier = read_earlier(wanted.out)
-        if earlier is not None and not (wanted.overwrite and earlier.differences(origin, wanted.layout)):
-            require_same(earlier, origin, wanted.layout, wanted.out)
-            if not wanted.overwrite:
-                require_ours(items, wanted.layout, earlier, wanted.out)
-            return earlier
     except InputError:
         if not wanted.overwrite:
             raise
         console.warn(f"{wanted.out / FILE} cannot be read, so that other files of that run may stay in {wanted.out}")
         remove_earlier(None, wanted.out)
         return None
-    if earlier is not None:
+    told = [] if earlier is None else earlier.differences(origin, wanted.layout, places)
+    if not wanted.overwrite:
+        require_same(told, wanted.out)
+        require_ours(places, earlier, wanted.out)
+    if earlier is not None and told:
         console.note(f"removing the results of another run in {wanted.out}: {counted(len(earlier.places), 'slice')}")
         remove_earlier(earlier, wanted.out)
-    elif not wanted.overwrite:
-        require_ours(items, wanted.layout, None, wanted.out)
-    return None
+        return None
+    if earlier is not None:
+        for where in earlier.places - set(places) - set(earlier.done):
+            remove_outputs(where, wanted.out)  # begun and never finished: nothing will tell of them any more
+    return earlier
 
 
 def _segment(
@@ -124,14 +162,9 @@ def _segment(
         threshold=frame.origin.threshold,
         layout=wanted.layout,
     )
-    places = [place(item.name, item.patient, wanted.layout) for item in items]
+    places = wanted.places(items)
     # What an earlier run did stays on record until its turn comes, so that a second interruption does not forget it.
     entries = {where: taken_over(known.get(where), item) for where, item in zip(places, items, strict=True)}
-    left = set(frame.earlier.places if frame.earlier is not None else ()) - set(places)
-    warnings = threshold_warnings(info.provenance.threshold, frame.origin.threshold)
-    if left:
-        others = f"{counted(len(left), 'slice')} of an earlier run, not among these inputs"
-        warnings = (*warnings, f"OUT may also hold files of {others}; this record does not list them")
     told = 0
 
     def record() -> Predictions:
@@ -143,7 +176,8 @@ def _segment(
             spacing_mm=wanted.spacing_mm,
             validated_threshold=info.provenance.threshold,
             layout=wanted.layout,
-            warnings=warnings,
+            warnings=threshold_warnings(info.provenance.threshold, frame.origin.threshold),
+            earlier=frame.others,
             interrupted=told < len(items),
         )
 
@@ -226,11 +260,13 @@ def grouped(told: Iterable[tuple[str, str]]) -> Iterator[str]:
     Args:
         told: What it is about, such as a slice's path, and the text.
     """
+    lines = list(told)
     about: dict[str, list[str]] = {}
-    for each, text in told:
+    for each, text in lines:
         about.setdefault(text, []).append(each)
-    for text, names in about.items():
+    for each, text in lines:
+        names = about[text]
         if len(names) <= _ALIKE:
-            yield from (f"{name}: {text}" for name in names)
-        else:
-            yield f"{len(names)} times alike, for {', '.join(names[:3])} and {len(names) - 3} more: {text}"
+            yield f"{each}: {text}"
+        elif each == names[0]:
+            yield f"{', '.join(names[:3])} and {len(names) - 3:,} more: {text}"
