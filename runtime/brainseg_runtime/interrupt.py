@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-_AGAIN_SECONDS = 0.05  # until an interrupt that came during an import is tried again
+_AGAIN_SECONDS = 0.01  # until an interrupt that came during an import is tried again
 
 
 @contextmanager
