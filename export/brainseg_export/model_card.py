@@ -324,8 +324,12 @@ def _limits(_: Facts) -> list[str]:
             "other substitutes were never seen.",
         ),
         _sentence(
-            "- Masks of two human readers agree to a Dice of about 0.84 on such patients (Buda et al., 2019);",
-            "above that, differences say more about the reader than about the model.",
+            "- Two human readers do not draw the same outline either. No figure for this set is known; the Dice of",
+            "0.84 that is often quoted for it comes from another set.",
+        ),
+        _sentence(
+            "- On fat-suppressed FLAIR, and where the head is small in its field of view, networks of this kind were",
+            "seen to mark healthy tissue and to miss tumour. Crop slices to the head, and check every mask.",
         ),
         "- A probability is calibrated over all pixels, most of which are easy; at a tumour's edge it is not.",
         "",

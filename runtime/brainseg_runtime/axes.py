@@ -27,6 +27,7 @@ class Axis:
         start: Pixel of `low`.
         end: Pixel of `high`.
         log: Whether equal distances are equal ratios.
+        whole: Whether only whole numbers are marked, for what is counted.
     """
 
     label: str
@@ -35,6 +36,7 @@ class Axis:
     start: float
     end: float
     log: bool = False
+    whole: bool = False
 
     def __call__(self, value: float) -> float:
         """The pixel of a data value, clipped to the axis."""
@@ -52,20 +54,22 @@ class Axis:
 
     def ticks(self) -> tuple[float, ...]:
         """Round values between `low` and `high`."""
-        return log_ticks(self.low, self.high) if self.log else linear_ticks(self.low, self.high)
+        return log_ticks(self.low, self.high) if self.log else linear_ticks(self.low, self.high, whole=self.whole)
 
 
-def linear_ticks(low: float, high: float, *, count: int = 5) -> tuple[float, ...]:
+def linear_ticks(low: float, high: float, *, count: int = 5, whole: bool = False) -> tuple[float, ...]:
     """About `count` evenly spaced round numbers within [low, high].
 
     Args:
         low: Lower end, finite.
         high: Upper end, finite and above `low`.
         count: Wanted number of intervals, at least 1.
+        whole: Only whole numbers; none where the range holds none.
     """
-    rough = (high - low) / count
+    rough = max((high - low) / count, 1.0 if whole else 0.0)
     power = 10.0 ** math.floor(math.log10(rough))
-    step = next(mantissa * power for mantissa in _STEPS if mantissa * power >= rough * (1 - 1e-9))
+    steps = (mantissa * power for mantissa in _STEPS)
+    step = next(step for step in steps if step >= rough * (1 - 1e-9) and (step.is_integer() or not whole))
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     return tuple(index * step for index in range(first, last + 1))
 
@@ -82,12 +86,13 @@ def log_ticks(low: float, high: float) -> tuple[float, ...]:
     return tens if len(tens) > 2 else within((1.0, 2.0, 5.0))
 
 
-def data_range(values: Iterable[float], *, log: bool = False) -> tuple[float, float]:
+def data_range(values: Iterable[float], *, log: bool = False, whole: bool = False) -> tuple[float, float]:
     """The range that shows all finite values, widened to round numbers.
 
     Args:
         values: Any numbers; NaN and infinities are passed over, and so are values below 1e-300 when `log`.
         log: Whether the axis is logarithmic.
+        whole: Whether the values are counted: the range then ends at the first and the last.
 
     Returns:
         (low, high) with low < high; (0, 1), or (0.1, 1) when `log`, where no value is left.
@@ -97,7 +102,12 @@ def data_range(values: Iterable[float], *, log: bool = False) -> tuple[float, fl
         return (0.1, 1.0) if log else (0.0, 1.0)
     low, high = min(finite), max(finite)
     if log:
-        return (low, high) if high > low * 1.0001 else (low / 2, high * 2)
+        if high <= low * 1.0001:
+            return low / 2, high * 2
+        margin = 10 ** min(1.0, 0.03 * (math.log10(high) - math.log10(low)))  # so that no point lies on the frame
+        return low / margin, high * margin
+    if whole and abs(high) < 2**52:
+        return (low, high) if high > low else (low - 0.5, high + 0.5)
     if high - low <= 1e-9 * max(abs(low), abs(high), 1e-9):
         margin = abs(high) / 2 or 1.0
         return low - margin, high + margin
@@ -158,7 +168,8 @@ def figure(
         title: Text above the drawing, and its name for those who cannot see it.
         parts: What is drawn, back to front.
         height: Of the drawing, pixels.
-        legend: Entries of (name, colour class, "line", "reference", "points" or "bar"); none leaves the legend out.
+        legend: Entries of (name, classes of the colour and dash, "line", "reference", "points" or "bar"); none leaves
+            the legend out.
         width: Of the drawing, pixels.
     """
     attributes = {"viewBox": f"0 0 {width:.0f} {height:.0f}", "role": "img", "aria-label": title}
@@ -171,12 +182,30 @@ def figure(
 def _key(colour: str, style: str) -> Html:
     """The small sample of a legend entry."""
     if style == "points":
-        sample = element("circle", {"class": f"dot {colour}", "cx": 11, "cy": 6, "r": 3.2})
+        sample = mark(11, 6, colour)
     elif style == "bar":
         sample = element("rect", {"class": f"bar {colour}", "x": 4, "y": 1, "width": 14, "height": 10})
     else:
         sample = element("line", {"class": f"line {colour}", "x1": 1, "y1": 6, "x2": 21, "y2": 6})
     return element("svg", {"class": "key", "viewBox": "0 0 22 12", "aria-hidden": "true"}, sample)
+
+
+def mark(x: float, y: float, colour: str, *children: Html) -> Html:
+    """A point; those of the second and third colour have a shape of their own too.
+
+    Args:
+        x: Centre, pixels.
+        y: Centre, pixels.
+        colour: The colour's class, such as ``s1``.
+        *children: What stands in the element, such as its title.
+    """
+    if colour == "s1":
+        box = {"class": f"dot {colour}", "x": x - 3.0, "y": y - 3.0, "width": 6, "height": 6}
+        return element("rect", box, *children)
+    if colour == "s2":
+        path = f"M{x:.2f} {y - 4.2:.2f}l4.2 4.2l-4.2 4.2l-4.2 -4.2z"
+        return element("path", {"class": f"dot {colour}", "d": path}, *children)
+    return element("circle", {"class": f"dot {colour}", "cx": x, "cy": y, "r": 3.2}, *children)
 
 
 def _x_tick(x: Axis, y: Axis, value: float) -> Html:

@@ -27,6 +27,7 @@ from brainseg_runtime.errors import (
     DigestMismatchError,
 )
 from brainseg_runtime.files import read_capped
+from brainseg_runtime.images.litter import is_litter
 from brainseg_runtime.manifest import MANIFEST_NAME, SIGNATURE_NAME, Manifest, Variant
 
 _DIGEST: Final = re.compile(r"(?:sha256:)?([0-9a-fA-F]{64})")
@@ -187,7 +188,8 @@ def _check_listing(folder: Path, manifest: Manifest) -> None:
         raise BundleMissingError(
             f"bundle {folder} is incomplete", expected=f"files {sorted(expected)}", got=f"no {missing}"
         )
-    if extra := sorted(present - expected - {SIGNATURE_NAME}):
+    known = {*expected, SIGNATURE_NAME}
+    if extra := sorted(name for name in present - known if not is_litter(name)):
         raise BundleTamperedError(
             f"bundle {folder} holds files that its manifest does not list",
             expected=f"files {sorted(expected)}",

@@ -6,32 +6,29 @@ it; done side by side, the slower of the two alone counts. Order and results are
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import groupby, islice
+import contextlib
+from collections.abc import Callable, Generator, Iterable, Iterator
+from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from brainseg_runtime.contract import DEFAULT_LIMITS, Limits
-from brainseg_runtime.errors import DataError, DatasetError, ImageError
+from brainseg_runtime.errors import DataError, DatasetError
 from brainseg_runtime.evaluate import BATCH, Case, PatientScores, Slice, evaluate
 from brainseg_runtime.evaluation import Evaluation
-from brainseg_runtime.images import patient_problems, read_slice
 from brainseg_runtime.images.dataset import Patient, SlicePaths, scan_dataset
+from brainseg_runtime.images.reading import Pair, read_ahead, read_pair, size_problem
 from brainseg_runtime.metrics.bootstrap import SAMPLES
+from brainseg_runtime.problems import Problem
 
 if TYPE_CHECKING:
     from brainseg_runtime.segmenter import Segmenter
 
 AHEAD: Final = 32
 """Slices that are read before they are asked for: two batches, 8 MiB at 256 x 256."""
-
-T = TypeVar("T")
-_Read: TypeAlias = tuple[str, Slice]
 
 
 def evaluate_dataset(
@@ -93,35 +90,32 @@ def dataset_cases(
         DatasetError: A slice or mask cannot be read, or the two differ in size. It comes when that slice's turn comes,
             and lists what is wrong with all files from that patient on.
     """
-    for patient_id, group in groupby(read_ahead(_slices(patients, limits), ahead), key=lambda read: read[0]):
-        yield Case(patient_id, (each for _, each in group))
+    refs = ((patient.id, paths) for patient in patients for paths in patient.slices)
+    reads = read_ahead(refs, lambda ref: (*ref, read_pair(ref[1].image, ref[1].mask, limits=limits)), depth=ahead)
+    with contextlib.closing(_sound(reads)) as slices:
+        for patient_id, group in groupby(slices, key=lambda read: read[0]):
+            yield Case(patient_id, (each for _, each in group))
 
 
-def _slices(patients: Iterable[Patient], limits: Limits) -> Iterator[_Read]:
-    """Read every slice; at the first that cannot be, look through the rest, so that all faults are told at once."""
-    remaining = iter(patients)
-    for patient in remaining:
-        size: tuple[int, ...] | None = None
-        for paths in patient.slices:
-            try:
-                image, mask = _read_of_size(paths, size, limits)
-            except ImageError as error:
-                problems = [each for one in (patient, *remaining) for each in patient_problems(one, limits=limits)]
-                problems = problems or [str(error)]  # a file that was unreadable once
-                headline = f"the data set cannot be read: {len(problems)} problem{'s' * (len(problems) > 1)}"
-                raise DatasetError(headline, problems=problems) from error
-            size = image.shape
-            yield patient.id, (paths.number, image, mask)
-
-
-def _read_of_size(
-    paths: SlicePaths, size: tuple[int, ...] | None, limits: Limits
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """A slice and its mask, of the size of the patient's other slices."""
-    image, mask = read_slice(paths, limits=limits)
-    if size is not None and image.shape != size:
-        raise ImageError(f"{paths.image} is not of its patient's size", expected=size[:2], got=image.shape[:2])
-    return image, mask
+def _sound(reads: Generator[tuple[str, SlicePaths, Pair], None, None]) -> Generator[tuple[str, Slice], None, None]:
+    """Slices as long as they are sound; at the first that is not, the rest is read too, so that all faults are told."""
+    patient, size, problems = "", (0, 0), list[Problem]()
+    with contextlib.closing(reads):
+        for patient_id, paths, pair in reads:
+            problems += pair.problems
+            if paths.mask is None:
+                problems.append(Problem(str(paths.image), "has no mask"))
+            if pair.image is None:
+                continue
+            if patient_id != patient:
+                patient, size = patient_id, pair.image.shape[:2]
+            elif pair.image.shape[:2] != size:
+                problems.append(size_problem(paths.image, "its patient's size", size, pair.image.shape))
+            if pair.mask is not None and not problems:
+                yield patient_id, (paths.number, pair.image, pair.mask)
+    if problems:
+        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+        raise DatasetError(f"the data set cannot be read: {count}", problems=problems)
 
 
 def predict_arrays(segmenter: Segmenter, images: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
@@ -136,28 +130,3 @@ def predict_arrays(segmenter: Segmenter, images: NDArray[np.uint8]) -> tuple[NDA
     """
     results = segmenter.predict_batch(images)
     return np.stack([result.mask for result in results]), np.stack([result.probability for result in results])
-
-
-def read_ahead(items: Iterable[T], depth: int) -> Iterator[T]:
-    """The same items, made in another thread before they are asked for.
-
-    Args:
-        items: Used from that thread alone.
-        depth: Most items that wait, at least 1.
-
-    Yields:
-        Every item in order; what making one raises, where that item would have come.
-    """
-    iterator = iter(items)
-
-    def make() -> list[T]:
-        return list(islice(iterator, 1))
-
-    reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="brainseg-reader")
-    try:
-        pending: deque[Future[list[T]]] = deque(reader.submit(make) for _ in range(depth))
-        while found := pending.popleft().result():
-            pending.append(reader.submit(make))
-            yield found[0]
-    finally:
-        reader.shutdown(wait=True, cancel_futures=True)

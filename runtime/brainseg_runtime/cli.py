@@ -25,7 +25,7 @@ _JSON = "Write the result as JSON to this file; - is standard output, where then
 _REPORT = "Write a page to read, in one self-contained HTML file."
 _QUIET = "Tell warnings and faults alone; results go where --json, --report and -o say."
 _PREDICT = {
-    "input": "Image files, patient folders or data sets.",
+    "input": "TIFF, PNG or JPEG files, patient folders or data sets.",
     "out": "Folder for the results, outside the inputs.",
     "probability": "Also <name>_probability.tif: float32 in [0, 1].",
     "overlay": "Also <name>_overlay.png: the outline on FLAIR.",
@@ -34,6 +34,7 @@ _PREDICT = {
     "overwrite": "Remove what a run of another model, threshold or layout left in OUT, and replace other files there.",
     "threshold": "Probability from which a pixel is tumour, in place of the bundle's own, validated one.",
     "strict": "Refuse slices that the input guard warns of.",
+    "flair_only": "Images are FLAIR alone (grey); it stands in for the other channels.",
     "spacing": "Pixel width, pixel height and slice distance in mm, for volumes in mL.",
 }
 _ABOUT = {
@@ -41,16 +42,16 @@ _ABOUT = {
         "Segment slices: writes <name>_mask.tif (0 and 255) for each, and predictions.json, into the folder OUT.\n\n"
         "The JSON (predictions.json, and --json) has: schema, status, n_slices, n_done, n_failed, n_pending, "
         "bundle, provider, variant, threshold, validated_threshold, versions, layout, spacing_mm, warnings, "
-        "patients (id, folder, n_slices, n_done, volume_px, volume_ml, areas, "
-        "warnings), slices (name, input, patient, number, status, input_sha256, height, width, "
-        "area_px, mask, probability, overlay, warnings, error)."
+        "patients (id, folder, n_slices, n_done, volume_px, volume_ml, areas, warnings), slices (name, input, patient, "
+        "number, status, input_sha256, height, width, area_px, mask, probability, overlay, warnings, error), earlier "
+        "(as slices)."
     ),
     "evaluate": (
         "Score a model on patients whose masks are known: Dice, IoU, precision, recall, F1, ROC-AUC, PR-AUC.\n\n"
         "The JSON has: n_patients, n_slices, threshold, provider, variant, pooled (dice, iou, precision, recall, f1, "
         "roc_auc, pr_auc), volume_dice (mean, median, min, ci95), slice_dice_tumour and slice_dice_all (mean, "
-        "ci95), patients (id, n_slices, dice, iou, ...), run (bundle, digest, data, seconds, versions), and more "
-        "that docs/commands.md lists. What is undefined is null."
+        "ci95), patients (id, n_slices, dice, iou, ...), run (bundle, digest, data, seconds, left_out, versions), and "
+        "more that docs/commands.md lists. What is undefined is null."
     ),
     "bench": (
         "Time a model on this machine, each row in a process of its own.\n\n"
@@ -140,6 +141,7 @@ def _predict(app: "typer.Typer") -> None:
         overwrite: Annotated[bool, typer.Option("--overwrite", help=_PREDICT["overwrite"])] = False,
         threshold: Annotated[float | None, typer.Option(metavar="T", help=_PREDICT["threshold"])] = None,
         strict: Annotated[bool, typer.Option("--strict", help=_PREDICT["strict"])] = False,
+        flair_only: Annotated[bool, typer.Option("--flair-only", help=_PREDICT["flair_only"])] = False,
         spacing: Annotated[
             tuple[float, float, float] | None, typer.Option(metavar="X Y Z", help=_PREDICT["spacing"])
         ] = None,
@@ -166,6 +168,7 @@ def _predict(app: "typer.Typer") -> None:
             by_patient=by_patient,
             threshold=threshold,
             strict=strict,
+            flair_only=flair_only,
             spacing_mm=spacing,
         )
         raise typer.Exit(commands.run(json, lambda console: command.predict(console, model, wanted), quiet=quiet))

@@ -9,12 +9,12 @@ from __future__ import annotations
 import re
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TextIO
 
-from brainseg_runtime.errors import BrainsegError, FileWriteError
+from brainseg_runtime.errors import BrainsegError, DatasetError, FileWriteError
 from brainseg_runtime.files import encode_json, write_text
 from brainseg_runtime.special_files import own_descriptor
 from brainseg_runtime.streams import closed_from_the_start
@@ -83,6 +83,24 @@ class Console:
         """What went wrong, on stderr, one part a line."""
         _write(sys.stderr, f"error: {about}{fault_text(error)}\n")
 
+    def record_problems(self, error: BrainsegError, about: Mapping[str, object] | None = None) -> None:
+        """Writes every problem of a data set where `--json` says, since `fault` shows the first few of each kind.
+
+        Args:
+            error: What went wrong; anything but a `DatasetError` is left alone.
+            about: What the JSON holds besides the fault.
+        """
+        if not isinstance(error, DatasetError):
+            return
+        if self._json is None:
+            if len(error.summary) < len(error.problems):
+                self.note(f"  all {len(error.problems)} by name: --json FILE")
+            return
+        try:
+            self.emit({**(about or {}), "fault": error.to_json()})
+        except FileWriteError as unwritten:
+            self.fault(unwritten)
+
     def table(self, headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """A table of the result, on stdout; left out where stdout is for JSON."""
         if self._json == "-" or self._quiet:
@@ -144,7 +162,7 @@ def fault_text(error: BrainsegError) -> str:
     """An error for readers: what, then expected, got and remedy on lines of their own."""
     named = (("expected", error.expected), ("got", error.got), ("remedy", error.remedy))
     parts = [f"  {name}: {value}" for name, value in named if value is not None]
-    problems = [f"  - {problem}" for problem in getattr(error, "problems", ())]
+    problems = [f"  - {problem}" for problem in getattr(error, "summary", ())]
     return "\n".join([error.what, *problems, *parts])
 
 

@@ -26,6 +26,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from brainseg_runtime.problems import Problem, grouped
+
 
 class BrainsegError(Exception):
     """Root of the tree: what went wrong, what was expected, what came, and what to do about it.
@@ -91,17 +93,22 @@ class DatasetError(DataError):
 
     Args:
         what: One clause that names the data set.
-        problems: Every problem found, one line each, naming its file.
+        problems: Every problem found, each naming its file.
         remedy: What the reader can do now.
+
+    Attributes:
+        problems: Every problem, one line each.
+        summary: The same to be shown: a line for each kind, with its count and the first few names.
     """
 
-    def __init__(self, what: str, *, problems: Sequence[str] = (), remedy: str | None = None) -> None:
+    def __init__(self, what: str, *, problems: Sequence[Problem | str] = (), remedy: str | None = None) -> None:
         super().__init__(what, remedy=remedy)
-        self.problems = tuple(problems)
+        self.problems = tuple(map(str, problems))
+        self.summary = grouped(problems)
 
     def __str__(self) -> str:
-        """The headline and every problem, one a line."""
-        return "\n".join([super().__str__(), *(f"  - {problem}" for problem in self.problems)])
+        """The headline, and a line for each kind of problem."""
+        return "\n".join([super().__str__(), *(f"  - {line}" for line in self.summary)])
 
     def to_json(self) -> dict[str, object]:
         """Kind, parts and every problem."""

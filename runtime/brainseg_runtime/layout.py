@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
+from brainseg_runtime.images.names import folder_name
+
 Layout: TypeAlias = Literal["flat", "by-patient"]
 
 OUTPUTS: Final = ("mask", "probability", "overlay")
@@ -19,7 +21,7 @@ def place(name: str, patient: Path | str | None, layout: Layout) -> str:
         patient: The patient's folder, or None.
         layout: ``flat``, or ``by-patient``: a slice without a patient lies in OUT itself.
     """
-    folder = "" if layout == "flat" or patient is None else Path(patient).resolve().name
+    folder = "" if layout == "flat" or patient is None else folder_name(Path(patient))
     return path_text(f"{folder}/{name}" if folder else name)
 
 

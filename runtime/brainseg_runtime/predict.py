@@ -13,7 +13,6 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +25,7 @@ from brainseg_runtime.extras import install_remedy
 from brainseg_runtime.files import read_capped, write_bytes
 from brainseg_runtime.images import decode_image, write_mask
 from brainseg_runtime.images.overlay import encode_png, overlay
+from brainseg_runtime.images.reading import read_ahead
 from brainseg_runtime.inputs import Item
 from brainseg_runtime.layout import Layout, file_name, place
 from brainseg_runtime.predictions import OutputFile, SliceEntry, sha256
@@ -50,6 +50,7 @@ class PredictConfig:
         strict: A slice that the input guard warns of fails instead.
         threshold: Probability from which a pixel is tumour; None: the model's own.
         layout: Where the files lie in OUT.
+        flair_only: Images are FLAIR alone, which stands in for the other channels.
     """
 
     probability: bool = False
@@ -57,6 +58,7 @@ class PredictConfig:
     strict: bool = False
     threshold: float | None = None
     layout: Layout = "flat"
+    flair_only: bool = False
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -99,9 +101,10 @@ def predict_files(
     Raises:
         MissingExtraError: tifffile or pillow is not installed.
     """
-    with ThreadPoolExecutor(_WORKERS) as readers, ThreadPoolExecutor(_WORKERS) as writers:
+    coming = read_ahead(items, lambda item: _read(item, out, config, known or {}), depth=_AHEAD, threads=_WORKERS)
+    with contextlib.closing(coming), ThreadPoolExecutor(_WORKERS) as writers:
         writing: deque[Future[SliceEntry]] = deque()
-        for read in _ahead(readers, items, lambda item: _read(item, out, config, known or {})):
+        for read in coming:
             if cancelled():
                 break
             writing.append(_segment(segmenter, read, writers, out, config))
@@ -110,15 +113,6 @@ def predict_files(
                 if not writing:
                     break
         yield from (future.result() for future in writing)
-
-
-def _ahead(pool: ThreadPoolExecutor, items: Sequence[Item], read: Callable[[Item], _Read]) -> Iterator[_Read]:
-    """Reads a few slices before they are asked for, and yields them in order."""
-    coming = iter(items)
-    reading = deque(pool.submit(read, item) for item in islice(coming, _AHEAD))
-    while reading:
-        yield reading.popleft().result()
-        reading.extend(pool.submit(read, item) for item in islice(coming, 1))
 
 
 def _read(item: Item, out: Path, config: PredictConfig, known: Mapping[str, SliceEntry]) -> _Read:
@@ -134,7 +128,7 @@ def _read(item: Item, out: Path, config: PredictConfig, known: Mapping[str, Slic
         if before is not None and allowed and still_holds(before, digest, out, config.outputs):
             return _Read(taken_over(before, item), where)
         remove_outputs(where, out)
-        decoded = decode_image(data, str(item.path))
+        decoded = decode_image(data, str(item.path), flair_only=config.flair_only)
         return _Read(replace(entry, warnings=decoded.notes), where, decoded.pixels)
     except MissingExtraError:
         raise

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from brainseg_runtime.files import read_capped, write_json
+from brainseg_runtime.images.names import folder_name
 from brainseg_runtime.inputs import Item, missing_numbers
 from brainseg_runtime.layout import OUTPUTS, Layout, path_text
 
@@ -63,7 +64,7 @@ class SliceEntry:
         mask: The mask's file.
         probability: The probability's file, where it was asked for.
         overlay: The overlay's file, where it was asked for.
-        warnings: What the input guard remarked on.
+        warnings: What the reader left out or assumed, and what the input guard remarked on.
         error: The error's kind, what, expected, got and remedy; None unless failed.
     """
 
@@ -99,7 +100,7 @@ class SliceEntry:
         return {
             "name": self.name,
             "input": self.input,
-            "patient": None if self.patient is None else Path(self.patient).resolve().name,
+            "patient": None if self.patient is None else folder_name(Path(self.patient)),
             "number": self.number,
             "status": self.status,
             "input_sha256": self.input_sha256,
@@ -151,7 +152,7 @@ class PatientEntry:
     @property
     def id(self) -> str:
         """The folder's name."""
-        return Path(self.folder).resolve().name
+        return folder_name(Path(self.folder))
 
     @property
     def n_done(self) -> int:
@@ -203,7 +204,7 @@ class Predictions:
         spacing_mm: Pixel width, pixel height and slice distance in mm, or None.
         validated_threshold: The bundle's own threshold.
         layout: Where the files lie in OUT.
-        warnings: What holds for the whole run.
+        warnings: What holds for the whole run, what among the inputs does not fit, and what was left out.
         earlier: Finished slices of earlier runs by the same origin, not among these inputs, whose files stay in OUT.
         interrupted: Whether the run was stopped before its end.
     """

@@ -169,6 +169,18 @@ def swatch(rgb: tuple[int, int, int], name: str) -> Html:
     return element("span", {"class": "swatch"}, sample, name)
 
 
+def key(name: str, colour: int) -> Html:
+    """A name with the colour of its series in front, as in the charts' legends.
+
+    Args:
+        name: The name.
+        colour: Which of the series' colours, from 0.
+    """
+    sample = element("rect", {"class": f"bar s{colour}", "width": 12, "height": 12, "rx": 2})
+    drawing = element("svg", {"class": "key", "viewBox": "0 0 12 12", "aria-hidden": "true"}, sample)
+    return element("span", {"class": "nowrap"}, drawing, name)
+
+
 def number_text(value: float, *, places: int = 3) -> str:
     """A number for readers: `places` decimals below 100, none from 1,000 on; what is not finite is a dash."""
     if not math.isfinite(value):
@@ -225,12 +237,14 @@ body{margin:0 auto;max-width:1180px;padding:40px 32px 56px;background:var(--grou
 font:15px/1.55 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif}
 h1{font-size:27px;line-height:1.25;margin:0 0 6px;font-weight:650;letter-spacing:-.01em;overflow-wrap:anywhere}
 h2{font-size:18px;margin:44px 0 12px;padding-bottom:6px;border-bottom:1px solid var(--rule);font-weight:620}
+h3{font-size:16px;margin:26px 0 8px;font-weight:620}
+h4{font-size:13.5px;margin:14px 0 8px;font-weight:600;color:var(--soft);overflow-wrap:anywhere}
 p{max-width:76ch;margin:0 0 12px}
 .lead{color:var(--soft);font-size:16px}
 .facts{display:flex;flex-wrap:wrap;gap:12px;margin:4px 0 20px}
 .facts div{flex:1 1 150px;border:1px solid var(--rule);border-radius:6px;padding:10px 14px;background:var(--faint)}
 .facts dt{color:var(--soft);font-size:12.5px}
-.facts dd{margin:2px 0 0;font-size:20px;font-weight:600;font-variant-numeric:tabular-nums;overflow-wrap:anywhere}
+.facts dd{margin:2px 0 0;font-size:18px;font-weight:600;font-variant-numeric:tabular-nums;overflow-wrap:anywhere}
 .scroll{overflow-x:auto;margin:0 0 18px}
 table{border-collapse:collapse;font-size:13.5px;min-width:min(100%,420px)}
 caption{text-align:left;white-space:nowrap;color:var(--soft);padding:0 0 6px;font-size:13px}
@@ -240,7 +254,7 @@ td.number,th.number{text-align:right;font-variant-numeric:tabular-nums;white-spa
 tr.highlight td{font-weight:650;background:var(--faint)}
 code{font:12.5px/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;overflow-wrap:anywhere}
 .grid{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,420px),1fr));gap:20px 28px;margin:0 0 18px}
-.grid.narrow{grid-template-columns:repeat(auto-fit,minmax(min(100%,300px),1fr))}
+.grid.narrow{grid-template-columns:repeat(auto-fill,minmax(min(100%,300px),1fr))}
 .grid>div{min-width:0}
 figure{margin:0;break-inside:avoid}
 .chart>svg{display:block;width:100%;height:auto;max-width:720px}
@@ -258,11 +272,14 @@ line.axis{stroke:var(--soft);stroke-width:1}
 .line.reference{stroke:var(--reference);stroke-dasharray:5 4;stroke-width:1.4}
 .s0{--c:var(--s0)}.s1{--c:var(--s1)}.s2{--c:var(--s2)}.s3{--c:var(--s3)}.s4{--c:var(--s4)}.s5{--c:var(--s5)}
 .line{stroke:var(--c)}.dot,.bar{fill:var(--c)}
-.line.s1{stroke-dasharray:9 3}.line.s2{stroke-dasharray:2 3}.line.s3{stroke-dasharray:9 3 2 3}
+.line.d1{stroke-dasharray:9 3}.line.d2{stroke-dasharray:2 3}.line.d3{stroke-dasharray:9 3 2 3}
+.line.d4{stroke-dasharray:16 4}.line.d5{stroke-dasharray:5 2 1 2 1 2}.faint{opacity:.55;stroke-width:1.2}
+.reference{--c:var(--reference)}
 .median,.whisker{stroke:var(--ink);stroke-width:1.6}
 .legend{list-style:none;display:flex;flex-wrap:wrap;gap:4px 18px;margin:4px 0 0;padding:0;font-size:13px;
 color:var(--soft)}
 .key{width:22px;height:12px;margin-right:6px;vertical-align:-1px}
+.nowrap{white-space:nowrap}.nowrap .key{width:11px;height:11px}
 .swatch{display:inline-block;margin-right:18px;font-size:13px;color:var(--soft)}.swatch .key{width:12px}
 .note{border-left:3px solid var(--rule);padding:6px 0 6px 14px}
 .note.warning{border-color:var(--warning)}.note.pass{border-color:var(--pass)}.note.fail{border-color:var(--fail)}

@@ -13,6 +13,7 @@ from brainseg_runtime.contract import DEFAULT_LIMITS
 from brainseg_runtime.errors import MissingExtraError, SignatureError
 from brainseg_runtime.extras import install_remedy
 from brainseg_runtime.files import read_capped
+from brainseg_runtime.images.litter import is_litter
 from brainseg_runtime.manifest import SIGNATURE_NAME
 
 _MAX_KEY_BYTES = 1 << 16
@@ -36,7 +37,7 @@ def verify_signature(folder: str | os.PathLike[str], public_key: str | os.PathLi
     read_capped(path / SIGNATURE_NAME, DEFAULT_LIMITS.max_manifest_bytes, error=SignatureError)
     read_capped(Path(public_key), _MAX_KEY_BYTES, error=SignatureError)
     try:
-        from model_signing import verifying
+        from model_signing import hashing, verifying
     except ImportError as error:
         raise MissingExtraError(
             "checking a signature needs model-signing",
@@ -44,6 +45,9 @@ def verify_signature(folder: str | os.PathLike[str], public_key: str | os.PathLi
         ) from error
     try:
         config = verifying.Config()  # type: ignore[no-untyped-call]  # its constructor has no annotations
+        if litter := [each.name for each in path.iterdir() if is_litter(each.name)]:
+            hashes = hashing.Config()  # type: ignore[no-untyped-call]  # as above
+            config.set_hashing_config(hashes.set_ignored_paths(paths=[SIGNATURE_NAME, *litter]))
         verifier = config.use_elliptic_key_verifier(public_key=Path(public_key))
         verifier.verify(path, path / SIGNATURE_NAME)
     except (ValueError, TypeError, KeyError, AttributeError, OSError) as error:

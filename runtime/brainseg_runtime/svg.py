@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from brainseg_runtime.axes import WIDTH, Axis, data_range, figure, frame, tick_text
+from brainseg_runtime.axes import WIDTH, Axis, data_range, figure, frame, mark, tick_text
 from brainseg_runtime.markup import Html, element, join
 
 COLOURS = 6  # series colours that the page's style defines; the seventh series starts again
@@ -33,6 +33,9 @@ class Series:
         y: Vertical values, as many as `x`; NaN breaks a line.
         style: Joined points, the same dashed and grey (a reference to compare with), or points alone.
         labels: Text shown when a point is pointed at, as many as `x` or none; for `points`.
+        colour: Which of the colours, from 0; None takes them by turns.
+        dash: Which of the dashes, 0 for none; None takes the colour's own.
+        faint: Whether it stays in the background.
     """
 
     name: str
@@ -40,6 +43,9 @@ class Series:
     y: Sequence[float]
     style: Literal["line", "reference", "points"] = "line"
     labels: Sequence[str] = ()
+    colour: int | None = None
+    dash: int | None = None
+    faint: bool = False
 
     def __post_init__(self) -> None:
         """Refuses coordinates or labels that do not pair up."""
@@ -72,11 +78,13 @@ class Strip:
         name: The group, written under its column.
         values: Any numbers; NaN is left out and counted in the column's name.
         labels: Text shown when a point is pointed at, as many as `values` or none.
+        colour: Which of the colours, from 0; None takes them by turns.
     """
 
     name: str
     values: Sequence[float]
     labels: Sequence[str] = ()
+    colour: int | None = None
 
 
 def line_chart(
@@ -88,6 +96,7 @@ def line_chart(
     x_range: Range | None = None,
     y_range: Range | None = None,
     log_x: bool = False,
+    whole_x: bool = False,
 ) -> Html:
     """Lines and points over two axes.
 
@@ -99,23 +108,21 @@ def line_chart(
         x_range: (low, high); default: what the data needs.
         y_range: (low, high); default: what the data needs.
         log_x: Logarithmic horizontal axis; values ≤ 0 are then not drawn.
+        whole_x: Horizontal axis of whole numbers, such as epochs.
 
     Returns:
         A figure.
     """
-    low, high = x_range or data_range((value for one in series for value in one.x), log=log_x)
-    x = Axis(label=x_label, low=low, high=high, start=_LEFT, end=WIDTH - _RIGHT, log=log_x)
+    low, high = x_range or data_range((value for one in series for value in one.x), log=log_x, whole=whole_x)
+    x = Axis(label=x_label, low=low, high=high, start=_LEFT, end=WIDTH - _RIGHT, log=log_x, whole=whole_x)
     low, high = y_range or data_range(value for one in series for value in one.y)
     y = Axis(label=y_label, low=low, high=high, start=HEIGHT - _BOTTOM, end=_TOP)
-    drawn = [_draw_series(one, x, y, colour) for one, colour in zip(series, _colours(series), strict=True)]
+    kinds = _classes(series)
+    drawn = [_draw_series(one, x, y, kind) for one, kind in zip(series, kinds, strict=True)]
     parts = [frame(x, y), *drawn]
     if not any(_finite(one, x) for one in series):
         parts.append(_nothing(x, y))
-    legend = [
-        (one.name, "reference" if one.style == "reference" else f"s{colour}", one.style)
-        for one, colour in zip(series, _colours(series), strict=True)
-        if one.name
-    ]
+    legend = [(one.name, kind, one.style) for one, kind in zip(series, kinds, strict=True) if one.name]
     return figure(title, parts, HEIGHT, legend if len(legend) > 1 else [])
 
 
@@ -142,7 +149,8 @@ def strip_plot(
     y = Axis(label=y_label, low=low, high=high, start=HEIGHT - _BOTTOM, end=_TOP)
     parts = [frame(x, y, x_ticks=False)]
     half = (x(1.0) - x(0.0)) * 0.42
-    parts += [_draw_strip(strip, x(index + 0.5), half, y, index % COLOURS) for index, strip in enumerate(strips)]
+    colours = [(index if strip.colour is None else strip.colour) % COLOURS for index, strip in enumerate(strips)]
+    parts += [_draw_strip(strip, x(index + 0.5), half, y, colours[index]) for index, strip in enumerate(strips)]
     if not any(math.isfinite(value) for strip in strips for value in strip.values):
         parts.append(_nothing(x, y))
     return figure(title, parts, HEIGHT, [])
@@ -187,13 +195,20 @@ def bar_chart(
     return figure(title, parts, bottom + 46.0, legend if len(bars) > 1 else [], width=width)
 
 
-def _colours(series: Sequence[Series]) -> list[int]:
-    """A colour for each series; references have grey and use none up."""
-    counted, colours = 0, []
+def _classes(series: Sequence[Series]) -> list[str]:
+    """The classes that style each series; references have grey and use no colour up."""
+    counted, kinds = 0, []
     for one in series:
-        colours.append(counted % COLOURS)
+        colour = (counted if one.colour is None else one.colour) % COLOURS
+        dash = colour if one.dash is None else one.dash % COLOURS
         counted += one.style != "reference"
-    return colours
+        if one.style == "reference":
+            kinds.append("reference")
+        elif one.style == "points":
+            kinds.append(f"s{colour}")
+        else:
+            kinds.append(f"s{colour} d{dash}{' faint' if one.faint else ''}")
+    return kinds
 
 
 def _finite(series: Series, x: Axis) -> list[tuple[int, float, float]]:
@@ -203,18 +218,16 @@ def _finite(series: Series, x: Axis) -> list[tuple[int, float, float]]:
     return [point for point in usable if point[1] > 0 or not x.log]
 
 
-def _draw_series(series: Series, x: Axis, y: Axis, colour: int) -> Html:
-    """One series as a path, or as circles."""
+def _draw_series(series: Series, x: Axis, y: Axis, kind: str) -> Html:
+    """One series as a path, or as points."""
     points = _finite(series, x)
+    colour = kind.split(maxsplit=1)[0]
     if series.style == "points":
-        return join(
-            _dot(x(a), y(b), colour, series.labels[index] if series.labels else f"{tick_text(a)}, {tick_text(b)}")
-            for index, a, b in points
-        )
-    kind = "line reference" if series.style == "reference" else f"line s{colour}"
+        labels = series.labels or [f"{tick_text(a)}, {tick_text(b)}" for a, b in zip(series.x, series.y, strict=True)]
+        return join(mark(x(a), y(b), colour, element("title", {}, labels[index])) for index, a, b in points)
     if len(points) == 1:
-        return _dot(x(points[0][1]), y(points[0][2]), colour, series.name)
-    return element("path", {"class": kind, "d": _path(points, x, y)})
+        return mark(x(points[0][1]), y(points[0][2]), colour, element("title", {}, series.name))
+    return element("path", {"class": f"line {kind}", "d": _path(points, x, y)})
 
 
 def _path(points: Iterable[tuple[int, float, float]], x: Axis, y: Axis) -> str:

@@ -1,22 +1,19 @@
-"""Slices read ahead: the same slices, in order, no more of them than was asked for, and no thread left behind."""
+"""Patients as cases: read ahead they give what reading one by one gives, and all faults are told at once."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
-from hypothesis import given
-from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from brainseg_runtime import Segmenter
-from brainseg_runtime.cases import dataset_cases, evaluate_dataset, predict_arrays, read_ahead
+from brainseg_runtime.cases import dataset_cases, evaluate_dataset, predict_arrays
 from brainseg_runtime.contract import Limits
-from brainseg_runtime.errors import DataError, DatasetError, ImageError
+from brainseg_runtime.errors import DataError, DatasetError
 from brainseg_runtime.evaluate import Case, evaluate
 from brainseg_runtime.images import read_slice
 from brainseg_runtime.images.dataset import Patient, scan_dataset
@@ -26,45 +23,6 @@ from tests.runtime.tiny import TINY
 
 def readers() -> list[str]:
     return [thread.name for thread in threading.enumerate() if thread.name.startswith("brainseg-reader")]
-
-
-@given(st.lists(st.integers()), st.integers(1, 5))
-def test_items_come_in_order_and_whole(items: list[int], depth: int) -> None:
-    assert list(read_ahead(items, depth)) == items
-    assert readers() == []
-
-
-def test_items_are_made_before_they_are_asked_for_but_no_more_than_allowed() -> None:
-    made: list[int] = []
-    reached = threading.Event()
-
-    def items() -> Iterator[int]:
-        for n in range(100):
-            made.append(n)
-            if n == 4:
-                reached.set()
-            yield n
-
-    ahead = read_ahead(items(), 4)
-    assert next(ahead) == 0
-    assert reached.wait(30)  # the four that wait beyond the one in hand
-    assert made == [0, 1, 2, 3, 4]
-    ahead.close()  # type: ignore[attr-defined]
-    assert made == [0, 1, 2, 3, 4]
-    assert readers() == []
-
-
-def test_a_fault_comes_where_its_item_would_have_come() -> None:
-    def items() -> Iterator[int]:
-        yield 1
-        yield 2
-        raise ImageError("the third is broken")
-
-    ahead = read_ahead(items(), 8)
-    assert [next(ahead), next(ahead)] == [1, 2]
-    with pytest.raises(ImageError, match="third"):
-        next(ahead)
-    assert readers() == []
 
 
 @pytest.fixture

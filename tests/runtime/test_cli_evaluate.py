@@ -93,4 +93,5 @@ def test_a_mask_that_is_not_binary_is_refused_and_named(tmp_path: Path) -> None:
     done = brainseg("evaluate", BUNDLE, data, "--json", tmp_path / "scores.json")
     assert done.code == 1
     assert path.name in done.err
-    assert not (tmp_path / "scores.json").exists()
+    (problem,) = json.loads((tmp_path / "scores.json").read_bytes())["fault"]["problems"]
+    assert path.name in problem

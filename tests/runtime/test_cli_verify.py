@@ -36,6 +36,14 @@ def test_a_whole_bundle_passes_with_every_variant_run() -> None:
         assert names[f"golden {variant}"] == "PASS"
 
 
+@pytest.mark.parametrize("name", [".DS_Store", "._model.onnx", "Thumbs.db", "desktop.ini", "@eaDir", "model.onnx~"])
+def test_litter_in_the_bundles_folder_changes_nothing(copy: Path, name: str) -> None:
+    (copy / name).mkdir() if name == "@eaDir" else (copy / name).write_bytes(b"shadow")
+    done = brainseg("verify", copy, "--json", "-")
+    assert done.code == 0, done.err
+    assert name not in done.out
+
+
 def test_the_pinned_digest_passes_and_another_fails() -> None:
     digest = open_bundle(BUNDLE).digest
     assert checks(brainseg("verify", BUNDLE, "--digest", digest, "--json", "-").out)["digest"] == "PASS"

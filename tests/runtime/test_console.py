@@ -9,6 +9,7 @@ import pytest
 
 from brainseg_runtime.console import Console, plain_table
 from brainseg_runtime.errors import DatasetError, FileWriteError, InputError
+from brainseg_runtime.problems import Problem
 
 LONG = "TCGA_" + "x" * 300
 
@@ -71,3 +72,25 @@ def test_a_fault_tells_what_expected_got_and_remedy(capsys: pytest.CaptureFixtur
 def test_a_fault_of_a_data_set_tells_every_problem(capsys: pytest.CaptureFixture[str]) -> None:
     Console().fault(DatasetError("the set is faulty", problems=["a is missing", "b is cut"]))
     assert capsys.readouterr().err == "error: the set is faulty\n  - a is missing\n  - b is cut\n"
+
+
+def test_what_a_fault_does_not_show_goes_into_the_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    problems = [Problem(f"a_{n}.tif", "has no mask") for n in range(503)]
+    error = DatasetError("the set is faulty", problems=problems)
+    Console().fault(error)
+    Console().record_problems(error)
+    told = capsys.readouterr().err
+    assert len(told.splitlines()) == 3
+    assert "503 × has no mask: a_0.tif, a_1.tif, a_2.tif and 500 more" in told
+    assert told.endswith("all 503 by name: --json FILE\n")
+    path = tmp_path / "fault.json"
+    Console(str(path)).record_problems(error, {"data": "set"})
+    written = json.loads(path.read_bytes())
+    assert list(written) == ["data", "fault"]
+    assert written["fault"]["problems"] == [str(problem) for problem in problems]
+    assert capsys.readouterr().err == ""
+
+
+def test_other_faults_leave_no_json(tmp_path: Path) -> None:
+    Console(str(tmp_path / "fault.json")).record_problems(InputError("it broke"))
+    assert not (tmp_path / "fault.json").exists()

@@ -51,6 +51,20 @@ def test_a_signed_bundle_passes(signed: tuple[Path, Path]) -> None:
 
 
 @signs
+def test_litter_beside_the_files_is_not_signed_and_no_other_file_is_excused(signed: tuple[Path, Path]) -> None:
+    bundle, public = signed
+    (bundle / ".DS_Store").write_bytes(b"shadow")
+    (bundle / "@eaDir").mkdir()
+    (bundle / "@eaDir" / "model.onnx").write_bytes(b"shadow")
+    verify_signature(bundle, public)
+    found = verify_bundle(bundle, public_key=public, provider="cpu")
+    assert found.ok
+    (bundle / "other.onnx").write_bytes(b"stranger")
+    with pytest.raises(SignatureError, match="does not hold"):
+        verify_signature(bundle, public)
+
+
+@signs
 def test_another_key_fails(signed: tuple[Path, Path], tmp_path: Path) -> None:
     make_key(tmp_path, "other")
     with pytest.raises(SignatureError, match="does not hold"):

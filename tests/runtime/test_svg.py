@@ -48,6 +48,50 @@ def test_log_ticks_are_powers_of_ten_or_finer_where_few_fit() -> None:
     assert log_ticks(1, 20) == (1, 2, 5, 10, 20)
 
 
+@given(low=st.integers(0, 10_000), span=st.integers(1, 10_000))
+def test_ticks_of_what_is_counted_are_whole(low: int, span: int) -> None:
+    ticks = linear_ticks(low, low + span, whole=True)
+    assert all(tick == int(tick) for tick in ticks)
+    assert 1 <= len(ticks) <= 7
+
+
+@pytest.mark.parametrize(
+    ("last", "marked"), [(1, [1]), (2, [1, 2]), (4, [1, 2, 3, 4]), (9, [2, 4, 6, 8]), (12, [5, 10])]
+)
+def test_an_axis_of_epochs_has_no_halves_and_ends_at_the_last(last: int, marked: list[int]) -> None:
+    epochs = [float(epoch) for epoch in range(1, last + 1)]
+    chart = line_chart([Series(name="a", x=epochs, y=epochs)], title="t", x_label="epoch", y_label="y", whole_x=True)
+    ticks = [text for text in parsed(chart).iter("text") if text.get("class") == "tick" and text.get("y") == "305"]
+    assert [text.text for text in ticks] == [str(tick) for tick in marked]
+
+
+def test_a_point_of_a_logarithmic_axis_keeps_clear_of_its_ends() -> None:
+    low, high = data_range([10.0, 1000.0], log=True)
+    assert low < 10
+    assert high > 1000
+    assert data_range([1e-300, 1e300], log=True)[0] > 0
+
+
+def test_a_series_can_have_its_own_colour_and_dash() -> None:
+    lines = [
+        Series(name="a", x=[0, 1], y=[0, 1], colour=2, dash=0),
+        Series(name="b", x=[0, 1], y=[1, 0], colour=2, dash=1, faint=True),
+    ]
+    chart = line_chart(lines, title="t", x_label="x", y_label="y")
+    assert [path.get("class") for path in parsed(chart).iter("path")] == ["line s2 d0", "line s2 d1 faint"]
+    strip = strip_plot([Strip(name="a", values=[1.0], colour=4)], title="t", y_label="y")
+    assert [dot.get("class") for dot in parsed(strip).iter("circle")] == ["dot s4"]
+
+
+def test_points_of_three_colours_have_three_shapes() -> None:
+    points = [Series(name=name, x=[0.5], y=[0.5], style="points") for name in "abc"]
+    chart = parsed(line_chart(points, title="t", x_label="x", y_label="y"))
+    drawing = chart.find("svg")
+    assert drawing is not None
+    shapes = [mark.tag for mark in drawing.iter() if mark.get("class", "").startswith("dot")]
+    assert shapes == ["circle", "rect", "path"]
+
+
 @given(st.lists(FINITE | st.just(math.nan) | st.just(math.inf)))
 def test_the_range_shows_every_finite_value(values: list[float]) -> None:
     low, high = data_range(values)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,9 @@ def _content(path: Path) -> object:
         return _without_times(json.loads(path.read_text(encoding="utf-8")))
     if path.suffix == ".jsonl":
         return [_without_times(json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
+    if path.suffix == ".csv":
+        rows = csv.DictReader(path.read_text(encoding="utf-8").splitlines())
+        return [{key: value for key, value in row.items() if not key.startswith("timing.")} for row in rows]
     return path.read_bytes()
 
 

@@ -114,6 +114,52 @@ def test_slices_that_two_patients_share_are_named(patients: Path) -> None:
     assert f"{FIRST}_3 = {SECOND}_1" in report.to_text()
 
 
+def test_a_person_who_was_examined_twice_is_told(patients: Path) -> None:
+    again = FIRST.replace("20000101", "20010101")
+    for path in sorted((patients / FIRST).iterdir()):
+        path.rename(path.with_name(path.name.replace(FIRST, again)))
+    (patients / FIRST).rename(patients / again)
+    shutil.copytree(patients / SECOND, patients / FIRST)
+    for path in sorted((patients / FIRST).iterdir()):
+        path.rename(path.with_name(path.name.replace(SECOND, FIRST)))
+    report = check(patients)
+    assert report.persons_with_several == {"TCGA_P1_0001": (FIRST, again)}
+    value = report.to_json()
+    assert value["n_persons"] == len(report.persons) == 12
+    assert value["persons_with_several"] == ["TCGA_P1_0001"]
+    assert json.loads(json.dumps(value))["persons"][0] == {"id": "TCGA_P1_0001", "examinations": [FIRST, again]}
+    assert "12 persons, 1 with several examinations: TCGA_P1_0001 (2)" in report.to_text()
+
+
+def test_results_of_an_earlier_run_are_left_out_and_told(patients: Path) -> None:
+    before = check(patients).digest
+    results = patients / "predictions"
+    results.mkdir()
+    shutil.copy(patients / FIRST / f"{FIRST}_1_mask.tif", results)
+    (results / "predictions.json").write_text("{}")
+    report = check(patients)
+    assert report.digest == before
+    assert len(report.left_out) == 1
+    assert report.left_out[0].startswith(f"left out: {results} holds masks without images")
+    assert report.left_out[0] in report.to_text()
+
+
+def test_own_names_are_checked_cached_and_told_apart(patients: Path, tmp_path: Path) -> None:
+    own = tmp_path / "own"
+    for number, name in enumerate((FIRST, SECOND)):
+        (own / f"case {number}").mkdir(parents=True)
+        for path in sorted((patients / name).iterdir()):
+            shutil.copy(path, own / f"case {number}" / path.name.replace(f"{name}_", "slice_"))
+    report = check(own)
+    assert [patient.id for patient in report.patients] == ["case 0", "case 1"]
+    assert [site.site for site in report.sites] == [""]
+    loaded = load_dataset(own, cache=tmp_path / "cache")
+    assert loaded.digest == report.digest
+    keys = [ref.key for ref in loaded.slices]
+    assert keys[0] == "case 0/slice_1"
+    assert len(set(keys)) == len(keys)
+
+
 def test_a_faulty_set_gives_no_report_but_every_fault(patients: Path) -> None:
     (patients / FIRST / f"{FIRST}_1_mask.tif").unlink()
     truncated = patients / SECOND / f"{SECOND}_2.tif"
@@ -138,9 +184,13 @@ def test_json_holds_the_promised_keys_and_survives_the_way_out(pristine: Path) -
         "burden",
         "sites",
         "patients",
+        "n_persons",
+        "persons",
+        "persons_with_several",
         "missing_sequences",
         "repeated_slices",
         "duplicates",
+        "left_out",
     ]
     assert value["n_patients"] == len(value["patients"]) == 12
     assert set(value["patients"][0]["intensity"]) == {"pre-contrast", "FLAIR", "post-contrast"}

@@ -67,6 +67,7 @@ def test_two_processes_write_one_run(trained: Path) -> None:
     assert names == [
         "best.json",
         "best.safetensors",
+        "history.csv",
         "history.jsonl",
         "resume-000000008.json",
         "resume-000000008.safetensors",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from brainseg_runtime.errors import FileWriteError
 from brainseg_train.config import preset
 from brainseg_train.errors import RecordError
 from brainseg_train.records import (
@@ -66,6 +68,35 @@ def test_a_history_comes_back_as_it_was(tmp_path: Path) -> None:
     save_history(tmp_path, EPOCHS)
     assert load_history(tmp_path) == EPOCHS
     assert len((tmp_path / "history.jsonl").read_text(encoding="utf-8").splitlines()) == len(EPOCHS)
+
+
+def test_the_csv_holds_the_figures_of_the_history_to_the_last_digit(tmp_path: Path) -> None:
+    save_history(tmp_path, EPOCHS)
+    with (tmp_path / "history.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == len(EPOCHS)
+    for row, line in zip(rows, (tmp_path / "history.jsonl").read_text(encoding="utf-8").splitlines(), strict=True):
+        epoch = json.loads(line)
+        nested = {f"{key}.{name}": value for key in ("validation", "timing") for name, value in epoch.pop(key).items()}
+        assert {key: json.loads(value) for key, value in row.items()} == epoch | nested
+
+
+def test_the_csv_of_a_run_without_epochs_is_a_head(tmp_path: Path) -> None:
+    save_history(tmp_path, ())
+    assert (tmp_path / "history.csv").read_text(encoding="utf-8") == "epoch,rate,train_loss,gradient_norm,slices\n"
+
+
+def test_a_figure_that_came_later_leaves_its_cell_empty_before(tmp_path: Path) -> None:
+    save_history(tmp_path, (EPOCHS[0], replace(EPOCHS[1], timing={"seconds": 1.5})))
+    rows = list(csv.DictReader((tmp_path / "history.csv").read_text(encoding="utf-8").splitlines()))
+    assert [row["timing.seconds"] for row in rows] == ["", "1.5"]
+
+
+def test_a_csv_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> None:
+    (tmp_path / "history.csv").mkdir()
+    with pytest.raises(FileWriteError, match=r"history\.csv"):
+        save_history(tmp_path, EPOCHS)
+    assert [path.name for path in tmp_path.iterdir() if path.name.endswith(".tmp")] == []
 
 
 def test_a_run_without_epochs_has_an_empty_history(tmp_path: Path) -> None:

@@ -142,7 +142,7 @@ def entry_key(root: Path, slices: Sequence[SliceRef]) -> str:
     files = [path for ref in slices for path in (ref.image, ref.mask)]
     with ThreadPoolExecutor(4) as pool:  # hashing lets go of the interpreter's lock
         for path, digest in zip(files, pool.map(_file_digest, files), strict=True):
-            key.update(f"{path.relative_to(root).as_posix()} {digest}\n".encode())
+            key.update(f"{path.relative_to(root).as_posix()} {digest}\n".encode(errors="surrogateescape"))
     return key.hexdigest()
 
 

@@ -7,11 +7,12 @@ missing sequences, slices that two patients share, blank slices, patients withou
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from brainseg_runtime.contract import CHANNELS
+from brainseg_runtime.images.dataset import person_of
 from brainseg_runtime.plurals import counted
 from brainseg_train.content import (
     SliceFacts,
@@ -104,6 +105,8 @@ class DatasetReport:
     sites: tuple[SiteReport, ...]
     single_repeats: tuple[tuple[str, str], ...]
     """Slice and sequence where a channel repeats FLAIR in a patient who has that sequence elsewhere."""
+    left_out: tuple[str, ...]
+    """What lies in the folder and is no part of the set, such as results of earlier runs; one line a kind."""
     duplicates: tuple[tuple[str, ...], ...]
     """Groups of slices of different patients that are identical, pixel for pixel; blank slices aside."""
 
@@ -117,6 +120,19 @@ class DatasetReport:
         """Slices with at least one tumour pixel."""
         return sum(patient.n_tumour_slices for patient in self.patients)
 
+    @property
+    def persons(self) -> Mapping[str, tuple[str, ...]]:
+        """Persons by name, each with the patient folders, one an examination, that are theirs."""
+        examinations: dict[str, list[str]] = {}
+        for patient in self.patients:
+            examinations.setdefault(person_of(patient.id), []).append(patient.id)
+        return {person: tuple(names) for person, names in sorted(examinations.items())}
+
+    @property
+    def persons_with_several(self) -> Mapping[str, tuple[str, ...]]:
+        """Those of `persons` who were examined more than once."""
+        return {person: names for person, names in self.persons.items() if len(names) > 1}
+
     def missing(self, sequence: str) -> tuple[str, ...]:
         """Patients who lack a sequence, one of the contract's channel names, altogether."""
         return tuple(patient.id for patient in self.patients if sequence in patient.missing)
@@ -125,8 +141,9 @@ class DatasetReport:
         """The report as `check --json` writes it.
 
         Keys: `data`, `digest`, `size` [rows, columns], `n_patients`, `n_slices`, `n_tumour_slices`, `burden` {mean,
-        median, min, max} over patients, `sites`, `patients`, `missing_sequences` {channel: patients},
-        `repeated_slices` [{slice, channel}], `duplicates` [[slice, ...]].
+        median, min, max} over patients, `sites`, `patients`, `n_persons`, `persons` [{id, examinations}],
+        `persons_with_several` [id, ...], `missing_sequences` {channel: patients}, `repeated_slices` [{slice, channel}],
+        `duplicates` [[slice, ...]], `left_out` [line, ...].
         """
         burdens = [patient.burden for patient in self.patients]
         return {
@@ -144,9 +161,13 @@ class DatasetReport:
             },
             "sites": [site.to_json() for site in self.sites],
             "patients": [patient.to_json() for patient in self.patients],
+            "n_persons": len(self.persons),
+            "persons": [{"id": person, "examinations": list(names)} for person, names in self.persons.items()],
+            "persons_with_several": list(self.persons_with_several),
             "missing_sequences": {name: list(self.missing(name)) for name in (_PRE, _POST)},
             "repeated_slices": [{"slice": key, "channel": name} for key, name in self.single_repeats],
             "duplicates": [list(group) for group in self.duplicates],
+            "left_out": list(self.left_out),
         }
 
     def to_text(self) -> str:
@@ -186,6 +207,10 @@ class DatasetReport:
         notes.append(f"{counted(len(healthy), 'patient')} without tumour{_listed(healthy)}")
         groups = [" = ".join(group) for group in self.duplicates]
         notes.append(f"{counted(len(groups), 'slice')} shared by several patients{_listed(groups)}")
+        several = [f"{person} ({len(names)})" for person, names in self.persons_with_several.items()]
+        persons = counted(len(self.persons), "person")
+        notes.append(f"{persons}, {len(several)} with several examinations{_listed(several)}")
+        notes += self.left_out
         return notes
 
 
@@ -200,7 +225,8 @@ def check(root: Path, *, on_slice: Callable[[int, int], None] | None = None) -> 
         DatasetError: The set is faulty; it names every fault and its file.
     """
     root = Path(root)
-    patients, slices = find_slices(root)
+    left_out: list[str] = []
+    patients, slices = find_slices(root, tell=left_out.append)
     facts = read_slices(root, slices, on_slice=on_slice)
     reports = []
     repeats: list[tuple[str, str]] = []
@@ -222,6 +248,7 @@ def check(root: Path, *, on_slice: Callable[[int, int], None] | None = None) -> 
         patients=tuple(reports),
         sites=_site_reports(reports),
         single_repeats=tuple(repeats),
+        left_out=tuple(left_out),
         duplicates=tuple(tuple(slices[row].key for row in group) for group in groups),
     )
 
@@ -280,14 +307,14 @@ _PATIENT_HEAD = ("patient", "site", "slices", "with tumour", "burden", "pre", "F
 
 def _site_row(site: SiteReport) -> tuple[str, ...]:
     """One line of the sites' table."""
-    return site.site, str(site.n_patients), str(site.n_slices), str(site.n_tumour_slices), _percent(site.burden)
+    return site.site or "-", str(site.n_patients), str(site.n_slices), str(site.n_tumour_slices), _percent(site.burden)
 
 
 def _patient_row(patient: PatientReport) -> tuple[str, ...]:
     """One line of the patients' table."""
     return (
         patient.id,
-        patient.site,
+        patient.site or "-",
         str(patient.n_slices),
         str(patient.n_tumour_slices),
         _percent(patient.burden),

@@ -57,6 +57,12 @@ ThreadsOption = Annotated[int | None, typer.Option(min=1, help="Threads of each 
 CacheOption = Annotated[
     Path | None, typer.Option(metavar="DIR", help="Folder for resized slices; default: the user's cache folder.")
 ]
+TensorboardOption = Annotated[
+    bool,
+    typer.Option(
+        "--tensorboard", help="Keep a TensorBoard event file in each run's folder; needs the extra tensorboard."
+    ),
+]
 JsonOption = Annotated[
     str | None,
     typer.Option(
@@ -124,6 +130,7 @@ def all_(  # noqa: PLR0913, PLR0917 - one parameter an option
     workers: WorkersOption = None,
     threads: ThreadsOption = None,
     cache: CacheOption = None,
+    tensorboard: TensorboardOption = False,
     json: JsonOption = None,
     quiet: QuietOption = False,
 ) -> None:
@@ -136,7 +143,7 @@ def all_(  # noqa: PLR0913, PLR0917 - one parameter an option
     comparisons (first, second, difference, ci95, p_value, p_corrected, more_than_noise), verdict, trials, baseline,
     split_by, leaky, data_digest, split_digest.
     """
-    work = commands.Work(data=data, runs=runs, preset=preset, resume=resume, cache=cache)
+    work = commands.Work(data=data, runs=runs, preset=preset, resume=resume, cache=cache, tensorboard=tensorboard)
     settings = commands.Settings(
         seed=seed,
         split_by=split_by,
@@ -195,6 +202,7 @@ def fit(  # noqa: PLR0913, PLR0917 - one parameter an option
     workers: WorkersOption = None,
     threads: ThreadsOption = None,
     cache: CacheOption = None,
+    tensorboard: TensorboardOption = False,
     json: JsonOption = None,
     quiet: QuietOption = False,
 ) -> None:
@@ -205,7 +213,7 @@ def fit(  # noqa: PLR0913, PLR0917 - one parameter an option
 
     The JSON has: study, runs (each run's record), and with folds also row, as a row of leaderboard.json.
     """
-    work = commands.Work(data=data, runs=runs, preset=preset, resume=resume, cache=cache)
+    work = commands.Work(data=data, runs=runs, preset=preset, resume=resume, cache=cache, tensorboard=tensorboard)
     settings = commands.Settings(
         seed=seed,
         split_by=split_by,
@@ -235,9 +243,12 @@ def check(
     """Check a data set and tell what it holds. Everything that is wrong is listed at once, with the file's name.
 
     The JSON has: data, digest, size, n_patients, n_slices, n_tumour_slices, burden (mean, median, min, max), sites,
-    patients, missing_sequences, repeated_slices, duplicates. Of a faulty set: data, fault (what, problems, remedy).
+    patients, n_persons, persons, persons_with_several, missing_sequences, repeated_slices, duplicates, left_out. Of a
+    faulty set: data, fault (what, problems, remedy).
     """
-    raise typer.Exit(commands.run(json, lambda console: commands.check(console, data), quiet=quiet))
+    about = {"data": str(data)}
+    work = lambda console: commands.check(console, data)  # noqa: E731 - as the other commands have it
+    raise typer.Exit(commands.run(json, work, quiet=quiet, about=about))
 
 
 @app.command(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 from brainseg_runtime.console import Console
-from brainseg_runtime.errors import BrainsegError, DataError, DatasetError
+from brainseg_runtime.errors import BrainsegError, DataError
 from brainseg_runtime.interrupt import interruptible
 from brainseg_runtime.output_paths import check_outputs
 from brainseg_runtime.plurals import counted
@@ -19,7 +19,7 @@ from brainseg_train.errors import ConfigError, UsageError
 from brainseg_train.telling import tell_leaderboard, tell_runs, tell_start
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from brainseg_runtime.console import Advance
     from brainseg_train.comparison import Plan
@@ -47,6 +47,7 @@ class Work:
     preset: PresetName | None
     resume: bool
     cache: Path | None
+    tensorboard: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -127,7 +128,12 @@ class Training:
 
 
 def run(
-    json_target: str | None, work: Callable[[Console], int], *, quiet: bool = False, resumable: bool = False
+    json_target: str | None,
+    work: Callable[[Console], int],
+    *,
+    quiet: bool = False,
+    resumable: bool = False,
+    about: Mapping[str, object] | None = None,
 ) -> int:
     """Do a command's work, and turn faults and interrupts into messages and exit codes.
 
@@ -136,6 +142,7 @@ def run(
         work: The command.
         quiet: Whether only warnings and faults are told.
         resumable: Whether the command can go on after an interrupt.
+        about: What the JSON of a faulty data set holds besides the fault.
 
     Returns:
         0 done, 1 a fault in the input or the result, 2 options that do not go together, 130 interrupted.
@@ -146,6 +153,7 @@ def run(
             return work(console)
     except BrainsegError as error:
         console.fault(error)
+        console.record_problems(error, about)
         return USAGE if isinstance(error, UsageError) else FAULT
     except KeyboardInterrupt:
         kept = "; everything is kept, the same command with --resume goes on" if resumable else ""
@@ -170,6 +178,7 @@ def compare(console: Console, work: Work, settings: Settings, models: tuple[str,
             folds=settings.folds,
             workers=settings.workers,
             threads=settings.threads,
+            tensorboard=work.tensorboard,
         )
     _check_json(console, work)
     root, plan = _settle(asked, work, console)
@@ -195,6 +204,7 @@ def fit(console: Console, work: Work, settings: Settings, model: str, training: 
             test=training.test,
             workers=settings.workers,
             threads=settings.threads,
+            tensorboard=work.tensorboard,
         )
     _check_json(console, work)
     root, plan = _settle(asked, work, console)
@@ -209,12 +219,8 @@ def check(console: Console, data: Path) -> int:
     from brainseg_train.check import check as check_data
 
     check_outputs({"--json": console.json_target}, folders=[data])
-    try:
-        with _slices_read(console) as on_slice:
-            found = check_data(data, on_slice=on_slice)
-    except DatasetError as error:
-        console.emit({"data": str(data), "fault": error.to_json()})
-        raise
+    with _slices_read(console) as on_slice:
+        found = check_data(data, on_slice=on_slice)
     console.say(found.to_text())
     console.emit(found.to_json())
     return DONE
@@ -266,10 +272,13 @@ def _settle(asked: Plan, work: Work, console: Console) -> tuple[Path, Plan]:
     Whatever no data could make possible is refused first, before patients are generated or read.
     """
     from brainseg_train.device import place
+    from brainseg_train.events import require_writer
 
     with _usage():
         configs = [asked.config(name) for name in asked.models]
     place(configs[0])
+    if asked.tensorboard:
+        require_writer()
     root, preset = _find(work, console)
     return root, dataclasses.replace(asked, preset=preset)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from brainseg_runtime.processor import usable_cores
-from brainseg_train import models, study
+from brainseg_train import events, models, study
 from brainseg_train.baseline import threshold_dice
 from brainseg_train.config import Preset, TrainConfig, preset
 from brainseg_train.device import place
@@ -56,6 +56,7 @@ class Plan:
         test: Whether a part is held out for the one look; False gives it to training.
         workers: Processes at once; None for one a core, or one where there is a GPU.
         threads: Threads of each process; None for one where there are several, else all.
+        tensorboard: Whether each run keeps a TensorBoard event file.
     """
 
     kind: Kind
@@ -70,6 +71,7 @@ class Plan:
     test: bool = True
     workers: int | None = None
     threads: int | None = None
+    tensorboard: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what no study can do."""
@@ -153,11 +155,23 @@ def open_study(
     request, splits = make_request(plan, dataset)
     if resume:
         if (found := study.newest(runs, request=request, complete=False)) is not None:
-            return found, "resumed"
+            return _with_events(found) if plan.tensorboard else found, "resumed"
         if (found := study.newest(runs, request=request, complete=True)) is not None:
-            return found, "complete"
+            return _with_events(found) if plan.tensorboard else found, "complete"
     _, threads = layout(plan, request)
-    return study.begin(runs, request, splits, data=dataset.root, threads=threads), "new"
+    begun = study.begin(runs, request, splits, data=dataset.root, threads=threads, tensorboard=plan.tensorboard)
+    return begun, "new"
+
+
+def _with_events(found: Study) -> Study:
+    """A study that was begun before: from now on its runs keep event files, and those that have ended get theirs."""
+    ended = [found.runs / run.id for unit in found.request.units for run in found.run_records(unit).values()]
+    events.add_missing(ended)
+    if found.record.tensorboard:
+        return found
+    changed = found.with_record(dataclasses.replace(found.record, tensorboard=True))
+    changed.save()
+    return changed
 
 
 def layout(plan: Plan, request: StudyRequest) -> tuple[int, int]:

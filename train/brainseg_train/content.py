@@ -10,24 +10,25 @@ from __future__ import annotations
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from brainseg_runtime.errors import BrainsegError, DatasetError
-from brainseg_runtime.images import Patient, read_image, read_mask, scan_dataset
+from brainseg_runtime.images import Patient
+from brainseg_runtime.images.dataset import Survey, remedy_of, survey, unusable
+from brainseg_runtime.images.names import belongs, folder_name
+from brainseg_runtime.images.reading import read_ahead, read_pair, size_problem
+from brainseg_runtime.problems import Problem, grouped, printable
 
 _Number = TypeVar("_Number", int, float)
 
 NATIVE_SIZE = (256, 256)
 """Rows and columns of a `kaggle_3m` slice, pixels."""
 
-_BATCH = 32
+_AHEAD = 32
 """Slices read ahead: 8 MiB of pixels, enough to keep the threads busy."""
 
 _THREADS = 4
@@ -47,8 +48,9 @@ class SliceRef:
 
     @property
     def key(self) -> str:
-        """The name that no other slice of the set has: patient and number, as in the file name."""
-        return self.image.stem
+        """The name that no other slice of the set has: the file's, after the patient's where it does not begin so."""
+        stem, folder = self.image.stem, folder_name(self.image.parent)
+        return printable(stem) if belongs(stem, folder) else f"{folder}/{printable(stem)}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,29 +88,33 @@ class SliceFacts:
     """The same for the post-contrast channel."""
 
 
-def find_slices(root: Path) -> tuple[tuple[Patient, ...], tuple[SliceRef, ...]]:
+def find_slices(
+    root: Path, *, tell: Callable[[str], None] | None = None
+) -> tuple[tuple[Patient, ...], tuple[SliceRef, ...]]:
     """Patients and slices of a folder in the `kaggle_3m` layout, in order of patient name and slice number.
 
     Args:
         root: The folder of patient folders.
+        tell: Called with a line for each kind of thing that was left out, such as results of earlier runs.
 
     Raises:
         DatasetError: The folder's structure is faulty. It names every fault in structure and in pixels, so that one
             run of the check shows all that must be mended.
     """
-    try:
-        patients = tuple(sorted(scan_dataset(root), key=lambda patient: patient.id))
-    except DatasetError as error:
-        problems = (*error.problems, *_pixel_problems(root))
-        raise DatasetError(_headline(root, problems), problems=problems, remedy=error.remedy) from error
-    slices = []
-    for index, patient in enumerate(patients):
-        for paths in sorted(patient.slices, key=lambda paths: paths.number):
-            if paths.mask is None:
-                problems = (f"{paths.image} has no mask",)
-                raise DatasetError(_headline(root, problems), problems=problems)
-            slices.append(SliceRef(patient=index, number=paths.number, image=paths.image, mask=paths.mask))
-    return patients, tuple(slices)
+    found = survey(Path(root))
+    if found.problems:
+        problems = [*found.problems, *_pixel_problems(found)]
+        raise unusable(Path(root), problems, remedy=remedy_of(found))
+    if tell is not None:
+        for line in grouped(found.left_out):
+            tell(f"left out: {line}")
+    slices = [
+        SliceRef(patient=index, number=paths.number, image=paths.image, mask=paths.mask)
+        for index, patient in enumerate(found.patients)
+        for paths in patient.slices
+        if paths.mask is not None  # as the survey has seen
+    ]
+    return found.patients, tuple(slices)
 
 
 def read_slices(
@@ -136,9 +142,9 @@ def read_slices(
             it names every one.
     """
     facts: list[SliceFacts] = []
-    problems: list[str] = []
+    problems: list[Problem] = []
     sizes: list[tuple[Path, tuple[int, int]]] = []
-    for index, pair in enumerate(_read_ahead((s.image, s.mask) for s in slices)):
+    for index, pair in enumerate(_read_all((s.image, s.mask) for s in slices)):
         problems += pair.problems
         sizes += pair.sizes
         if pair.pixels is not None and pair.facts is not None:
@@ -150,7 +156,7 @@ def read_slices(
     problems += _size_problems(sizes)
     if problems:
         remedy = "put the named files right; nothing is skipped silently"
-        raise DatasetError(_headline(root, problems), problems=problems, remedy=remedy)
+        raise unusable(root, problems, remedy=remedy)
     return tuple(facts)
 
 
@@ -231,97 +237,51 @@ class _Pair:
     pixels: SlicePixels | None
     facts: SliceFacts | None
     sizes: tuple[tuple[Path, tuple[int, int]], ...]
-    problems: tuple[str, ...]
+    problems: tuple[Problem, ...]
 
 
-def _read_ahead(pairs: Iterable[tuple[Path | None, Path | None]]) -> Iterable[_Pair]:
-    """Read pairs of files with a few threads, in order, one batch ahead of the caller."""
-    with ThreadPoolExecutor(_THREADS) as pool:
-        waiting: list[Future[_Pair]] = []
-        rest = iter(pairs)
-        while batch := list(islice(rest, _BATCH)):
-            submitted = [pool.submit(_read_pair, *pair) for pair in batch]
-            yield from (future.result() for future in waiting)
-            waiting = submitted
-        yield from (future.result() for future in waiting)
+def _read_all(pairs: Iterable[tuple[Path | None, Path | None]]) -> Iterable[_Pair]:
+    """Read pairs of files with a few threads, in order, ahead of the caller."""
+    return read_ahead(pairs, lambda pair: _read_pair(*pair), depth=_AHEAD, threads=_THREADS)
 
 
 def _read_pair(image_path: Path | None, mask_path: Path | None) -> _Pair:
     """Read an image and its mask, or the one of them that is there."""
-    problems: list[str] = []
-    image = _attempt(read_image, image_path, problems)
-    mask = _attempt(read_mask, mask_path, problems)
+    read = read_pair(image_path, mask_path)
     pixels = None
-    if image is not None and mask is not None:
-        if image.shape[:2] == mask.shape:
-            pixels = SlicePixels(image=image, mask=mask)
-        else:
-            expected, got = _shown(image.shape[:2]), _shown(mask.shape)
-            problems.append(f"{mask_path} is not of its image's size; expected {expected} pixels; got {got}")
-    size = () if image is None or image_path is None else ((image_path, (image.shape[0], image.shape[1])),)
+    if read.image is not None and read.mask is not None and not read.problems:
+        pixels = SlicePixels(image=read.image, mask=read.mask)
+    height, width = (0, 0) if read.image is None else read.image.shape[:2]
     return _Pair(
         pixels=pixels,
         facts=None if pixels is None else slice_facts(pixels),
-        sizes=size,
-        problems=tuple(problems),
+        sizes=() if read.image is None or image_path is None else ((image_path, (height, width)),),
+        problems=read.problems,
     )
 
 
-def _attempt(
-    read: Callable[[Path], NDArray[np.uint8]], path: Path | None, problems: list[str]
-) -> NDArray[np.uint8] | None:
-    """The pixels of a file, or None and a problem that names it."""
-    if path is None:
-        return None
-    try:
-        return read(path)
-    except BrainsegError as error:
-        message = str(error)
-        problems.append(message if str(path) in message else f"{path}: {message}")
-        return None
-
-
-def _size_problems(sizes: Sequence[tuple[Path, tuple[int, int]]]) -> list[str]:
+def _size_problems(sizes: Sequence[tuple[Path, tuple[int, int]]]) -> list[Problem]:
     """Images whose size is not the set's."""
     counts = Counter(size for _, size in sizes)
     if len(counts) < 2:
         return []
     # Ties go to the larger size, so that the answer does not depend on the order of files.
     expected = NATIVE_SIZE if NATIVE_SIZE in counts else max(counts, key=lambda size: (counts[size], size))
-    return [
-        f"{path} is not of the set's size; expected {_shown(expected)} pixels; got {_shown(size)}"
-        for path, size in sizes
-        if size != expected
+    return [size_problem(path, "the set's size", expected, size) for path, size in sizes if size != expected]
+
+
+def _pixel_problems(found: Survey) -> list[Problem]:
+    """Faults in the pixels of every image and mask that a faulty structure still shows."""
+    pairs: list[tuple[Path | None, Path | None]] = [
+        (paths.image, paths.mask) for patient in found.patients for paths in patient.slices
     ]
-
-
-def _pixel_problems(root: Path) -> list[str]:
-    """Faults in the pixels of every TIFF that a faulty structure still shows."""
-    files = sorted(path for path in Path(root).glob("*/*.tif") if path.is_file())
-    masks = {path for path in files if path.stem.endswith("_mask")}
-    pairs: list[tuple[Path | None, Path | None]] = []
-    for path in files:
-        if path not in masks:
-            mask = path.with_name(f"{path.stem}_mask.tif")
-            pairs.append((path, mask if mask in masks else None))
-    paired = {mask for _, mask in pairs}
-    pairs += [(None, mask) for mask in sorted(masks - paired)]
-    read = list(_read_ahead(pairs))
+    pairs += [(None, mask) for mask in found.orphans]
+    read = list(_read_all(pairs))
     problems = [problem for pair in read for problem in pair.problems]
     return problems + _size_problems([size for pair in read for size in pair.sizes])
-
-
-def _headline(root: Path, problems: Sequence[str]) -> str:
-    """What is wrong with the set as a whole."""
-    return f"{root} is not a data set that can be used: {len(problems)} problem{'s' * (len(problems) > 1)}"
 
 
 def _triple(values: Sequence[_Number]) -> tuple[_Number, _Number, _Number]:
     """One value for each channel."""
     first, second, third = values
     return first, second, third
-
-
-def _shown(size: Sequence[int]) -> str:
-    """A size as rows × columns."""
-    return "×".join(map(str, size))

@@ -44,6 +44,7 @@ def fit(  # noqa: PLR0913 - what to train, where to keep it, and who watches: ea
     progress: ProgressCallback | None = None,
     should_stop: StopCallback | None = None,
     prune: PruneCallback | None = None,
+    tensorboard: bool = False,
 ) -> RunRecord:
     """Train a network, or take a run up again where it stopped.
 
@@ -63,6 +64,7 @@ def fit(  # noqa: PLR0913 - what to train, where to keep it, and who watches: ea
         progress: Told after every step and every validation.
         should_stop: Asked after every step; true ends the run cleanly as interrupted. Ctrl-C does the same.
         prune: Asked after every validation with epoch and Dice; true ends the run as pruned.
+        tensorboard: Keep a TensorBoard event file beside the history; it changes nothing in what is computed.
 
     Returns:
         The run's record, as in its `run.json`.
@@ -75,6 +77,7 @@ def fit(  # noqa: PLR0913 - what to train, where to keep it, and who watches: ea
         CheckpointError: The folder's run is another one, or none of its states is whole.
         DeviceError: The device or arithmetic asked for cannot be had.
         DivergedError: A loss or gradient is not finite; the record then says `failed`.
+        MissingExtraError: `tensorboard` without the extra of that name.
         FileWriteError: The system refused.
     """
     for name, number in (("save_every", save_every), ("threads", threads)):
@@ -95,7 +98,10 @@ def fit(  # noqa: PLR0913 - what to train, where to keep it, and who watches: ea
             should_stop=lambda: interrupts.requested or (should_stop is not None and should_stop()),
             prune=prune or (lambda _epoch, _dice: False),
         )
-        run = Run(config, dataset, split, run_dir, placement, group, watch, threads=count, study=study)
+        run = Run(
+            config, dataset, split, run_dir, placement, group, watch,
+            threads=count, study=study, tensorboard=tensorboard,
+        )  # fmt: skip
         if found is not None:
             _require_same(config, dataset, split, found)
             run.take_up(found)

@@ -1,7 +1,8 @@
 """The one look at the test part: the chosen networks on raw slices at native resolution, by the module that ships.
 
     RUNS/studies/<id>/test/<model>.json        what the look saw; its presence means that it has been had
-    RUNS/studies/<id>/test/<model>-best.png    and -median, -worst: one slice of that patient with both outlines
+    RUNS/studies/<id>/test/<model>-best.png    and -best-2, -best-3, -median, -worst: slices of that patient with both
+                                               outlines, the one with most tumour first
 
 Legend: N slices, H rows, W columns.
 """
@@ -22,7 +23,7 @@ from brainseg_runtime.evaluate import Case, evaluate
 from brainseg_runtime.evaluation import Evaluation
 from brainseg_runtime.evaluation_page import chosen_patients
 from brainseg_runtime.images.overlay import encode_png, overlay
-from brainseg_runtime.metrics import count, dice
+from brainseg_runtime.metrics import Counts, count, dice
 from brainseg_runtime.strict_json import Fields, parse
 from brainseg_train import checkpoint, records
 from brainseg_train.decoding import decode
@@ -42,6 +43,9 @@ if TYPE_CHECKING:
 THRESHOLD: Final = 0.5
 """Probability from which a pixel is tumour; the same that selects among epochs."""
 
+SLICES_SHOWN: Final = 3
+"""Pictures of a patient."""
+
 MAX_BYTES: Final = 16 << 20
 """Largest record that is read; a hundred patients with curves take some 100 KiB."""
 
@@ -57,13 +61,19 @@ class TestPicture:
     patient: str
     """The patient's name."""
     number: int
-    """The slice's number: the one with most tumour."""
+    """The slice's number."""
     patient_dice: float
     """Dice of the patient's volume, in [0, 1]."""
     slice_dice: float
     """Dice of this slice, in [0, 1]."""
     file: str
     """The PNG's name."""
+    shows: str = "most tumour"
+    """Why this slice."""
+    missed: int | None = None
+    """Pixels of tumour that were not marked; None in records that do not count them."""
+    false: int | None = None
+    """Pixels without tumour that were marked."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,7 +89,7 @@ class TestRecord:
     evaluation: Evaluation
     """Every score."""
     pictures: tuple[TestPicture, ...]
-    """Best, median and worst patient."""
+    """Slices of the best, the median and the worst patient."""
     timing: dict[str, Any]
     """`seconds`, and `runs`: the runs that were looked at, one a split."""
 
@@ -146,7 +156,9 @@ def look_once(current: Study, model: str, runs: Sequence[str], dataset: DataSet)
         evaluation = evaluate(examiner.cases(), examiner.predict, threshold=THRESHOLD, provider="torch", variant="fp32")
         current.test_folder.mkdir(parents=True, exist_ok=True)
         pictures = tuple(
-            examiner.picture(model, place, patient) for place, patient in chosen_patients(evaluation).items()
+            picture
+            for place, patient in chosen_patients(evaluation).items()
+            for picture in examiner.pictures(model, place, patient)
         )
     record = TestRecord(
         model=model,
@@ -168,6 +180,28 @@ def load_test(current: Study, model: str) -> TestRecord:
     path = _path(current, model)
     data = files.read_capped(path, MAX_BYTES, error=RecordError)
     return TestRecord.from_json(parse(data, str(path), limit=MAX_BYTES, error=RecordError), str(path))
+
+
+def chosen_slices(counted: Sequence[Counts]) -> dict[int, str]:
+    """The slices of a patient worth looking at, each once: index to why.
+
+    Args:
+        counted: The pixels of each slice, in order; at least one slice.
+
+    Returns:
+        The slice with most tumour, of the others the one with most missed and the one with most falsely marked pixels,
+        where there are any; filled up with further slices with most tumour. The middle slice where there is neither
+        tumour nor anything marked.
+    """
+    truth, missed, false = ([getattr(one, name) for one in counted] for name in ("truth", "fn", "fp"))
+    reasons = [("most tumour", truth), ("most missed", missed), ("most falsely marked", false)]
+    reasons += [("next most tumour", truth)] * (SLICES_SHOWN - 1)
+    chosen: dict[int, str] = {}
+    for shows, pixels in reasons:
+        left = [at for at in range(len(counted)) if at not in chosen and pixels[at] > 0]
+        if left and len(chosen) < SLICES_SHOWN:
+            chosen[max(left, key=pixels.__getitem__)] = shows
+    return chosen or {len(counted) // 2: "middle of the head"}
 
 
 class _Examiner:
@@ -200,23 +234,30 @@ class _Examiner:
             mask, probability = self._pipeline(torch.from_numpy(images_nhwc).to(self._device))
         return mask.cpu().numpy(), probability.cpu().numpy()
 
-    def picture(self, model: str, place: str, scores: PatientScores) -> TestPicture:
-        """Write the picture of a patient's slice with most tumour."""
-        rows = self._rows_of[scores.id]
-        row = int(rows[self._dataset.tumour_pixels[rows].argmax()])
+    def pictures(self, model: str, place: str, scores: PatientScores) -> list[TestPicture]:
+        """Write pictures of the slices that show how a patient went."""
         self._use(self._fold_of[scores.id])
-        image, truth = self._dataset.native_image(row), self._dataset.native_mask(row)
-        mask = self.predict(image[None])[0][0]
-        name = f"{model}-{place}.png"
-        files.write_bytes(self._current.test_folder / name, encode_png(overlay(image, truth, mask)))
-        return TestPicture(
-            place=place,
-            patient=scores.id,
-            number=self._dataset.slices[row].number,
-            patient_dice=scores.dice,
-            slice_dice=dice(count(mask, truth)),
-            file=name,
-        )
+        rows = self._rows_of[scores.id].tolist()
+        masks = [self.predict(self._dataset.native_image(row)[None])[0][0] for row in rows]
+        counted = [count(mask, self._dataset.native_mask(row)) for mask, row in zip(masks, rows, strict=True)]
+        pictures: list[TestPicture] = []
+        for at, shows in chosen_slices(counted).items():
+            image, truth = self._dataset.native_image(rows[at]), self._dataset.native_mask(rows[at])
+            name = f"{model}-{place}{f'-{len(pictures) + 1}' if pictures else ''}.png"
+            files.write_bytes(self._current.test_folder / name, encode_png(overlay(image, truth, masks[at])))
+            picture = TestPicture(
+                place=place,
+                patient=scores.id,
+                number=self._dataset.slices[rows[at]].number,
+                patient_dice=scores.dice,
+                slice_dice=dice(counted[at]),
+                file=name,
+                shows=shows,
+                missed=counted[at].fn,
+                false=counted[at].fp,
+            )
+            pictures.append(picture)
+        return pictures
 
     def _use(self, fold: int) -> None:
         """Have the network of a fold predict."""

@@ -1,14 +1,17 @@
-"""What a run leaves to read: `run.json`, its record, and `history.jsonl`, one line an epoch.
+"""What a run leaves to read: `run.json`, its record; `history.jsonl`, one line an epoch; the same as `history.csv`.
 
 Two runs of one configuration on one machine write the same records, wall-clock times aside: those stand under `timing`
-and nowhere else. Both files are written whole or not at all, so that a reader beside a running training sees one state.
+and nowhere else. Each file is written whole or not at all, so that a reader beside a running training sees one state.
+The CSV holds the same figures for spreadsheets and is never read back.
 """
 
 from __future__ import annotations
 
+import csv
 import dataclasses
+import io
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal, Self
@@ -24,6 +27,9 @@ Status = Literal["running", "complete", "pruned", "interrupted", "failed"]
 
 RECORD: Final = "run.json"
 HISTORY: Final = "history.jsonl"
+HISTORY_CSV: Final = "history.csv"
+
+_NO_EPOCHS: Final = ("epoch", "rate", "train_loss", "gradient_norm", "slices")  # the head of a CSV without a line
 
 _MAX_RECORD_BYTES: Final = 1 << 20  # a record takes about 4 KiB
 _MAX_HISTORY_BYTES: Final = 64 << 20  # an epoch takes about 400 bytes
@@ -176,13 +182,36 @@ def load_records(runs: Path) -> tuple[RunRecord, ...]:
 
 
 def save_history(run_dir: Path, history: Iterable[EpochRecord]) -> None:
-    """Write `history.jsonl` anew.
+    """Write `history.jsonl` anew, and `history.csv` from the same epochs.
 
     Raises:
-        FileWriteError: The system refused; the old history stands.
+        FileWriteError: The system refused; the old file stands.
     """
-    lines = [json.dumps(entry.to_json(), allow_nan=False) + "\n" for entry in history]
-    files.write_text(run_dir / HISTORY, "".join(lines))
+    epochs = [entry.to_json() for entry in history]
+    files.write_text(run_dir / HISTORY, "".join(json.dumps(epoch, allow_nan=False) + "\n" for epoch in epochs))
+    files.write_text(run_dir / HISTORY_CSV, _csv(epochs))
+
+
+def _csv(epochs: Sequence[Mapping[str, Any]]) -> str:
+    """The epochs as CSV (RFC 4180, but with plain line ends): a column a figure, named by its path in the JSON.
+
+    Numbers are written as in the JSON, to the last digit. A figure that an epoch lacks leaves its cell empty.
+    """
+    flat = [_flat(epoch) for epoch in epochs]
+    columns = dict.fromkeys(column for epoch in flat for column in epoch) or dict.fromkeys(_NO_EPOCHS)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows([epoch.get(column, "") for column in columns] for epoch in flat)
+    return text.getvalue()
+
+
+def _flat(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested objects as one, `validation.dice` for `dice` of `validation`."""
+    flat: dict[str, Any] = {}
+    for key, item in value.items():
+        flat |= _flat(item, f"{prefix}{key}.") if isinstance(item, Mapping) else {f"{prefix}{key}": item}
+    return flat
 
 
 def load_history(run_dir: Path) -> tuple[EpochRecord, ...]:

@@ -15,12 +15,26 @@ from brainseg_runtime import files
 from brainseg_runtime.images.overlay import BOTH, PREDICTION, TRUTH
 from brainseg_runtime.markup import Html, element
 from brainseg_runtime.plurals import counted
-from brainseg_runtime.report import Section, badge, facts, figure_png, grid, interval_text, note, page, swatch, table
+from brainseg_runtime.report import (
+    NOT_DEFINED,
+    Section,
+    badge,
+    facts,
+    figure_png,
+    grid,
+    interval_text,
+    key,
+    note,
+    page,
+    swatch,
+    table,
+)
 from brainseg_train import records
-from brainseg_train.charts import learning_charts, patient_charts, pixel_charts
+from brainseg_train.charts import colour, learning_charts, patient_charts, pixel_charts
 from brainseg_train.errors import RecordError
-from brainseg_train.final import TestRecord, load_test
+from brainseg_train.final import TestPicture, TestRecord, load_test
 from brainseg_train.leaderboard import LEAK, METRICS, score, score_text, subtitle
+from brainseg_train.parts import parts_tables
 from brainseg_train.progress import duration
 
 if TYPE_CHECKING:
@@ -32,6 +46,9 @@ if TYPE_CHECKING:
     from brainseg_train.study import Study
 
 _BADGES: Final[Mapping[str, str]] = {"complete": "pass", "pruned": "warning", "interrupted": "warning"}
+NO_INTERVAL: Final = "there are too few patients"
+"""Why the interval of a mean may be missing, where the record does not say it."""
+
 _PICTURE_BYTES: Final = 16 << 20  # a PNG of 512×512 takes some 300 KiB
 
 
@@ -53,7 +70,9 @@ def write_report(current: Study, board: Mapping[str, Any]) -> Path:
     sections = [
         Section(title="Result", parts=_result(board)),
         Section(title="Comparison", parts=[subtitle(board), _comparison(board)]),
+        Section(title="Detection by slice", parts=_detection(board)),
         Section(title="Is the order more than noise?", parts=_order(board)),
+        Section(title="Data", parts=parts_tables(current, board, tests[0].evaluation)),
         Section(title="Patients", parts=[grid(patient_charts(tests)), _patients(tests)]),
         Section(title="Best, median and worst patient", parts=_pictures(current, tests)),
         Section(title="Curves over all pixels", parts=[grid(pixel_charts(tests))]),
@@ -84,7 +103,8 @@ def _result(board: Mapping[str, Any]) -> list[Html]:
         ]
     )
     warning = [note(LEAK, kind="fail")] if board["leaky"] else []
-    return [*warning, tiles, note(board["verdict"], kind="pass" if _sure(board) else "info")]
+    missing = [] if interval else [note(f"No interval of the mean: {volume.get('ci95_reason') or NO_INTERVAL}.")]
+    return [*warning, tiles, *missing, note(board["verdict"], kind="pass" if _sure(board) else "info")]
 
 
 def _comparison(board: Mapping[str, Any]) -> Html:
@@ -96,7 +116,7 @@ def _comparison(board: Mapping[str, Any]) -> Html:
         best = max((value for value in values if value is not None), default=None)
         texts = [score_text(row["test"], metric) for row in rows]
         cells = [
-            element("strong", {}, text) if value is not None and value == best else text
+            element("strong" if value is not None and value == best else "span", {"class": "nowrap"}, text)
             for value, text in zip(values, texts, strict=True)
         ]
         lines.append([metric.group, metric.name, *cells])
@@ -112,19 +132,38 @@ def _comparison(board: Mapping[str, Any]) -> Html:
     ]
     marked = " (split by slice: leaky)" if board["leaky"] else ""
     caption = f"Test scores with 95 % intervals; the best of each line is bold{marked}"
-    return table(["", "score", *(f"{row['rank']}. {row['model']}" for row in rows)], lines, caption=caption)
+    return table(["", "score", *_heads(board)], lines, caption=caption)
 
 
-def _order(board: Mapping[str, Any]) -> list[Html]:
+def _detection(board: Mapping[str, Any]) -> list[str]:
+    """Was there tumour in a slice, and was any marked."""
+    found = [row["test"]["detection"] for row in board["rows"]]
+    lines = [
+        ["Slices with tumour", "number", *(one["tumour_slices"] for one in found)],
+        ["", "missed: nothing marked (false negatives)", *(one["missed"] for one in found)],
+        ["", "sensitivity", *(_share(one["tumour_slices"] - one["missed"], one["tumour_slices"]) for one in found)],
+        ["Slices without tumour", "number", *(one["healthy_slices"] for one in found)],
+        ["", "something marked (false positives)", *(one["false_alarms"] for one in found)],
+        [
+            "",
+            "specificity",
+            *(_share(one["healthy_slices"] - one["false_alarms"], one["healthy_slices"]) for one in found),
+        ],
+    ]
+    text = "A slice counts as marked when at least one pixel of it is predicted as tumour, wherever it lies."
+    return [text, table(["", "", *_heads(board)], lines)]
+
+
+def _order(board: Mapping[str, Any]) -> list[Html | str]:
     """The paired tests."""
     rows = [
         [
-            f"{pair['first']} – {pair['second']}",
-            f"{pair['difference']:+.3f}",
+            element("span", {"class": "nowrap"}, f"{pair['first']} – {pair['second']}"),
+            _signed(pair["difference"]),
             interval_text(*(pair["ci95"] or (None, None))),
             _p_text(pair["p_value"]),
             _p_text(pair["p_corrected"]),
-            badge("MORE THAN NOISE", kind="pass") if pair["more_than_noise"] else badge("NOT TOLD APART", kind="info"),
+            _verdict_badge(pair["more_than_noise"]),
         ]
         for pair in board["comparisons"]
     ]
@@ -135,7 +174,7 @@ def _order(board: Mapping[str, Any]) -> list[Html]:
     )
     head = ["pair", "mean difference", "95 % interval", "p", "p corrected", ""]
     made = table(head, rows, caption=caption) if rows else Html("")
-    return [note(board["verdict"], kind="pass" if _sure(board) else "info"), made]
+    return [note(board["verdict"], kind="pass" if _sure(board) else "info"), made, *_reasons(board["comparisons"])]
 
 
 def _patients(tests: Sequence[TestRecord]) -> Html:
@@ -152,26 +191,32 @@ def _patients(tests: Sequence[TestRecord]) -> Html:
         ]
         for patient in sorted(first.patients, key=lambda patient: -patient.dice)
     ]
-    head = ["patient", "site", "slices", "tumour pixels", *(test.model for test in tests)]
+    head = ["patient", "site", "slices", "tumour pixels", *_keys(tests)]
     return table(head, rows, caption="Dice of each test patient's volume")
 
 
 def _pictures(current: Study, tests: Sequence[TestRecord]) -> list[str]:
-    """Three patients of each network, with the legend of the outlines."""
+    """Slices of three patients of each network, with the legend of the outlines."""
     legend = element("p", {}, swatch(TRUTH, "truth"), swatch(PREDICTION, "prediction"), swatch(BOTH, "both"))
     parts: list[str] = [legend]
-    for test in tests:
-        figures = [
-            figure_png(
-                _read_png(current.test_folder / picture.file),
-                caption=f"{picture.place}: {picture.patient}, slice {picture.number}; Dice of the patient "
-                f"{picture.patient_dice:.3f}, of the slice {picture.slice_dice:.3f}",
-            )
-            for picture in test.pictures
-        ]
-        columns = {"class": "grid", "style": "grid-template-columns:repeat(auto-fit,minmax(min(100%,300px),1fr))"}
-        parts += [element("h3", {}, test.model), element("div", columns, *figures)]
+    for test, name in zip(tests, _keys(tests), strict=True):
+        parts.append(element("h3", {}, name))
+        for place in dict.fromkeys(picture.place for picture in test.pictures):
+            own = [picture for picture in test.pictures if picture.place == place]
+            figures = [
+                figure_png(_read_png(current.test_folder / picture.file), caption=_caption(picture)) for picture in own
+            ]
+            text = f"{place.capitalize()}: {own[0].patient}, Dice of the volume {own[0].patient_dice:.3f}"
+            parts += [element("h4", {}, text), grid(figures, narrow=True)]
     return parts
+
+
+def _caption(picture: TestPicture) -> str:
+    """What a picture shows."""
+    text = f"Slice {picture.number}, {picture.shows}: Dice {picture.slice_dice:.3f}"
+    if picture.missed is None or picture.false is None:
+        return text
+    return f"{text}; {picture.missed:,} pixels missed, {picture.false:,} falsely marked"
 
 
 def _tuning(board: Mapping[str, Any]) -> list[str]:
@@ -180,7 +225,7 @@ def _tuning(board: Mapping[str, Any]) -> list[str]:
     folds = board["folds"] is not None
     rows = [
         [
-            trial["model"],
+            key(trial["model"], colour(trial["model"])),
             *([trial["fold"]] if folds else []),
             trial["trial"] + 1,
             trial["configuration"],
@@ -251,9 +296,46 @@ def _sure(board: Mapping[str, Any]) -> bool:
     return any(pair["more_than_noise"] for pair in board["comparisons"])
 
 
-def _p_text(p: float) -> str:
+def _verdict_badge(more_than_noise: bool | None) -> Html:
+    """What the test says of a pair; None where so few patients differ that it can say nothing."""
+    if more_than_noise is None:
+        return badge("TOO FEW PATIENTS", kind="warning")
+    return badge("MORE THAN NOISE", kind="pass") if more_than_noise else badge("NOT TOLD APART", kind="info")
+
+
+def _reasons(pairs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Why comparisons have no interval or no p-value, a sentence a reason."""
+    named: dict[tuple[str, str], list[str]] = {}
+    for what, key_of_reason in (("No interval", "ci95_reason"), ("No p-value", "reason")):
+        for pair in pairs:
+            if reason := pair.get(key_of_reason):
+                named.setdefault((what, reason.rstrip(".")), []).append(f"{pair['first']} – {pair['second']}")
+    return [f"{what} ({', '.join(names)}): {reason}." for (what, reason), names in named.items()]
+
+
+def _p_text(p: float | None) -> str:
     """A p-value with three digits."""
-    return "–" if math.isnan(p) else f"{p:.3f}" if p >= 0.001 else f"{p:.1e}"
+    return NOT_DEFINED if p is None or math.isnan(p) else f"{p:.3f}" if p >= 0.001 else f"{p:.1e}"
+
+
+def _signed(value: float | None) -> str:
+    """A difference with its sign."""
+    return NOT_DEFINED if value is None else f"{value:+.3f}"
+
+
+def _share(part: int, whole: int) -> str | None:
+    """A share in per cent; None of nothing."""
+    return f"{100 * part / whole:.1f} %" if whole else None
+
+
+def _heads(board: Mapping[str, Any]) -> list[Html]:
+    """Rank and name of each network, with its colour."""
+    return [key(f"{row['rank']}. {row['model']}", colour(row["model"])) for row in board["rows"]]
+
+
+def _keys(tests: Sequence[TestRecord]) -> list[Html]:
+    """The networks' names, each with its colour."""
+    return [key(test.model, colour(test.model)) for test in tests]
 
 
 def _status_text(status: str) -> str:

@@ -25,6 +25,7 @@ from brainseg_train.config import TrainConfig
 from brainseg_train.device import Placement
 from brainseg_train.distributed import Group
 from brainseg_train.errors import CheckpointError, ConfigError, DivergedError, LeakageError, SplitError
+from brainseg_train.events import EventFile
 from brainseg_train.feed import EpochPlan, Feed
 from brainseg_train.learner import Learner, StepResult, under
 from brainseg_train.randomness import SCHEME, derive_seed, generator
@@ -56,6 +57,7 @@ class Run:
         *,
         threads: int,
         study: str | None,
+        tensorboard: bool = False,
     ) -> None:
         if config.batch % group.size:
             raise ConfigError("the batch cannot be shared", expected=f"a multiple of {group.size}", got=config.batch)
@@ -80,6 +82,7 @@ class Run:
         self.state = RunState()
         self.best_weights: dict[str, Tensor] = {}
         self.clock = Clock()
+        self.events = EventFile(run_dir) if tensorboard and group.writes else None
         self.record = RunRecord(
             id=run_dir.name,
             study=study,
@@ -283,6 +286,8 @@ class Run:
         if self.group.writes:
             records.save_history(self.run_dir, self.state.history)
             records.save_record(self.run_dir, self.record)
+        if self.events is not None:
+            self.events.follow(self.state.history, self.record.timing["started"])
         return self.record
 
     def _tidy(self) -> None:

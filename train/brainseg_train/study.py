@@ -110,6 +110,8 @@ class StudyRecord:
     """The data set's folder when the study began."""
     threads: int
     """Threads of each training process; a run's bits depend on it."""
+    tensorboard: bool = False
+    """Whether each run keeps a TensorBoard event file."""
     request: StudyRequest
     """What was asked for."""
     runs: tuple[str, ...] = ()
@@ -228,7 +230,15 @@ class Study:
         return dataclasses.replace(self, record=record)
 
 
-def begin(runs: Path, request: StudyRequest, splits: tuple[Split, ...], *, data: Path, threads: int) -> Study:
+def begin(
+    runs: Path,
+    request: StudyRequest,
+    splits: tuple[Split, ...],
+    *,
+    data: Path,
+    threads: int,
+    tensorboard: bool = False,
+) -> Study:
     """Make a new study's folder.
 
     Args:
@@ -237,6 +247,7 @@ def begin(runs: Path, request: StudyRequest, splits: tuple[Split, ...], *, data:
         splits: The splits that the request names.
         data: The data set's folder.
         threads: Threads of each training process.
+        tensorboard: Whether each run keeps a TensorBoard event file.
 
     Raises:
         FileWriteError: The system refused.
@@ -247,7 +258,12 @@ def begin(runs: Path, request: StudyRequest, splits: tuple[Split, ...], *, data:
         split.save(path)
     folder = _new_folder(runs, request)
     record = StudyRecord(
-        id=folder.name, data=str(data.resolve()), threads=threads, request=request, timing={"started": time.time()}
+        id=folder.name,
+        data=str(data.resolve()),
+        threads=threads,
+        tensorboard=tensorboard,
+        request=request,
+        timing={"started": time.time()},
     )
     study = Study(runs=runs, record=record)
     study.save()

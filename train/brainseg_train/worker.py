@@ -81,6 +81,7 @@ def train(current: Study, unit: Unit, claim: Claim, dataset: DataSet, emit: Call
             threads=current.record.threads,
             progress=progress,
             prune=claim.report,
+            tensorboard=current.record.tensorboard,
         )
     except DivergedError:
         claim.finish("failed", None)

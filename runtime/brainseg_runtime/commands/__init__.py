@@ -67,6 +67,7 @@ def run(json_target: str | None, work: Callable[[Console], int], *, quiet: bool 
             return work(console)
     except BrainsegError as error:
         console.fault(error)
+        console.record_problems(error)
         return FAULT
     except KeyboardInterrupt:
         console.note("interrupted")

@@ -23,7 +23,10 @@ from brainseg_runtime.report import NOT_DEFINED, interval_text
 def evaluate(console: Console, model: Model, data: Path, report: Path | None) -> int:
     """Scores a model on a data set; see `brainseg evaluate --help`."""
     check_outputs({"--json": console.json_target, "--report": report}, folders=[model.bundle, data])
-    patients = {patient.id: patient for patient in scan_dataset(data, masks="required")}
+    left_out: list[str] = []
+    patients = {patient.id: patient for patient in scan_dataset(data, masks="required", tell=left_out.append)}
+    for line in left_out:
+        console.note(line)
     segmenter = model.load()
     info = segmenter.info
     console.note(f"{counted(len(patients), 'patient')}, {running(segmenter)}")
@@ -41,7 +44,8 @@ def evaluate(console: Console, model: Model, data: Path, report: Path | None) ->
     seconds = time.perf_counter() - begun
     digest = info.provenance.bundle_digest
     ran = {"bundle": str(model.bundle), "digest": digest, "data": str(data), "seconds": round(seconds, 3)}
-    console.emit({**evaluation.to_json(), "run": {**ran, "versions": dict(info.versions)}})
+    recorded = {**ran, "left_out": left_out, "versions": dict(info.versions)}
+    console.emit({**evaluation.to_json(), "run": recorded})
     if report is not None:
         chosen = chosen_patients(evaluation)
         pictures = [patient_picture(segmenter, patients[each.id], each, label) for label, each in chosen.items()]

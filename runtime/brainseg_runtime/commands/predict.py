@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from brainseg_runtime.commands import DONE, FAULT, INTERRUPTED, Model, running
 from brainseg_runtime.console import Console
 from brainseg_runtime.errors import InputError
-from brainseg_runtime.inputs import SUFFIXES, Item, collect
+from brainseg_runtime.images.formats import SUFFIXES
+from brainseg_runtime.inputs import Item, collect_all
 from brainseg_runtime.interrupt import stoppable
 from brainseg_runtime.layout import OUTPUTS, Layout, file_name, place
 from brainseg_runtime.output_paths import check_outputs
@@ -50,6 +51,7 @@ class Prediction:
     by_patient: bool = False
     threshold: float | None = None
     strict: bool = False
+    flair_only: bool = False
     spacing_mm: tuple[float, float, float] | None = None
 
     @property
@@ -64,9 +66,13 @@ class Prediction:
 
 def predict(console: Console, model: Model, wanted: Prediction) -> int:
     """Segments every input; see `brainseg predict --help`."""
-    items = collect(wanted.inputs, wanted.out, wanted.layout)
-    places = wanted.places(items)
-    _check_outputs(console.json_target, model, wanted, places)
+    _check_outputs(console.json_target, model, wanted)
+    collected = collect_all(wanted.inputs, wanted.out, wanted.layout)
+    items, places = collected.items, wanted.places(collected.items)
+    _refuse_result(console.json_target, wanted.out, places)
+    for line in collected.warnings:
+        found = line.removeprefix("warning: ")
+        console.note(line) if found == line else console.warn(found)
     segmenter = model.load()
     info = segmenter.info
     own = info.provenance.threshold
@@ -82,10 +88,14 @@ def predict(console: Console, model: Model, wanted: Prediction) -> int:
     resumed = wanted.resume and earlier is not None and earlier.origin == origin
     known = {where: entry for where, entry in done.items() if where in here and resumed}
     others = [entry for where, entry in done.items() if where not in here]
+    told = threshold_warnings(own, origin.threshold)
+    for text in told:
+        console.warn(text)
+    warnings = (*(f"warning: {text}" for text in told), *collected.warnings)
     if wanted.resume:
         console.note(f"resume: {counted(len(known), 'slice')} of an earlier run by the same model to check")
     console.note(f"{counted(len(items), 'slice')}, {running(segmenter)}")
-    made = _segment(console, segmenter, items, wanted, _Frame(origin, str(model.bundle), known, others))
+    made = _segment(console, segmenter, items, wanted, _Frame(origin, str(model.bundle), known, others, warnings))
     console.emit(made.to_json())
     return _tell_predictions(console, made, wanted.out)
 
@@ -99,22 +109,28 @@ class _Frame:
         bundle: The bundle's path as it was given.
         known: What an earlier run did of these slices, by place.
         others: What it did of others, whose files stay.
+        warnings: What holds for the whole run.
     """
 
     origin: Origin
     bundle: str
     known: Mapping[str, SliceEntry]
     others: Sequence[SliceEntry]
+    warnings: tuple[str, ...]
 
 
-def _check_outputs(json_target: str | None, model: Model, wanted: Prediction, places: Sequence[str]) -> None:
+def _check_outputs(json_target: str | None, model: Model, wanted: Prediction) -> None:
     """Refuses a folder for results, or a file for `--json`, that would replace an input, the bundle or each other."""
     check_outputs(
         {"--json": json_target, "-o": wanted.out / FILE},
         files=_beside(wanted.inputs),
         folders=[model.bundle, *(Path(given) for given in wanted.inputs if Path(given).is_dir())],
     )
-    target, out = Path(json_target or "-").resolve(), wanted.out.resolve()
+
+
+def _refuse_result(json_target: str | None, out: Path, places: Sequence[str]) -> None:
+    """Refuses a file for `--json` that a slice's result is to be."""
+    target, out = Path(json_target or "-").resolve(), out.resolve()
     if target.is_relative_to(out):
         name = target.relative_to(out).as_posix().casefold()
         if name in {file_name(where, kind).casefold() for where in places for kind in OUTPUTS}:
@@ -161,6 +177,7 @@ def _segment(
         strict=wanted.strict,
         threshold=frame.origin.threshold,
         layout=wanted.layout,
+        flair_only=wanted.flair_only,
     )
     places = wanted.places(items)
     # What an earlier run did stays on record until its turn comes, so that a second interruption does not forget it.
@@ -176,7 +193,7 @@ def _segment(
             spacing_mm=wanted.spacing_mm,
             validated_threshold=info.provenance.threshold,
             layout=wanted.layout,
-            warnings=threshold_warnings(info.provenance.threshold, frame.origin.threshold),
+            warnings=frame.warnings,
             earlier=frame.others,
             interrupted=told < len(items),
         )
@@ -196,7 +213,7 @@ def _segment(
 
 def _beside(inputs: Sequence[Path]) -> Iterator[Path]:
     """Files that are given by name, and the images and masks beside them."""
-    for folder in {given.parent for given in map(Path, inputs) if not given.is_dir()}:
+    for folder in {given.parent for given in map(Path, inputs) if given.is_file()}:
         yield from (each for each in folder.iterdir() if each.suffix.lower() in SUFFIXES)
 
 
@@ -221,13 +238,11 @@ def _tell_predictions(console: Console, made: Predictions, out: Path) -> int:
     if patients:
         headers = ["patient", "slices", "done", "tumour pixels", *(["mL"] if made.spacing_mm else [])]
         console.table(headers, [_patient_row(patient, made.spacing_mm is not None) for patient in patients])
-    for text in made.warnings:
-        console.warn(text)
-    for line in grouped((entry.input, text) for entry in made.entries for text in entry.warnings):
+    for line in alike((entry.input, text) for entry in made.entries for text in entry.warnings):
         console.warn(line)
-    for line in grouped((entry.input, _one_line(entry)) for entry in made.entries if entry.error is not None):
+    for line in alike((entry.input, _one_line(entry)) for entry in made.entries if entry.error is not None):
         console.error(line)
-    for line in grouped((patient.folder, text) for patient in patients for text in patient.warnings):
+    for line in alike((patient.folder, text) for patient in patients for text in patient.warnings):
         console.warn(line)
     counts = made.counts()
     left_out = ", ".join(f"{number} {kind}" for kind, number in counts.items() if kind != "done" and number)
@@ -254,7 +269,7 @@ def _one_line(entry: SliceEntry) -> str:
     return "; ".join([what, *named])
 
 
-def grouped(told: Iterable[tuple[str, str]]) -> Iterator[str]:
+def alike(told: Iterable[tuple[str, str]]) -> Iterator[str]:
     """Lines that each begin with what they are about; what is said of many alike is one line that counts them.
 
     Args:

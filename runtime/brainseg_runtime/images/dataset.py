@@ -2,29 +2,39 @@
 
 ::
 
-    ROOT/<set>_<site>_<id>_<date>/<set>_<site>_<id>_<date>_<n>.tif         n = 1, 2, ... without gaps
-                                  <set>_<site>_<id>_<date>_<n>_mask.tif
+    ROOT/<patient>/<patient>_<n>.tif         n = 0 or 1, 2, ... without gaps
+                   <patient>_<n>_mask.tif
 
-Only names are looked at here; nothing is decoded. Files that lie directly in the root are ignored (the set's own
-`README.md` and `data.csv` lie there), and so is what file browsers leave behind: names that begin with a dot,
-`Thumbs.db`, `desktop.ini`. Whatever else does not fit is a problem, and all problems are told at once.
+A patient may have any name; `TCGA_<site>_<id>_<date>` tells site and person too. ROOT may also be one patient's folder,
+or lie up to two folders above the patients'. What counts as a slice is decided by `finder`, for every command alike;
+this file says what a set for evaluation or training must be beyond that. Only names are looked at; nothing is decoded.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
 from brainseg_runtime.errors import DatasetError
+from brainseg_runtime.images.finder import TOO_DEEP, Found, SliceFolder, find, kind_of
+from brainseg_runtime.images.names import MASK
+from brainseg_runtime.problems import Problem, first_few, grouped, printable
 
 Masks: TypeAlias = Literal["required", "optional", "absent"]
 
-_PATIENT: Final = re.compile(r"[A-Za-z0-9]+_(?P<site>[A-Za-z0-9]+)_[A-Za-z0-9-]+_[0-9]{8}")
-_SLICE: Final = re.compile(r"_(?P<number>[1-9][0-9]{0,8})(?P<mask>_mask)?\.tif")
-_LITTER: Final = frozenset({"thumbs.db", "desktop.ini"})
+WHY_NO_FOLDER: Final = {
+    "absent": "is not there",
+    "broken": "is a link to nothing",
+    "unreadable": "cannot be looked at: permission denied or no usable name",
+}
+NO_MASK: Final = "has no mask"
+NO_MASKS: Final = "holds images and no mask"
+
+_TCGA: Final = re.compile(r"(?P<person>[A-Za-z0-9]+_(?P<site>[A-Za-z0-9]+)_[A-Za-z0-9-]+)_[0-9]{8}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,7 +42,7 @@ class SlicePaths:
     """Where one slice lies.
 
     Attributes:
-        number: Place in the volume, from 1.
+        number: Place in the volume, from 0 or 1.
         image: The image's file.
         mask: The mask's file, or None.
     """
@@ -48,7 +58,7 @@ class Patient:
 
     Attributes:
         id: The folder's name.
-        site: Code of the hospital, the second part of the name, such as ``CS``.
+        site: Code of the hospital, the second part of the name, such as ``CS``; empty where the name tells none.
         slices: In the order of their numbers.
     """
 
@@ -57,13 +67,35 @@ class Patient:
     slices: tuple[SlicePaths, ...]
 
 
-def scan_dataset(root: Path | str, *, masks: Masks = "required") -> tuple[Patient, ...]:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Survey:
+    """Everything that a folder holds, sound or not.
+
+    Attributes:
+        patients: Folders with slices, also those that something is wrong with.
+        orphans: Masks without an image.
+        problems: What is wrong.
+        left_out: Results of earlier runs, and folders that were reached twice.
+        copies: Folders that hold the same patients; the survey then says nothing else.
+    """
+
+    patients: tuple[Patient, ...]
+    orphans: tuple[Path, ...]
+    problems: tuple[Problem, ...]
+    left_out: tuple[Problem, ...]
+    copies: Copies | None = None
+
+
+def scan_dataset(
+    root: Path | str, *, masks: Masks = "required", tell: Callable[[str], None] | None = None
+) -> tuple[Patient, ...]:
     """Find the patients of a data set.
 
     Args:
-        root: Folder of patient folders; links to folders and files are followed.
+        root: Folder of patient folders, or one patient's; links to folders and files are followed.
         masks: ``required``: every image needs its mask. ``optional``: it may be missing. ``absent``: masks are not
             looked at.
+        tell: Called with a line for each kind of thing that was left out, such as results of earlier runs.
 
     Returns:
         Patients by name, at least one, each with its slices by number.
@@ -72,107 +104,170 @@ def scan_dataset(root: Path | str, *, masks: Masks = "required") -> tuple[Patien
         DatasetError: The folder is missing, or holds anything that does not fit; it lists every problem with its name.
     """
     root = Path(root)
-    problems: list[str] = []
-    patients = [
-        patient
-        for folder in _folders(root, problems)
-        if (patient := _scan_patient(folder, masks, problems)) is not None
-    ]
+    surveyed = survey(root, masks=masks)
+    if surveyed.problems:
+        raise unusable(root, surveyed.problems, remedy=remedy_of(surveyed))
+    if tell is not None:
+        for line in grouped(surveyed.left_out):
+            tell(f"left out: {line}")
+    return surveyed.patients
+
+
+def survey(root: Path, *, masks: Masks = "required") -> Survey:
+    """Find what a folder holds, and everything that is wrong with it as a data set.
+
+    Args:
+        root: The folder.
+        masks: As `scan_dataset` takes it.
+    """
+    if (is_a := kind_of(root)) != "folder":
+        kind = WHY_NO_FOLDER.get(is_a, "is not a folder")
+        return Survey(patients=(), orphans=(), problems=(Problem(printable(str(root)), kind),), left_out=())
+    found = find(root)
+    if (copies := find_copies(found.folders)) is not None:
+        return Survey(patients=(), orphans=(), problems=(copies.problem,), left_out=found.left_out, copies=copies)
+    problems = [*found.problems]
+    for folder in found.folders:
+        problems += _mask_problems(folder, masks)
+        if gaps := ", ".join(_gaps(one.number for one in folder.slices if one.number is not None)):
+            problems.append(Problem(printable(str(folder.path)), "lacks slices", f": {gaps}"))
+    problems += _name_problems(found)
+    patients = sorted((_patient(folder, masks) for folder in found.folders if folder.slices), key=lambda one: one.id)
     if not patients and not problems:
-        problems.append(f"{root} holds no patient folder")
-    if problems:
-        raise DatasetError(
-            f"{root} is not a data set that can be used: {len(problems)} problem{'s' * (len(problems) > 1)}",
-            problems=[_printable(problem) for problem in problems],
-            remedy=_remedy(root),
-        )
-    return tuple(patients)
+        problems.append(Problem(printable(str(root)), "holds no slice, only results of earlier runs"))
+    return Survey(
+        patients=tuple(patients),
+        orphans=tuple(path for folder in found.folders for path in folder.orphans),
+        problems=tuple(problems),
+        left_out=found.left_out,
+    )
+
+
+def unusable(root: Path, problems: Sequence[Problem | str], *, remedy: str | None) -> DatasetError:
+    """The error of a data set that something is wrong with."""
+    count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+    return DatasetError(
+        f"{printable(str(root))} is not a data set that can be used: {count}", problems=problems, remedy=remedy
+    )
+
+
+def remedy_of(surveyed: Survey) -> str:
+    """What to do about a survey's problems."""
+    if surveyed.copies is not None:
+        return surveyed.copies.remedy
+    kinds = {problem.kind for problem in surveyed.problems}
+    if kinds <= {NO_MASK, NO_MASKS}:
+        return f"put a reader's mask, <name>{MASK}.tif, beside each image; brainseg predict needs none"
+    if kinds == {TOO_DEEP}:
+        return "give a folder that lies nearer to the slices"
+    return "put the named files right, or move what does not belong out of the folder; nothing is skipped silently"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Copies:
+    """Two folders with patients of the same names, as the archive of `kaggle_3m` has them.
+
+    Attributes:
+        first: The one that lies higher; where only one patient is shared, that patient's folder.
+        second: The other.
+        names: Patients of both.
+    """
+
+    first: Path
+    second: Path
+    names: tuple[str, ...]
+
+    @property
+    def problem(self) -> Problem:
+        """Both folders, in one line."""
+        kind = f"and {printable(str(self.second))} hold "
+        few = first_few(self.names, few=1)
+        kind += f"one patient twice: {few}" if len(self.names) == 1 else f"the same {len(self.names)} patients: {few}"
+        return Problem(printable(str(self.first)), kind)
+
+    @property
+    def remedy(self) -> str:
+        """What to do about them."""
+        first, second = (printable(str(path)) for path in (self.first, self.second))
+        if len(self.names) == 1:
+            return "move one of the two out of the folder, or rename it where they are two people"
+        if self.first in self.second.parents:
+            return f"give {second}, or move it out of {first}"
+        return f"give one of the two, such as {first}"
+
+
+def find_copies(folders: Iterable[SliceFolder]) -> Copies | None:
+    """The two folders that share most patients by name; None if no name occurs in two folders.
+
+    Args:
+        folders: As the finder found them.
+    """
+    by_name: defaultdict[str, set[Path]] = defaultdict(set)
+    for folder in folders:
+        by_name[folder.name].add(folder.path)
+    shared: defaultdict[tuple[Path, Path], list[tuple[str, Path, Path]]] = defaultdict(list)
+    for name, paths in by_name.items():
+        first, *others = sorted(paths, key=lambda path: (len(path.parts), path.parts))
+        for other in others:
+            if other.parent != first.parent:
+                shared[first.parent, other.parent].append((name, first, other))
+    if not shared:
+        return None
+    parents, members = max(shared.items(), key=lambda item: len(item[1]))
+    names = tuple(sorted(name for name, _, _ in members))
+    first, second = parents if len(members) > 1 else members[0][1:]
+    return Copies(first=first, second=second, names=names)
 
 
 def site_of(patient_id: str) -> str:
     """Code of the hospital, the second part of a patient folder's name; empty where the name is of another form."""
-    name = _PATIENT.fullmatch(patient_id)
+    name = _TCGA.fullmatch(patient_id)
     return name["site"] if name else ""
 
 
-def _folders(root: Path, problems: list[str]) -> Iterator[Path]:
-    """The folders in the root, by name."""
-    if not root.is_dir():
-        problems.append(f"{root} is {'not a folder' if root.exists() else 'not there'}")
+def person_of(patient_id: str) -> str:
+    """Whom an examination is of: ``TCGA_CS_4941`` for ``TCGA_CS_4941_19960909``, else the whole name."""
+    name = _TCGA.fullmatch(patient_id)
+    return name["person"] if name else patient_id
+
+
+def _patient(folder: SliceFolder, masks: Masks) -> Patient:
+    """A folder's slices as a volume; slices whose names hold no number follow the others, in the order of names."""
+    last = 0
+    slices = []
+    for one in folder.slices:
+        number = last = last + 1 if one.number is None else one.number
+        slices.append(SlicePaths(number=number, image=one.image, mask=None if masks == "absent" else one.mask))
+    return Patient(id=folder.name, site=site_of(folder.name), slices=tuple(slices))
+
+
+def _mask_problems(folder: SliceFolder, masks: Masks) -> Iterator[Problem]:
+    """Images without mask, and masks without image."""
+    if masks == "absent":
+        if not folder.slices:
+            yield Problem(printable(str(folder.path)), "holds masks and no image")
         return
-    for path in _listed(root, problems):
-        if path.is_dir():
-            yield path
-        elif path.is_symlink() and not path.exists():
-            problems.append(f"{path} is a link to nothing")
+    bare = [one for one in folder.slices if one.mask is None]
+    if masks == "required" and bare:
+        if len(bare) == len(folder.slices) > 1:
+            yield Problem(printable(str(folder.path)), NO_MASKS, f" ({len(bare)} images)")
+        else:
+            yield from (Problem(printable(str(one.image)), NO_MASK) for one in bare)
+    yield from (Problem(printable(str(path)), "is a mask without an image") for path in folder.orphans)
 
 
-def _scan_patient(folder: Path, masks: Masks, problems: list[str]) -> Patient | None:
-    """One patient, or None and what is wrong with the folder."""
-    name = _PATIENT.fullmatch(folder.name)
-    if name is None:
-        problems.append(f"{folder} is no patient: expected a name like TCGA_CS_4941_19960909")
-        return None
-    known = len(problems)
-    found: dict[bool, dict[int, Path]] = {False: {}, True: {}}
-    for path in _listed(folder, problems):
-        part = _SLICE.fullmatch(path.name.removeprefix(folder.name)) if path.name.startswith(folder.name) else None
-        if part is None or not path.is_file():
-            problems.append(
-                f"{path} does not belong: expected files like {folder.name}_1.tif and {folder.name}_1_mask.tif"
-            )
-            continue
-        found[part["mask"] is not None][int(part["number"])] = path
-    images, truths = found[False], found[True] if masks != "absent" else {}
-    problems.extend(_pairing_problems(folder, images, truths, masks))
-    if len(problems) > known:
-        return None
-    slices = tuple(SlicePaths(number=n, image=images[n], mask=truths.get(n)) for n in sorted(images))
-    return Patient(id=folder.name, site=name["site"], slices=slices)
-
-
-def _pairing_problems(folder: Path, images: dict[int, Path], truths: dict[int, Path], masks: Masks) -> Iterator[str]:
-    """Images without mask, masks without image, and numbers that are skipped."""
-    if not images and not truths:
-        yield f"{folder} is empty: it holds no slice"
-        return
-    if masks == "required":
-        yield from (f"{images[n]} has no mask" for n in sorted(images.keys() - truths.keys()))
-    yield from (f"{truths[n]} is a mask without an image" for n in sorted(truths.keys() - images.keys()))
-    if gaps := ", ".join(_gaps(images)):
-        yield f"{folder} lacks slices: {gaps}"
+def _name_problems(found: Found) -> Iterator[Problem]:
+    """Patients of one name in one folder, which only escaped names can be."""
+    known: dict[str, Path] = {}
+    for folder in found.folders:
+        if known.setdefault(folder.name, folder.path) is not folder.path:
+            yield Problem(printable(str(folder.path)), "has the name of another patient")
 
 
 def _gaps(numbers: Iterable[int]) -> Iterator[str]:
-    """The ranges that are missing between 1 and the highest number; the numbers are never counted through."""
+    """The ranges that are missing between 0 or 1 and the highest number; the numbers are never counted through."""
     last = 0
     for number in sorted(numbers):
         if number > last + 1:
             yield str(last + 1) if number == last + 2 else f"{last + 1} to {number - 1}"
         last = number
-
-
-def _listed(folder: Path, problems: list[str]) -> list[Path]:
-    """A folder's entries by name, without what file browsers leave."""
-    try:
-        paths = sorted(folder.iterdir())
-    except OSError as error:
-        problems.append(f"{folder} cannot be listed: {error.strerror}")
-        return []
-    return [path for path in paths if not path.name.startswith(".") and path.name.casefold() not in _LITTER]
-
-
-def _printable(text: str) -> str:
-    """A line for a terminal, whatever a file's name holds: control characters and broken text are escaped."""
-    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
-
-
-def _remedy(root: Path) -> str:
-    """What to do; where the root is one level off, which folder was probably meant."""
-    if root.is_dir():
-        if _PATIENT.fullmatch(root.resolve().name):
-            return f"give the folder that holds the patients, {root.resolve().parent}"
-        for folder in _listed(root, []):
-            if folder.is_dir() and any(_PATIENT.fullmatch(path.name) for path in _listed(folder, [])):
-                return f"give the folder that holds the patients, such as {folder}"
-    return "put the named files right, or move what does not belong out of the folder; nothing is skipped silently"

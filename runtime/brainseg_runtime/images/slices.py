@@ -5,11 +5,13 @@ Legend: H rows, W columns, in pixels; the last axis of an image is pre-contrast,
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +21,15 @@ from brainseg_runtime.errors import ImageError, MissingExtraError
 from brainseg_runtime.extras import install_remedy
 from brainseg_runtime.files import read_capped, write_bytes
 from brainseg_runtime.images.dataset import Patient, SlicePaths
-from brainseg_runtime.images.tiff import decode
+from brainseg_runtime.images.formats import read_raster
+
+FLAIR_ONLY: Final = (
+    "if the image is FLAIR alone, run brainseg predict with --flair-only (in Python flair_only=True), and it stands in "
+    "for the other two; else give an RGB image of pre-contrast, FLAIR and post-contrast"
+)
+"""What to do with a single grey image."""
+_NOT_FLAIR_ONLY: Final = "leave --flair-only (flair_only=True) out: the image has three channels of its own"
+_BINARY: Final = "save it as an 8-bit grey image with 0 and 255"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,60 +45,104 @@ class DecodedImage:
     notes: tuple[str, ...] = ()
 
 
-def decode_image(data: bytes, where: str, *, limits: Limits = DEFAULT_LIMITS) -> DecodedImage:
+def decode_image(data: bytes, where: str, *, limits: Limits = DEFAULT_LIMITS, flair_only: bool = False) -> DecodedImage:
     """Decode the bytes of one slice; the one door through which pixels of images come in.
 
     Args:
         data: The file's bytes; their number is the caller's to cap.
         where: What the file is called in errors.
-        limits: Caps on H and W.
+        limits: Cap on H and W; images smaller than a model takes are read, and refused by the model.
+        flair_only: The image is FLAIR alone, grey or with three equal channels; FLAIR stands in for the others, as in
+            the data set where a sequence is missing.
 
     Raises:
-        ImageError: It is damaged, or not an 8-bit image of three channels on one page.
-        MissingExtraError: It is compressed or tiled, and tifffile is not installed.
+        ImageError: It is damaged, or not an 8-bit image of three channels (of one with `flair_only`) on one page.
+        MissingExtraError: A library that decodes it is not installed.
     """
-    return DecodedImage(pixels=decode(data, where, samples=3, limits=limits))
+    with _naming(where):
+        raster = read_raster(data, where, limits)
+        if raster.coded:
+            raise ImageError(
+                f"an image of {raster.coded}",
+                expected="8-bit grey or RGB",
+                got=raster.coded,
+                remedy="convert it to RGB if it is a slice; a mask is read as <name>_mask beside its image",
+            )
+        pixels, notes = raster.pixels, raster.notes
+        if not flair_only:
+            if pixels.ndim == 2:
+                got = "one channel, a single grey image"
+                raise ImageError("not an image of three channels", expected="three", got=got, remedy=FLAIR_ONLY)
+            return DecodedImage(pixels=pixels, notes=notes)
+        flair = _one_channel(pixels, expected="a grey image, or one of three equal channels", remedy=_NOT_FLAIR_ONLY)
+        note = "FLAIR alone: it stands in for pre-contrast and post-contrast."
+        return DecodedImage(pixels=np.repeat(flair[..., None], 3, axis=2), notes=(*notes, note))
 
 
-def read_image(path: Path | str, *, limits: Limits = DEFAULT_LIMITS) -> NDArray[np.uint8]:
+def decode_mask(data: bytes, where: str, *, limits: Limits = DEFAULT_LIMITS) -> NDArray[np.uint8]:
+    """Decode the bytes of one mask, binary in any form.
+
+    Args:
+        data: The file's bytes; their number is the caller's to cap.
+        where: What the file is called in errors.
+        limits: Cap on H and W.
+
+    Returns:
+        (H, W) uint8 with 0 and 1, the caller's own: 1 where the file has the one value that is not 0.
+
+    Raises:
+        ImageError: It is damaged, of a kind that is not read, or not binary.
+        MissingExtraError: A library that decodes it is not installed.
+    """
+    with _naming(where):
+        raster = read_raster(data, where, limits)
+        pixels = _one_channel(raster.pixels, expected="grey, or three equal channels", remedy=_BINARY)
+        tumour = pixels != 0
+        high = int(pixels.max())
+        values = np.count_nonzero(pixels == high), np.count_nonzero(tumour)
+        # One value alone says which it is only where it is one of the usual: 0, 1 and 255.
+        if values[0] != (values[1] if high else pixels.size) or (values[1] == pixels.size and high not in (1, 255)):
+            shown = ", ".join(map(str, np.unique(pixels)[:8]))
+            raise ImageError(
+                "the mask is not binary", expected="0 and one other value", got=f"values {shown}", remedy=_BINARY
+            )
+        mask: NDArray[np.uint8] = tumour.view(np.uint8)
+        return mask
+
+
+def read_image(path: Path | str, *, limits: Limits = DEFAULT_LIMITS, flair_only: bool = False) -> NDArray[np.uint8]:
     """Read one slice.
 
     Args:
-        path: A TIFF, or a link to one.
+        path: A TIFF, PNG or JPEG, or a link to one.
         limits: Caps on the file's size and on H and W.
+        flair_only: See `decode_image`.
 
     Returns:
         (H, W, 3) uint8, the caller's own.
 
     Raises:
         ImageError: It is missing, too large, damaged, or not an 8-bit image of three channels on one page.
-        MissingExtraError: It is compressed or tiled, and tifffile is not installed.
+        MissingExtraError: A library that decodes it is not installed.
     """
-    return decode_image(_read(path, limits), str(path), limits=limits).pixels
+    return decode_image(_read(path, limits), str(path), limits=limits, flair_only=flair_only).pixels
 
 
 def read_mask(path: Path | str, *, limits: Limits = DEFAULT_LIMITS) -> NDArray[np.uint8]:
-    """Read one mask, written with 0 and 255 as the data set has it, or with 0 and 1.
+    """Read one mask: 0 and 255 as the data set has it, or binary in any other form.
 
     Args:
-        path: A TIFF, or a link to one.
+        path: A TIFF, PNG or JPEG, or a link to one.
         limits: Caps on the file's size and on H and W.
 
     Returns:
         (H, W) uint8 with 0 and 1, the caller's own.
 
     Raises:
-        ImageError: It is missing, too large, damaged, not 8-bit with one channel, or not binary.
-        MissingExtraError: It is compressed or tiled, and tifffile is not installed.
+        ImageError: It is missing, too large, damaged, of a kind that is not read, or not binary.
+        MissingExtraError: A library that decodes it is not installed.
     """
-    pixels = decode(_read(path, limits), str(path), samples=1, limits=limits)
-    tumour = pixels != 0
-    high = int(pixels.max())
-    if high not in (0, 1, 255) or np.count_nonzero(pixels == high) != np.count_nonzero(tumour if high else ~tumour):
-        shown = ", ".join(map(str, np.unique(pixels)[:8]))
-        raise ImageError(f"{path}: the mask is not binary", expected="0 and 255, or 0 and 1", got=f"values {shown}")
-    mask: NDArray[np.uint8] = tumour.view(np.uint8)
-    return mask
+    return decode_mask(_read(path, limits), str(path), limits=limits)
 
 
 def read_slice(paths: SlicePaths, *, limits: Limits = DEFAULT_LIMITS) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
@@ -103,7 +157,7 @@ def read_slice(paths: SlicePaths, *, limits: Limits = DEFAULT_LIMITS) -> tuple[N
 
     Raises:
         ImageError: One cannot be read, the mask is missing, or the two differ in size.
-        MissingExtraError: One is compressed or tiled, and tifffile is not installed.
+        MissingExtraError: A library that decodes one is not installed.
     """
     if paths.mask is None:
         raise ImageError(f"{paths.image} has no mask", expected="a mask beside it", got="none")
@@ -121,7 +175,7 @@ def patient_problems(patient: Patient, *, limits: Limits = DEFAULT_LIMITS) -> tu
         the patient's first readable image.
 
     Raises:
-        MissingExtraError: One is compressed or tiled, and tifffile is not installed.
+        MissingExtraError: A library that decodes one is not installed.
     """
     problems: list[str] = []
     first: tuple[int, ...] | None = None
@@ -164,6 +218,26 @@ def write_mask(path: Path | str, mask: NDArray[Any]) -> None:
     buffer = io.BytesIO()
     tifffile.imwrite(buffer, mask.astype(np.uint8) * np.uint8(255), photometric="minisblack")
     write_bytes(Path(path), buffer.getvalue())
+
+
+@contextlib.contextmanager
+def _naming(where: str) -> Iterator[None]:
+    """Put the file's name into errors that are raised within."""
+    try:
+        yield
+    except ImageError as error:
+        named = ImageError(f"{where}: {error.what}", expected=error.expected, got=error.got, remedy=error.remedy)
+        raise named from error.__cause__
+
+
+def _one_channel(pixels: NDArray[np.uint8], *, expected: str, remedy: str) -> NDArray[np.uint8]:
+    """(H, W) of a grey image, or of one whose three channels are equal."""
+    if pixels.ndim == 2:
+        return pixels
+    first = pixels[..., 0]
+    if not (np.array_equal(first, pixels[..., 1]) and np.array_equal(first, pixels[..., 2])):
+        raise ImageError("the channels differ", expected=expected, got="three that differ", remedy=remedy)
+    return np.ascontiguousarray(first)
 
 
 def _read(path: Path | str, limits: Limits) -> bytes:

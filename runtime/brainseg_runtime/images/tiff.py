@@ -1,263 +1,239 @@
 """TIFF bytes to pixels, with everything checked before a decoder sees it.
 
-A TIFF can claim any size, point anywhere and hide gigabytes behind a few bytes. So `images.tiff_tags` reads
-the tags that matter, and each segment of pixels must lie in the file and be exactly as long as its share of the image,
-compressed ones after a decompression that stops at that length. Uncompressed strips, the data set's own form, are the
-pixels then. The rest tifffile decodes, from a file rewritten from those tags and segments and nothing else: no further
-page, no vendor tag, no offset of the original's choosing.
+A TIFF can claim any size, point anywhere and hide gigabytes behind a few bytes; decoders answer with dozens of kinds of
+exceptions, lines on standard error, or pixels filled with zeros. So the tags that matter are read here
+(`images.tiff_tags`), each strip or tile must lie in the file (`images.tiff_layout`), and libraries decompress one after
+the other to its share of the image and no further (`images.tiff_codecs`). Uncompressed strips, the data set's own form,
+are the pixels then.
 
-Taken: one page of 8-bit unsigned samples, in strips or tiles, samples interleaved or in planes, classic or BigTIFF,
-either byte order; uncompressed, Deflate (with or without horizontal predictor) or PackBits. The rest is refused.
+Taken: one page of 8-bit grey or RGB, in strips or tiles, samples interleaved or in planes, classic or BigTIFF, either
+byte order; uncompressed, LZW, Deflate or LZMA (with or without horizontal predictor), PackBits or JPEG. For masks also
+1-bit, and palettes. `docs/data.md` lists what is refused and why.
 
 Legend: H rows, W columns, S samples a pixel.
-Source: TIFF revision 6.0, Adobe, 1992; Adobe Photoshop TIFF technical notes, 2002 (Deflate); BigTIFF, Aware Systems.
+Source: TIFF revision 6.0, Adobe, 1992.
 """
 
 from __future__ import annotations
 
-import io
-import struct
-import zlib
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from brainseg_runtime.contract import DEFAULT_LIMITS, Limits
-from brainseg_runtime.errors import ImageError, MissingExtraError
-from brainseg_runtime.extras import install_remedy
-from brainseg_runtime.images.tiff_tags import RESAVE, Tag, Tags, one_value, read_tags
+from brainseg_runtime.contract import Limits
+from brainseg_runtime.errors import ImageError
+from brainseg_runtime.images.raster import TO_8_BITS, TO_RGB, UNCOMPRESSED, UPRIGHT, Raster, without_opaque
+from brainseg_runtime.images.tiff_codecs import decoded
+from brainseg_runtime.images.tiff_layout import Compression, Layout, read_layout
+from brainseg_runtime.images.tiff_tags import MAX_PAGES, Page, Tag, is_tiff, read_page
 
-_NONE, _PACKBITS, _DEFLATE = 1, 32773, frozenset({8, 32946})
-_COMPRESSIONS: Final = MappingProxyType(
-    {2: "CCITT", 3: "CCITT fax 3", 4: "CCITT fax 4", 5: "LZW", 6: "old JPEG", 7: "JPEG", 34712: "JPEG 2000"}
-    | {34925: "LZMA", 50000: "Zstandard", 50001: "WebP", 50002: "JPEG XL"}
+_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _YCBCR = 0, 1, 2, 3, 6
+_PHOTOMETRICS: Final = MappingProxyType(
+    {4: "transparency mask", 5: "CMYK", 8: "CIELab", 9: "ICCLab", 10: "ITULab", 32803: "colour filter array"}
+    | {32844: "LogL", 32845: "LogLuv", 34892: "linear raw"}
 )
-_DECODER_FAULTS: Final = (ArithmeticError, AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError)
+_COMPRESSIONS: Final = MappingProxyType(
+    {3: "CCITT group 3", 6: "old-style JPEG", 32809: "ThunderScan", 34712: "JPEG 2000", 34887: "LERC"}
+    | {34933: "PNG", 34892: "lossy JPEG of DNG", 50000: "Zstandard", 50001: "WebP", 50002: "JPEG XL", 52546: "JPEG XL"}
+    | {33003: "JPEG 2000", 33004: "JPEG 2000", 33005: "JPEG 2000", 34676: "SGILog", 34677: "SGILog 24"}
+)
+_FORMATS: Final = MappingProxyType({2: "signed integers", 3: "floating point", 5: "complex", 6: "complex"})
+_PREDICTED: Final = frozenset({Compression.LZW, Compression.DEFLATE, Compression.OLD_DEFLATE, Compression.LZMA})
+_TIFFFILE: Final = b"tifffile"  # what it writes as the name of the software
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Layout:
-    """Where the pixels lie, all of it checked against the file's size and the limits."""
+class _Tiff:
+    """TIFF files."""
 
-    height: int
-    width: int
-    samples: int
-    planar: bool
-    compression: int
-    predictor: int
-    tile: tuple[int, int] | None  # height and width
-    rows: int  # of a strip
-    segments: tuple[bytes, ...]
+    name = "TIFF"
+    suffixes = (".tif", ".tiff")
 
+    def recognises(self, data: bytes) -> bool:
+        """Whether the bytes begin as a classic or a big TIFF does, in either byte order."""
+        return is_tiff(data)
 
-def decode(data: bytes, where: str, *, samples: int, limits: Limits = DEFAULT_LIMITS) -> NDArray[np.uint8]:
-    """Decode a TIFF that may hold anything.
-
-    Args:
-        data: The file's bytes; its size is the caller's to cap.
-        where: What it is called in errors.
-        samples: Samples a pixel that it must have: 3 for an image, 1 for a mask.
-        limits: Caps on H and W.
-
-    Returns:
-        (H, W, S) uint8, or (H, W) for one sample; C-contiguous, writable, the caller's own.
-
-    Raises:
-        ImageError: The bytes are not a TIFF of the kind above.
-        MissingExtraError: The pixels are compressed or in tiles, and tifffile is not installed.
-    """
-    try:
-        layout = _layout(data, read_tags(data), samples, limits)
-        plain = layout.compression == _NONE and layout.tile is None
-        return _arranged(np.frombuffer(b"".join(layout.segments), np.uint8) if plain else _decoded(layout), layout)
-    except ImageError as error:
-        named = ImageError(f"{where}: {error.what}", expected=error.expected, got=error.got, remedy=error.remedy)
-        raise named from error.__cause__
+    def decode(self, data: bytes, limits: Limits) -> Raster:
+        """Decode a TIFF; see `Reader`."""
+        page = read_page(data)
+        if page.pages > 1:
+            many = f"{page.pages} pages" if page.pages < MAX_PAGES else f"at least {MAX_PAGES} pages"
+            raise ImageError(
+                f"a TIFF of {many}",
+                expected="one page for each slice",
+                got=many,
+                remedy="save each page as a file of its own, such as the first with: tiffcp IN,0 OUT",
+            )
+        samples, bits = _samples(page)
+        compression = _compression(page, bits)
+        _refuse_turned(page)
+        layout = read_layout(data, page, samples=samples, bits=bits, compression=compression, limits=limits)
+        stored = _assembled(layout, page, compression)
+        raster = _meaning(stored, layout, page)
+        return Raster(pixels=raster.pixels, coded=raster.coded, notes=(*page.notes, *layout.notes, *raster.notes))
 
 
-def _layout(data: bytes, tags: Tags, samples: int, limits: Limits) -> _Layout:
-    """What the tags say of the pixels, refused where it is not what is taken."""
-    height, width = one_value(tags, Tag.HEIGHT), one_value(tags, Tag.WIDTH)
-    low, high = limits.min_side, limits.max_side
-    if not (low <= height <= high and low <= width <= high):
+TIFF: Final = _Tiff()
+
+
+def _samples(page: Page) -> tuple[int, int]:
+    """Samples a pixel and bits a sample, refused by name where they are not 8-bit grey or RGB, or a mask."""
+    photometric = page.one(Tag.PHOTOMETRIC) if Tag.PHOTOMETRIC in page.tags else None
+    samples = page.one(Tag.SAMPLES, len(page.tags.get(Tag.BITS, (1,))))
+    formats = set(page.tags.get(Tag.SAMPLE_FORMAT, (1,))[: samples or 1])
+    depths = set(page.tags.get(Tag.BITS, (1,))[: samples or 1])
+    bits = max(depths)
+    kind = next((_FORMATS[each] for each in formats if each in _FORMATS), "")
+    if kind or bits > 8:
+        got = f"{bits}-bit {kind or 'samples'}"
+        raise ImageError(f"a TIFF of {got}", expected="8-bit unsigned samples", got=got, remedy=TO_8_BITS)
+    if not formats <= {1, 4}:
+        raise ImageError("the TIFF's sample format is unknown", expected="1, unsigned", got=sorted(formats))
+    if len(depths) > 1 or bits not in (1, 2, 4, 8) or (bits < 8 and samples > 1):
+        got = "/".join(map(str, page.tags.get(Tag.BITS, (1,))[:8]))
+        raise ImageError(f"a TIFF of {got}-bit samples", expected="8-bit samples", got=f"{got} bits", remedy=TO_RGB)
+    if photometric is None:
         raise ImageError(
-            "the image's size is out of range", expected=f"{low} to {high} pixels", got=f"{height}x{width}"
+            "the TIFF does not say what its values mean",
+            expected="a photometric interpretation of grey or RGB",
+            got="none",
+            remedy="save it again with a program that writes the tag",
         )
-    _check_meaning(tags, samples)
-    compression, predictor = one_value(tags, Tag.COMPRESSION, 1), one_value(tags, Tag.PREDICTOR, 1)
-    if compression not in {_NONE, _PACKBITS, *_DEFLATE}:
-        got = _COMPRESSIONS.get(compression, f"method {compression}")
-        raise ImageError("compression not taken", expected="none, Deflate or PackBits", got=got, remedy=RESAVE)
-    _expect("predictor", predictor, {1, 2} if compression in _DEFLATE else {1})
-    planar = one_value(tags, Tag.PLANAR, 1) == 2 and samples > 1
-    tile = None
-    rows = min(one_value(tags, Tag.ROWS_PER_STRIP, height), height)
-    if Tag.TILE_WIDTH in tags:
-        tile = one_value(tags, Tag.TILE_HEIGHT), one_value(tags, Tag.TILE_WIDTH)
-        if any(side % 16 or not 0 < side <= 2048 for side in tile):
-            raise ImageError("the TIFF's tiles are damaged", expected="sides of 16 to 2048 by 16", got=tile)
-    elif rows < 1:
-        raise ImageError("the TIFF's strips are damaged", expected="a row or more", got=rows)
-    sizes = _segment_sizes(height, width, rows, tile) * (samples if planar else 1)
-    scale = 1 if planar else samples
-    segments = _segments(data, tags, tile is not None, [size * scale for size in sizes], compression)
-    return _Layout(
-        height=height,
-        width=width,
-        samples=samples,
-        planar=planar,
-        compression=compression,
-        predictor=predictor,
-        tile=tile,
-        rows=rows,
-        segments=segments,
-    )
+    if photometric in _PHOTOMETRICS or photometric > _YCBCR:
+        name = _PHOTOMETRICS.get(photometric, f"photometric interpretation {photometric}")
+        raise ImageError(f"a {name} TIFF", expected="grey or RGB", got=name, remedy=TO_RGB)
+    colours = 3 if photometric in (_RGB, _YCBCR) else 1
+    if not colours <= samples <= colours + 1 or (photometric == _PALETTE and samples > 1):
+        got = f"{samples} channel{'s' * (samples != 1)}"
+        raise ImageError(
+            f"a TIFF of {got}",
+            expected="1 channel for grey, 3 for RGB, and an opaque alpha channel at most",
+            got=got,
+            remedy="save the three channels pre-contrast, FLAIR and post-contrast as an RGB image",
+        )
+    return samples, bits
 
 
-def _check_meaning(tags: Tags, samples: int) -> None:
-    """Refuse pixels that do not mean intensity, eight bits of it, upright."""
-    _expect("samples a pixel", one_value(tags, Tag.SAMPLES, 1), {samples})
-    for name, tag, expected, default in (
-        ("bits a sample", Tag.BITS, 8, 1),
-        ("sample format (1 is unsigned)", Tag.SAMPLE_FORMAT, 1, 1),
-    ):
-        values = tags.get(tag, (default,))
-        if set(values) != {expected} or len(values) not in (1, samples):
-            raise ImageError(f"wrong {name}", expected=expected, got=", ".join(map(str, values[:8])), remedy=RESAVE)
-    # An inverted grey scale, a palette, or YCbCr under the same bytes would be a wrong image without a word.
-    _expect(
-        "photometric interpretation (1 grey, 2 RGB)", one_value(tags, Tag.PHOTOMETRIC), {1} if samples == 1 else {1, 2}
-    )
-    _expect("planar configuration", one_value(tags, Tag.PLANAR, 1), {1, 2})
-    _expect("fill order", one_value(tags, Tag.FILL_ORDER, 1), {1})
-    _expect("orientation (1 is upright)", one_value(tags, Tag.ORIENTATION, 1), {1})
-    _expect("image depth", one_value(tags, Tag.DEPTH, 1), {1})
+def _compression(page: Page, bits: int) -> Compression:
+    """The method, refused by name where it is not decoded."""
+    number = page.one(Tag.COMPRESSION, 1)
+    photometric, predictor = page.one(Tag.PHOTOMETRIC), page.one(Tag.PREDICTOR, 1)
+    if number not in set(Compression):
+        raise ImageError(
+            "a TIFF of a compression that is not read",
+            expected="none, LZW, Deflate, PackBits, JPEG or LZMA",
+            got=_COMPRESSIONS.get(number, f"method {number}"),
+            remedy=UNCOMPRESSED,
+        )
+    method = Compression(number)
+    if photometric == _YCBCR and (method is not Compression.JPEG or page.one(Tag.PLANAR, 1) != 1):
+        raise ImageError("a YCbCr TIFF without JPEG", expected="grey or RGB", got="YCbCr", remedy=TO_RGB)
+    if method in (Compression.CCITT_RLE, Compression.CCITT_4) and bits != 1:
+        raise ImageError("the TIFF is damaged", expected="1 bit a sample under CCITT compression", got=bits)
+    if method is Compression.JPEG and (bits != 8 or photometric not in (_BLACK_IS_ZERO, _RGB, _YCBCR)):
+        raise ImageError("a JPEG-compressed TIFF of another kind", expected="8-bit grey or colour", got=f"{bits} bits")
+    allowed = {1, 2} if method in _PREDICTED and bits == 8 else {1}
+    if predictor not in allowed:
+        kind = {2: "horizontal", 3: "floating-point"}.get(predictor, f"number {predictor}")
+        raise ImageError(
+            "a TIFF of a predictor that is not read",
+            expected="none, or the horizontal one",
+            got=kind,
+            remedy=UNCOMPRESSED,
+        )
+    for tag, known in ((Tag.PLANAR, {1, 2}), (Tag.FILL_ORDER, {1, 2}), (Tag.DEPTH, {1})):
+        if page.one(tag, 1) not in known:
+            raise ImageError(
+                f"the TIFF's tag {tag.name} is damaged", expected=" or ".join(map(str, known)), got=page.one(tag)
+            )
+    return method
 
 
-def _segment_sizes(height: int, width: int, rows: int, tile: tuple[int, int] | None) -> list[int]:
-    """Pixels in each strip or tile of one plane."""
-    if tile is not None:
-        return [tile[0] * tile[1]] * (-(-height // tile[0]) * -(-width // tile[1]))
-    return [min(rows, height - top) * width for top in range(0, height, rows)]
+def _refuse_turned(page: Page) -> None:
+    """Raise where a viewer would turn or mirror the pixels; 0 and what no standard defines is upright."""
+    orientation = page.tags.get(Tag.ORIENTATION, (1,))[0]
+    if 2 <= orientation <= 8:
+        raise ImageError(
+            "the TIFF is stored turned or mirrored",
+            expected="orientation 1, which is upright",
+            got=f"orientation {orientation}",
+            remedy=UPRIGHT,
+        )
 
 
-def _segments(data: bytes, tags: Tags, tiled: bool, lengths: list[int], compression: int) -> tuple[bytes, ...]:
-    """The bytes of every strip or tile, each proven to hold `lengths` bytes once decompressed."""
-    offsets = tags.get(Tag.TILE_OFFSETS if tiled else Tag.STRIP_OFFSETS, ())
-    sizes = tags.get(Tag.TILE_SIZES if tiled else Tag.STRIP_SIZES, ())
-    if not len(offsets) == len(sizes) == len(lengths):
-        found = f"{len(offsets)} offsets, {len(sizes)} sizes"
-        raise ImageError("the TIFF's segments are damaged", expected=f"{len(lengths)} strips or tiles", got=found)
-    segments = []
-    for offset, size, length in zip(offsets, sizes, lengths, strict=True):
-        # Twice the pixels is more than either method ever needs, and bounds the time that a crafted file costs.
-        if not 0 < size <= 2 * length + 64:
-            expected = f"1 to {2 * length + 64} bytes for {length} pixels and channels"
-            raise ImageError("the TIFF's segments are damaged", expected=expected, got=size)
-        segment = data[offset : offset + size]  # shorter where the file ends before
-        held = _plain_length(segment, length, compression)
-        if held != length:
-            raise ImageError("the TIFF is truncated or damaged", expected=f"{length} bytes of pixels", got=held)
-        segments.append(segment)
-    return tuple(segments)
-
-
-def _plain_length(segment: bytes, length: int, compression: int) -> int:
-    """Bytes that a segment holds once decompressed; it is followed no further than one above `length`."""
-    if compression == _NONE:
-        return len(segment)
-    if compression == _PACKBITS:
-        return _packbits_length(segment, length)
-    inflator = zlib.decompressobj()
-    try:
-        held = len(inflator.decompress(segment, length + 1))
-    except zlib.error as error:
-        raise ImageError("the TIFF is damaged", expected="whole Deflate data", got=error) from error
-    if held == length and not inflator.eof:
-        raise ImageError("the TIFF is truncated", expected="whole Deflate data", got="no end to it")
-    return held
-
-
-def _packbits_length(segment: bytes, length: int) -> int:
-    """Bytes that PackBits data stands for."""
-    at = held = 0
-    while at < len(segment) and held <= length:
-        code = segment[at]
-        if code < 128:
-            held, at = held + code + 1, at + code + 2
-        else:
-            held, at = (held, at + 1) if code == 128 else (held + 257 - code, at + 2)
-    return held if at <= len(segment) else -1
-
-
-def _arranged(pixels: NDArray[np.uint8], layout: _Layout) -> NDArray[np.uint8]:
-    """(H, W, S), or (H, W) for one sample, of the caller's own."""
-    if layout.samples == 1:
-        return np.array(pixels.reshape(layout.height, layout.width))
-    if layout.planar:
-        return np.array(np.moveaxis(pixels.reshape(layout.samples, layout.height, layout.width), 0, -1), order="C")
-    return np.array(pixels.reshape(layout.height, layout.width, layout.samples))
-
-
-def _decoded(layout: _Layout) -> NDArray[np.uint8]:
-    """Let tifffile decode what has been checked: planes, rows and columns in the file's own order."""
-    try:
-        import tifffile
-    except ImportError as error:
-        raise MissingExtraError(
-            "TIFF files cannot be read", expected="tifffile", got=error, remedy=install_remedy("io")
-        ) from error
-    try:
-        with tifffile.TiffFile(io.BytesIO(_rewritten(layout))) as file:
-            decoded = file.pages.first.asarray(maxworkers=1)
-    except (*_DECODER_FAULTS, zlib.error) as error:
-        raise ImageError("the TIFF cannot be decoded", expected="pixels", got=error) from error
-    plane = (layout.height, layout.width)
-    expected = plane if layout.samples == 1 else (layout.samples, *plane) if layout.planar else (*plane, layout.samples)
-    if decoded.shape != expected or decoded.dtype != np.uint8:
-        raise ImageError("the TIFF decoded to something else", expected=expected, got=decoded.shape)
-    pixels: NDArray[np.uint8] = decoded
-    return pixels
-
-
-def _rewritten(layout: _Layout) -> bytes:
-    """A little-endian classic TIFF with the checked tags and segments alone."""
-    sizes = [len(segment) for segment in layout.segments]
-    entries: dict[Tag, list[int]] = {
-        Tag.WIDTH: [layout.width],
-        Tag.HEIGHT: [layout.height],
-        Tag.BITS: [8] * layout.samples,
-        Tag.COMPRESSION: [layout.compression],
-        Tag.PHOTOMETRIC: [1 if layout.samples == 1 else 2],
-        Tag.SAMPLES: [layout.samples],
-        Tag.PLANAR: [2 if layout.planar else 1],
-        Tag.PREDICTOR: [layout.predictor],
-    }
-    if layout.tile is None:
-        entries |= {Tag.ROWS_PER_STRIP: [layout.rows]}
-        offsets_tag, sizes_tag = Tag.STRIP_OFFSETS, Tag.STRIP_SIZES
+def _assembled(layout: Layout, page: Page, compression: Compression) -> NDArray[np.uint8]:
+    """The samples as they are stored, (H, W, S); those of fewer than 8 bits are (H, W, 1) from 0 on."""
+    height, width, beside = layout.height, layout.width, layout.row_samples
+    parts = decoded(layout, page, compression)
+    predicted = page.one(Tag.PREDICTOR, 1) == 2
+    if layout.bits == 8 and layout.columns == width and not predicted:
+        rows = np.frombuffer(b"".join(parts), np.uint8)
+        planes = rows.reshape(layout.planes, height, width, beside)
     else:
-        entries |= {Tag.TILE_HEIGHT: [layout.tile[0]], Tag.TILE_WIDTH: [layout.tile[1]]}
-        offsets_tag, sizes_tag = Tag.TILE_OFFSETS, Tag.TILE_SIZES
-    starts = np.cumsum([8, *sizes])
-    entries |= {offsets_tag: starts[:-1].tolist(), sizes_tag: sizes}
-    pixels_end = int(starts[-1])
-    values_at = pixels_end + 2 + 12 * len(entries) + 4
-    page, values = [struct.pack("<H", len(entries))], b""
-    for tag, numbers in sorted(entries.items()):
-        packed = struct.pack(f"<{len(numbers)}I", *numbers)
-        field = packed
-        if len(packed) > 4:
-            field = struct.pack("<I", values_at + len(values))
-            values += packed
-        page.append(struct.pack("<HHI", tag, 4, len(numbers)) + field)
-    return b"".join([struct.pack("<2sHI", b"II", 42, pixels_end), *layout.segments, *page, bytes(4), values])
+        planes = np.empty((layout.planes, height, width, beside), np.uint8)
+        for segment, part in zip(layout.segments, parts, strict=True):
+            block = _unpacked(np.frombuffer(part, np.uint8).reshape(segment.rows, -1), layout)
+            if predicted:
+                block = np.cumsum(block, axis=1, dtype=np.uint8)
+            right = min(width - segment.left, layout.columns)
+            target = planes[segment.plane, segment.top : segment.top + segment.rows, segment.left :][:, :right]
+            target[...] = block[:, :right]
+    stored: NDArray[np.uint8] = planes[0] if layout.planes == 1 else np.moveaxis(planes[..., 0], 0, -1)
+    return stored
 
 
-def _expect(name: str, got: int, allowed: set[int]) -> None:
-    """Refuse a tag's value by name."""
-    if got not in allowed:
-        raise ImageError(f"wrong {name}", expected=" or ".join(map(str, sorted(allowed))), got=got, remedy=RESAVE)
+def _unpacked(rows: NDArray[np.uint8], layout: Layout) -> NDArray[np.uint8]:
+    """(rows, columns, samples) of a segment's bytes; samples of fewer bits begin in the highest."""
+    if layout.bits == 8:
+        return rows.reshape(len(rows), layout.columns, layout.row_samples)
+    per_byte, mask = 8 // layout.bits, (1 << layout.bits) - 1
+    shifts = np.arange(per_byte - 1, -1, -1, dtype=np.uint8) * np.uint8(layout.bits)
+    values = (rows[..., None] >> shifts) & np.uint8(mask)
+    return values.reshape(len(rows), -1)[:, : layout.columns, None]
+
+
+def _meaning(stored: NDArray[np.uint8], layout: Layout, page: Page) -> Raster:
+    """What the samples stand for."""
+    photometric = page.one(Tag.PHOTOMETRIC)
+    if photometric == _PALETTE:
+        return _looked_up(stored[..., 0], layout.bits, page)
+    if photometric == _WHITE_IS_ZERO and layout.bits > 1:
+        raise ImageError(
+            "an inverted grey TIFF",
+            expected="0 for black",
+            got="0 for white (WhiteIsZero), which some programs heed and others do not",
+            remedy="invert its values and save it with 0 for black",
+        )
+    if layout.bits < 8:
+        notes: tuple[str, ...] = ()
+        values = stored[..., 0]
+        if photometric == _WHITE_IS_ZERO:
+            values, notes = _inverted(values, page)
+        spread = np.ascontiguousarray(values) * np.uint8(255 // ((1 << layout.bits) - 1))
+        return Raster(pixels=spread, coded=f"{layout.bits}-bit samples", notes=notes)
+    colours = 1 if photometric == _BLACK_IS_ZERO else 3
+    pixels, notes = without_opaque(stored, colours)
+    return Raster(pixels=pixels if pixels.flags.owndata and pixels.flags.writeable else pixels.copy(), notes=notes)
+
+
+def _inverted(bits: NDArray[np.uint8], page: Page) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
+    """1-bit samples of which the file says that 0 is white.
+
+    tifffile says so of every array of `bool` and yet stores True as 1; readers that go by the tag show such a mask
+    inverted. It signs its files, so that those are told from what other programs write.
+    """
+    if bytes(page.tags.get(Tag.SOFTWARE, ())).startswith(_TIFFFILE):
+        return bits, ("Its bits were taken as they are stored: tifffile marks arrays of bool as inverted.",)
+    return bits ^ np.uint8(1), ("Its bits are stored inverted (WhiteIsZero) and were turned round.",)
+
+
+def _looked_up(indices: NDArray[np.uint8], bits: int, page: Page) -> Raster:
+    """A palette's colours in place of its indices."""
+    colours = np.array(page.tags.get(Tag.COLOURS, ()), np.int64)
+    if colours.size != 3 << bits or colours.max() > 0xFFFF:
+        raise ImageError("the TIFF's palette is damaged", expected=f"{3 << bits} numbers", got=colours.size)
+    if colours.max() > 0xFF:  # else a writer that took it for 8-bit
+        colours >>= 8
+    table = colours.reshape(3, -1).T.astype(np.uint8)
+    return Raster(pixels=table[indices], coded="a palette")

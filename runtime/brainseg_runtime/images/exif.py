@@ -1,0 +1,45 @@
+"""The orientation that cameras and viewers note in EXIF.
+
+Source: CIPA DC-008 (EXIF 3.0), section 4.6; the block is laid out as a TIFF's page.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Final
+
+from brainseg_runtime.errors import ImageError
+from brainseg_runtime.images.raster import UPRIGHT
+
+_ORIENTATION: Final = 274
+
+
+def refuse_turned(exif: bytes) -> None:
+    """Raise where a viewer would turn or mirror the pixels before it shows them.
+
+    Args:
+        exif: The EXIF block; empty or damaged, it says nothing.
+    """
+    orientation = _orientation(exif)
+    if 2 <= orientation <= 8:
+        raise ImageError(
+            "the image is stored turned or mirrored",
+            expected="EXIF orientation 1, which is upright",
+            got=f"orientation {orientation}",
+            remedy=UPRIGHT,
+        )
+
+
+def _orientation(exif: bytes) -> int:
+    """The number, 1 where there is none."""
+    order = {b"II": "<", b"MM": ">"}.get(exif[:2])
+    if order is None or len(exif) < 8:
+        return 1
+    (start,) = struct.unpack_from(f"{order}I", exif, 4)
+    if start + 2 > len(exif):
+        return 1
+    (count,) = struct.unpack_from(f"{order}H", exif, start)
+    for at in range(start + 2, min(start + 2 + 12 * count, len(exif) - 11), 12):
+        if struct.unpack_from(f"{order}HHI", exif, at) == (_ORIENTATION, 3, 1):
+            return int(struct.unpack_from(f"{order}H", exif, at + 8)[0])
+    return 1

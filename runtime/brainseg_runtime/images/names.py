@@ -1,0 +1,101 @@
+"""What a file's name says of a slice: whether it is an image, a mask or a result, and its number in the volume.
+
+::
+
+    <patient>/<patient>_<n>.tif         image; n counts from 0 or 1, zeros in front do not count
+              <patient>_<n>_mask.tif    its mask
+
+Upper and lower case do not count, `.tiff` is as good as `.tif`, and a name need not hold a number.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal, TypeAlias
+
+from brainseg_runtime.images.formats import SUFFIXES
+from brainseg_runtime.problems import printable
+
+Role: TypeAlias = Literal["image", "mask", "result"]
+
+TIFF: Final = frozenset({".tif", ".tiff"})
+PICTURES: Final = frozenset(SUFFIXES) - TIFF
+"""Formats besides TIFF that a slice to be segmented may have."""
+
+MASK: Final = "_mask"
+RESULTS: Final = ("_probability", "_overlay")
+"""What the names of results that are no mask end in."""
+
+_NUMBER: Final = re.compile(r"(?:.*[_\-. ])?0*(?P<number>[0-9]{1,9})", re.DOTALL)
+"""At the end of a name, by itself or after a separator. Longer ones are dates or identifiers: they count nothing."""
+
+_RUN: Final = re.compile(r"([0-9]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class SliceName:
+    """A name taken apart.
+
+    Attributes:
+        role: What the file is.
+        stem: Name of the image that it is or belongs to, without suffix.
+    """
+
+    role: Role
+    stem: str
+
+
+def suffix(path: Path) -> str:
+    """A file's suffix in lower case, such as `.tif`."""
+    return path.suffix.lower()
+
+
+def slice_name(path: Path) -> SliceName:
+    """Take the name of an image file apart."""
+    stem = path.stem
+    folded = stem.lower()
+    if folded.endswith(MASK):
+        return SliceName("mask", stem[: -len(MASK)])
+    for ending in RESULTS:
+        if folded.endswith(ending):
+            return SliceName("result", stem[: -len(ending)])
+    return SliceName("image", stem)
+
+
+def slice_number(stem: str, folder: str) -> int | None:
+    """Place in the volume, from the end of an image's name.
+
+    Args:
+        stem: The file's name without suffix.
+        folder: The name of the folder that it lies in: digits in which that ends are no slice's.
+
+    Returns:
+        0 or more; None where the name holds no number.
+    """
+    own = belongs(stem, folder)
+    found = _NUMBER.fullmatch(stem[len(folder) :] if own else stem)
+    return int(found["number"]) if found else None
+
+
+def belongs(stem: str, folder: str) -> bool:
+    """Whether a slice is named after its folder; upper and lower case do not count."""
+    rest = stem[len(folder) :]
+    return stem.lower().startswith(folder.lower()) and (not rest or not rest[0].isalnum())
+
+
+def natural_order(name: str) -> tuple[tuple[str | int, ...], str]:
+    """Sort key under which runs of digits count as numbers, so that slice2 comes before slice10."""
+    parts = _RUN.split(name.lower())
+    return tuple(int(part) if index % 2 else part for index, part in enumerate(parts)), name
+
+
+def own_name(folder: Path) -> str:
+    """A folder's name as the system has it."""
+    return folder.name if folder.name not in ("", "..") else folder.resolve().name
+
+
+def folder_name(folder: Path) -> str:
+    """What a patient is called: the folder's own name, also where it was given as `.`, escaped where it is no text."""
+    return printable(own_name(folder))

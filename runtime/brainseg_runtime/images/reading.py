@@ -1,0 +1,151 @@
+"""Slices read before they are asked for, and what is wrong with those that cannot be read.
+
+Predicting, evaluating and training read through here: the same threads, the same order, the same words for a fault.
+
+Legend: H rows, W columns, in pixels.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from brainseg_runtime.contract import DEFAULT_LIMITS, Limits
+from brainseg_runtime.errors import BrainsegError, MissingExtraError
+from brainseg_runtime.images.dataset import Patient
+from brainseg_runtime.images.slices import read_image, read_mask
+from brainseg_runtime.problems import Problem, printable
+
+Item = TypeVar("Item")
+Read = TypeVar("Read")
+
+
+def read_ahead(
+    items: Iterable[Item], read: Callable[[Item], Read], *, depth: int, threads: int = 1
+) -> Generator[Read, None, None]:
+    """What `read` makes of each item, in order, made in other threads before it is asked for.
+
+    Args:
+        items: Taken in the caller's thread, a few before their turn.
+        read: Called in the other threads.
+        depth: Most items that wait or are being read, at least 1.
+        threads: How many read at once.
+
+    Yields:
+        One result for each item; what reading one raises, where its result would have come.
+    """
+    coming = iter(items)
+    pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="brainseg-reader")
+    try:
+        pending: deque[Future[Read]] = deque(pool.submit(read, item) for item in islice(coming, depth))
+        while pending:
+            result = pending.popleft().result()
+            pending.extend(pool.submit(read, item) for item in islice(coming, 1))
+            yield result
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pair:
+    """A slice and its mask as far as they could be read.
+
+    Attributes:
+        image: (H, W, 3) uint8, or None.
+        mask: (H, W) uint8 with 0 and 1, or None.
+        problems: Why one of them is None, or that their sizes differ.
+    """
+
+    image: NDArray[np.uint8] | None
+    mask: NDArray[np.uint8] | None
+    problems: tuple[Problem, ...] = ()
+
+
+def read_pair(image_path: Path | None, mask_path: Path | None, *, limits: Limits = DEFAULT_LIMITS) -> Pair:
+    """Read an image and its mask, or the one of them that is there.
+
+    Args:
+        image_path: The image's file; None where a mask lies alone.
+        mask_path: The mask's file; None where an image has none.
+        limits: Caps on the files' sizes and on H and W.
+
+    Raises:
+        MissingExtraError: A file's form needs a library that is not installed.
+    """
+    problems: list[Problem] = []
+    image = _attempt(read_image, image_path, limits, problems)
+    mask = _attempt(read_mask, mask_path, limits, problems)
+    if image is not None and mask is not None and image.shape[:2] != mask.shape:
+        problems.append(size_problem(mask_path, "its image's size", image.shape[:2], mask.shape))
+    return Pair(image=image, mask=mask, problems=tuple(problems))
+
+
+def patient_problems(patient: Patient, *, limits: Limits = DEFAULT_LIMITS) -> tuple[str, ...]:
+    """Read every file of a patient and tell what is wrong with it: what `scan_dataset` cannot see from names.
+
+    Args:
+        patient: As `scan_dataset` finds it.
+        limits: Caps on the files' sizes and on H and W.
+
+    Returns:
+        One line for each file that cannot be read, is not binary, or is not of the size of its image or, for images, of
+        the patient's first readable image.
+
+    Raises:
+        MissingExtraError: A file's form needs a library that is not installed.
+    """
+    problems: list[Problem] = []
+    size: tuple[int, ...] | None = None
+    for paths in patient.slices:
+        pair = read_pair(paths.image, paths.mask, limits=limits)
+        if pair.image is not None:
+            size = size or pair.image.shape[:2]
+            if pair.image.shape[:2] != size:
+                problems.append(size_problem(paths.image, "its patient's size", size, pair.image.shape))
+        problems += pair.problems
+    return tuple(map(str, problems))
+
+
+def size_problem(path: Path | None, whose: str, expected: Sequence[int], got: Sequence[int]) -> Problem:
+    """A file of another size than it should have, such as "its patient's size"."""
+    detail = f"; expected {shown_size(expected)} pixels; got {shown_size(got)}"
+    return Problem(printable(str(path)), f"is not of {whose}", detail)
+
+
+def shown_size(size: Sequence[int]) -> str:
+    """A size as rows × columns."""
+    return "×".join(map(str, size[:2]))
+
+
+def _attempt(
+    read: Callable[..., NDArray[Any]], path: Path | None, limits: Limits, problems: list[Problem]
+) -> NDArray[np.uint8] | None:
+    """The pixels of a file, or None and a problem that names it."""
+    if path is None:
+        return None
+    try:
+        pixels: NDArray[np.uint8] = read(path, limits=limits)
+    except MissingExtraError:
+        raise
+    except BrainsegError as error:
+        problems.append(_told(path, error))
+        return None
+    return pixels
+
+
+def _told(path: Path, error: BrainsegError) -> Problem:
+    """A file's fault, the part that other files may share apart from what is this one's own."""
+    where = str(path)
+    what = error.what.replace(where, "", 1) if error.what.startswith(where) else f": {error.what}"
+    expected = "" if error.expected is None else f"; expected {error.expected}"
+    got = "" if error.got is None else f"; got {error.got}"
+    remedy = "" if error.remedy is None else f"; remedy: {error.remedy}"
+    return Problem(printable(where), printable(what.strip()), printable(expected + got + remedy))
