@@ -53,6 +53,13 @@ def test_evaluation(tmp_path: Path, patients: int) -> None:
     assert not violations("evaluation", written("evaluate", BUNDLE, made_data(tmp_path / "data", patients=patients)))
 
 
+def test_a_faulty_data_set(tmp_path: Path) -> None:
+    data = made_data(tmp_path / "data", masks=False)
+    found = written("evaluate", BUNDLE, data, code=1)
+    assert len(found["fault"]["problems"]) == 6
+    assert not violations("fault", found)
+
+
 def test_bench() -> None:
     quick = ["--batch", 1, "--side", 16, "--seconds", 0]
     assert not violations("bench", written("bench", BUNDLE, "--provider", "cpu", *quick))

@@ -86,7 +86,7 @@ def test_predict_records_it_and_warns_once(tmp_path: Path) -> None:
     assert done.code == 0
     found = json.loads((out / "predictions.json").read_text(encoding="utf-8"))
     assert (found["threshold"], found["validated_threshold"]) == (0.2, own(Segmenter.load(BUNDLE)))
-    assert found["warnings"] == list(threshold_warnings(found["validated_threshold"], 0.2))
+    assert found["warnings"] == [f"warning: {each}" for each in threshold_warnings(found["validated_threshold"], 0.2)]
     assert done.err.count("validated") == 1
     for entry in found["slices"]:
         probability = tifffile.imread(out / entry["probability"]["file"])

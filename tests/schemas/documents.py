@@ -94,7 +94,8 @@ def predictions(defs: Definitions) -> Schema:
 def evaluation(defs: Definitions) -> Schema:
     """`brainseg evaluate --json`."""
     scores = defs.ref(Evaluation)
-    ran = {"bundle": TEXT, "digest": nullable(SHA256), "data": TEXT, "seconds": NUMBER, "versions": by_name(TEXT)}
+    ran = {"bundle": TEXT, "digest": nullable(SHA256), "data": TEXT, "seconds": NUMBER}
+    ran |= {"left_out": listed(TEXT), "versions": by_name(TEXT)}
     return _extended(defs, scores, {"run": record(ran)})
 
 
@@ -184,12 +185,21 @@ def check(defs: Definitions) -> Schema:
             "burden": record(dict.fromkeys(("mean", "median", "min", "max"), NUMBER)),
             "sites": listed(defs.ref(SiteReport)),
             "patients": listed(patient),
+            "n_persons": INTEGER,
+            "persons": listed(record({"id": TEXT, "examinations": listed(TEXT)})),
+            "persons_with_several": listed(TEXT),
             "missing_sequences": by_name(listed(TEXT)),
             "repeated_slices": listed(record({"slice": TEXT, "channel": TEXT})),
             "duplicates": listed(listed(TEXT)),
+            "left_out": listed(TEXT),
         }
     )
     return {"oneOf": [report, record({"data": TEXT, "fault": ERROR})]}
+
+
+def fault(defs: Definitions) -> Schema:  # noqa: ARG001 - of the others' form
+    """`--json` of any command whose data set is faulty."""
+    return record({"fault": ERROR}, optional={"data": TEXT})
 
 
 def phantom(defs: Definitions) -> Schema:  # noqa: ARG001 - of the others' form
@@ -298,8 +308,8 @@ def export(defs: Definitions) -> Schema:
         "left_out": by_name(TEXT),
         "latency_ms": by_name(by_name(NUMBER)),
     }
-    fault = {**ERROR, "properties": {"model": TEXT, **ERROR["properties"]}, "required": ["model", *ERROR["required"]]}
-    return record({"bundles": listed(record(bundle)), "faults": listed(fault)})
+    failed = {**ERROR, "properties": {"model": TEXT, **ERROR["properties"]}, "required": ["model", *ERROR["required"]]}
+    return record({"bundles": listed(record(bundle)), "faults": listed(failed)})
 
 
 DOCUMENTS: Final[Mapping[str, Callable[[Definitions], Schema]]] = {
@@ -310,6 +320,7 @@ DOCUMENTS: Final[Mapping[str, Callable[[Definitions], Schema]]] = {
     "doctor": doctor,
     "manifest": manifest,
     "check": check,
+    "fault": fault,
     "phantom": phantom,
     "run": run,
     "history": history,
