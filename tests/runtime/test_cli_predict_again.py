@@ -7,8 +7,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import tifffile
+from PIL import Image
 
 from tests.runtime.command_line import BUNDLE, brainseg
 from tests.runtime.made_slices import made_data, made_image, made_patient
@@ -225,3 +227,21 @@ def test_many_slices_that_say_the_same_are_one_line(tmp_path: Path) -> None:
     assert len([line for line in err.splitlines() if "blank" in line]) == 1
     assert "and 12 more" in err
     assert all(entry["warnings"] for entry in record(tmp_path / "out")["slices"])
+
+
+def test_notes_of_the_reader_are_warnings_of_their_slice(tmp_path: Path) -> None:
+    """An opaque alpha channel is dropped, and that is told; it stays on record when the slice is taken over."""
+    folder, out = tmp_path / "TCGA_X_1_19990101", tmp_path / "out"
+    folder.mkdir()
+    image = made_image(3)
+    opaque = np.dstack([image, np.full(image.shape[:2], 255, np.uint8)])
+    Image.fromarray(opaque, "RGBA").save(folder / f"{folder.name}_1.png")
+    Image.fromarray(image).save(folder / f"{folder.name}_2.png")
+    for more in ([], ["--resume"]):
+        done = brainseg("predict", BUNDLE, folder, "-o", out, *more)
+        assert done.code == 0, done.err
+        with_alpha, plain = record(out)["slices"]
+        assert any("alpha" in text for text in with_alpha["warnings"])
+        assert not any("alpha" in text for text in plain["warnings"])
+        assert with_alpha["mask"]["sha256"] == plain["mask"]["sha256"]
+        assert sum("alpha" in line and f"{folder.name}_1.png" in line for line in done.err.splitlines()) == 1

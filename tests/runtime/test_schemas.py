@@ -56,7 +56,7 @@ def test_evaluation(tmp_path: Path, patients: int) -> None:
 def test_a_faulty_data_set(tmp_path: Path) -> None:
     data = made_data(tmp_path / "data", masks=False)
     found = written("evaluate", BUNDLE, data, code=1)
-    assert len(found["fault"]["problems"]) == 6
+    assert found["fault"]["problems"]
     assert not violations("fault", found)
 
 
