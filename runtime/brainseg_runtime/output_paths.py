@@ -11,12 +11,14 @@ import os
 import stat
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from brainseg_runtime.errors import FileWriteError, InputError
 from brainseg_runtime.special_files import own_descriptor
 
 _Identity: TypeAlias = tuple[object, ...]
+
+_DEPTH: Final = 4  # levels within a folder of inputs that are looked at: one more than any command reads from
 
 
 def check_outputs(
@@ -39,9 +41,9 @@ def check_outputs(
     given = {option: path for option, path in outputs.items() if path is not None}
     _refuse_twins(given)
     real = {option: Path(path) for option, path in given.items() if path != "-" and not _is_special(Path(path))}
-    kept = {_identity(folder): folder for folder in folders}
+    kept = {identity: each for folder in folders for identity, each in _folders(folder)} if real else {}
     for option, path in real.items():
-        for ancestor in (path, *_ancestors(path)):
+        for ancestor in (path, *Path(os.path.abspath(path)).parents, *Path(os.path.realpath(path)).parents):  # noqa: PTH100
             if (folder := kept.get(_identity(ancestor))) is not None:
                 raise _replaces(option, path, f"a place outside {folder}")
         _check_writable(option, path)
@@ -69,9 +71,7 @@ def _refuse_inputs(outputs: Mapping[str, Path], files: Iterable[Path], folders: 
     if not outputs:
         return
     mine = {_identity(path): option for option, path in outputs.items()}
-    linked = any(path.stat().st_nlink > 1 for path in outputs.values())
-    inside = (each for folder in folders for each in _files(folder)) if linked else ()
-    for each in (*files, *inside):
+    for each in (*files, *(path for folder in folders for path in _listed(folder))):
         if (option := mine.get(_identity(each))) is not None:
             raise _replaces(option, outputs[option], f"a file other than {each}")
 
@@ -99,15 +99,21 @@ def _check_writable(option: str, path: Path) -> None:
         )
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    """Every file in a folder, at any depth; links to folders are not followed."""
-    for parent, _, names in os.walk(folder):
-        yield from (Path(parent) / name for name in names)
+def _folders(folder: Path, depth: int = _DEPTH) -> Iterator[tuple[_Identity, Path]]:
+    """A folder and those in it; links are followed, since data sets are often trees of them."""
+    yield _identity(folder), folder
+    if depth:
+        for each in _listed(folder):
+            if each.is_dir():
+                yield from _folders(each, depth - 1)
 
 
-def _ancestors(path: Path) -> Iterator[Path]:
-    """The folders above what a path leads to, the nearest first."""
-    yield from Path(os.path.realpath(path)).parents
+def _listed(folder: Path) -> list[Path]:
+    """What lies in a folder; nothing where it is none, or cannot be listed."""
+    try:
+        return list(folder.iterdir())
+    except OSError:
+        return []
 
 
 def _identity(path: Path) -> _Identity:

@@ -122,3 +122,34 @@ def test_verify_does_not_replace_the_key_it_checks_with(tmp_path: Path) -> None:
     key.write_text("-----BEGIN PUBLIC KEY-----\n", encoding="ascii")
     assert brainseg("verify", BUNDLE, "--public-key", key, "--json", key).code == 1
     assert key.read_text(encoding="ascii").startswith("-----BEGIN")
+
+
+def test_a_data_set_of_links_is_safe_under_all_names(tmp_path: Path) -> None:
+    """Patients' folders that are links, and files that are."""
+    store = made_data(tmp_path / "store", patients=2, slices=1)
+    data = tmp_path / "data"
+    data.mkdir()
+    first, second = sorted(store.glob("TCGA*"))
+    (data / first.name).symlink_to(first, target_is_directory=True)
+    (data / second.name).mkdir()
+    for file in second.iterdir():
+        (data / second.name / file.name).symlink_to(file)
+    before = bytes_of(store)
+    for target in (
+        *(path for path in data.rglob("*.tif")),
+        *(path for path in store.rglob("*.tif")),
+        data / first.name / f"{first.name}_1.tif",
+        data / first.name / "new.json",
+        first / "new.json",
+    ):
+        done = brainseg("evaluate", BUNDLE, data, "--json", target)
+        assert (done.code, "--json" in done.err) == (1, True), target
+    assert bytes_of(store) == before
+
+
+def test_folders_that_are_links_in_a_circle_end(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "again").symlink_to(tmp_path / "data", target_is_directory=True)
+    with pytest.raises(InputError):
+        check_outputs({"--json": tmp_path / "data" / "again" / "a.json"}, folders=[tmp_path / "data"])
+    check_outputs({"--json": tmp_path / "a.json"}, folders=[tmp_path / "data", tmp_path / "nowhere"])
