@@ -12,6 +12,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -97,10 +98,11 @@ def measure_apart(case: BenchCase) -> BenchRow:
     fresh = multiprocessing.get_context("spawn")  # never forked: memory and threads of this process stay out of it
     answer, to_answer = fresh.Pipe(duplex=False)
     process = fresh.Process(target=_answer, args=(case, to_answer), daemon=True)
-    process.start()
-    to_answer.close()
     what = f"the process that measured {case.provider} {case.variant}"
     try:
+        with _uninterrupted():
+            process.start()
+        to_answer.close()
         if not answer.poll(_LOADING + 20 * case.seconds):
             raise WorkerError(f"{what} gave no answer", expected=f"one within {_LOADING + 20 * case.seconds:.0f} s")
         outcome: BenchRow | BrainsegError = answer.recv()
@@ -108,16 +110,35 @@ def measure_apart(case: BenchCase) -> BenchRow:
         remedy = "see the system's log: it may have run out of memory"
         raise WorkerError(f"{what} ended without an answer", remedy=remedy) from error
     finally:
-        process.kill()
-        process.join()
+        if process.pid is not None:
+            process.kill()
+            process.join()
         answer.close()
     if isinstance(outcome, BrainsegError):
         raise outcome
     return outcome
 
 
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Holds interrupts back while a process is started: one that is half started has no parent to end it.
+
+    The new process keeps them blocked, so that Ctrl-C, which reaches every process of a terminal, is the parent's alone.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _answer(case: BenchCase, to: Connection) -> None:
     """Measures in the fresh process, and sends the row or what is in its way."""
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # as a job in the background has it
         # Ctrl-C reaches every process of a terminal; this one ends without a traceback of its own.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
