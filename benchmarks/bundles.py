@@ -11,7 +11,8 @@ import torch
 from brainseg_export import quantize, vectors
 from brainseg_export.convert import Graph, convert
 from brainseg_export.engines import predictor
-from brainseg_export.seal import PHANTOM, Contents, seal
+from brainseg_export.provenance import PHANTOM
+from brainseg_export.seal import Contents, seal
 from brainseg_runtime.manifest import Tolerance, Variant
 from brainseg_runtime.version import __version__
 from brainseg_train.models import build

@@ -4,6 +4,7 @@
     peak    load a model, make masks of one size, and tell the peak of resident memory
     growth  load a model, make masks of mixed sizes, and tell how much memory grew after the first round
     serve   load a model and make a batch's masks for every line on standard input
+    train   take some training steps for every line on standard input
     score   score made slices as they come, and tell the peak of resident memory
 
 Nothing is imported here that the measured way would not import itself.
@@ -30,6 +31,8 @@ def main(arguments: list[str]) -> int:
     asked = json.loads(arguments[0])
     if asked["what"] == "score":
         return _score(asked)
+    if asked["what"] == "train":
+        return _train(asked)
     segment = _torch(asked) if asked["engine"] == "pytorch" else _runtime(asked)
     return {"first": _first, "peak": _peak, "growth": _growth, "serve": _serve}[asked["what"]](segment, asked)
 
@@ -92,6 +95,29 @@ def _serve(segment: Segment, asked: dict[str, str]) -> int:
     _say(ready=True)
     for _ in sys.stdin:
         segment(images)
+        _say(done=True)
+    return 0
+
+
+def _train(asked: dict[str, str]) -> int:
+    """Steps as `brainseg-train` takes them, on made slices."""
+    import torch
+
+    from brainseg_train.config import TrainConfig
+    from brainseg_train.device import place
+    from brainseg_train.learner import Learner
+
+    batch, side = int(asked["batch"]), 128
+    torch.set_num_threads(int(asked["threads"]))
+    config = TrainConfig(model=asked["network"], width=16, batch=batch, device="cpu")
+    learner = Learner(config, place(config))
+    drawn = torch.rand(batch, 4, side, side, generator=torch.Generator().manual_seed(0))
+    images, masks = drawn[:, :3], (drawn[:, 3:] > 0.9).float()
+    learner.step(images, masks, config.rate)
+    _say(ready=True)
+    for _ in sys.stdin:
+        for _ in range(int(asked["steps"])):
+            learner.step(images, masks, config.rate)
         _say(done=True)
     return 0
 

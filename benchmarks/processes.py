@@ -42,13 +42,13 @@ class Server:
     A question and its answer through two pipes cost some 50 µs, which are in the figures.
 
     Args:
-        asked: As for `run_child`.
+        asked: As for `run_child`; `what` is `serve` if not given.
         extra: Environment variables that have to be there when the engine is loaded.
     """
 
     def __init__(self, asked: Mapping[str, Any], extra: Mapping[str, str] | None = None) -> None:
         self._process = subprocess.Popen(
-            [*COMMAND, json.dumps({**asked, "what": "serve"})],
+            [*COMMAND, json.dumps({"what": "serve", **asked})],
             cwd=ROOT,
             env=environment(int(asked["threads"]), extra),
             stdin=subprocess.PIPE,

@@ -23,6 +23,10 @@ TABLES: dict[str, tuple[str, str]] = {
         "Memory over a long run",
         "Growth of a process's resident memory over slices of 100 shapes again and again, after the first round.",
     ),
+    "reading": (
+        "Reading a slice",
+        "A slice with its mask from TIFF files that lie in the system's cache, to arrays; 256×256.",
+    ),
     "patient": (
         "A patient from disk to disk",
         "36 slices read from TIFF, segmented, and their masks written as TIFF, with the model loaded.",
@@ -49,6 +53,10 @@ TABLES: dict[str, tuple[str, str]] = {
     "training": (
         "Training",
         "One epoch of the same network over the same slices at 128×128; ours augments, validates and saves as well.",
+    ),
+    "side by side": (
+        "Two trainings at once",
+        "Steps of a U-Net of width 16 on 16 slices, in one process or two, each with all cores unless said otherwise.",
     ),
     "gpu training": (
         "Training on a GPU",

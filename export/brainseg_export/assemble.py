@@ -17,20 +17,21 @@ from brainseg_export.cases import Patients
 from brainseg_export.engines import REQUIRED, predictor, predictors
 from brainseg_export.model_card import Facts, write_card
 from brainseg_export.prove import Proof, stability
+from brainseg_export.provenance import Provenance
 from brainseg_export.sbom import bill_of_materials
-from brainseg_export.seal import PATIENTS, PHANTOM, Contents
+from brainseg_export.seal import Contents
 from brainseg_export.select import Chosen
+from brainseg_runtime.errors import DataError
 from brainseg_runtime.evaluate import evaluate
 from brainseg_runtime.evaluation import Evaluation
 from brainseg_runtime.golden import GoldenCase
 from brainseg_runtime.guard import take_fingerprint
-from brainseg_runtime.manifest import Fingerprint, Licence, Variant
+from brainseg_runtime.manifest import Fingerprint, Variant
 from brainseg_runtime.strict_json import Json
 from brainseg_train import final
 from brainseg_train.checkpoint import WeightsInfo
 from brainseg_train.data import DataSet
 from brainseg_train.errors import RecordError
-from brainseg_train.phantom import MARK
 
 FINGERPRINT_SLICES: Final = 600
 """Training slices over which the input guard's picture of intensities is taken; its ends are their percentiles."""
@@ -38,15 +39,18 @@ FINGERPRINT_SLICES: Final = 600
 _TOOLS: Final[tuple[str, ...]] = ("numpy", "onnx", "onnxruntime", "onnxruntime-ep-openvino", "onnxscript", "torch")
 
 
-def labels(chosen: Chosen, info: WeightsInfo, dataset: DataSet) -> dict[str, str]:
+ASPECT: Final = "kept: an image that is not square is resized as if zeros made it one, in the middle"
+"""What graphs do with the proportions of an image; those of older releases, which say nothing, squeeze it."""
+
+
+def labels(info: WeightsInfo, provenance: Provenance) -> dict[str, str]:
     """What a bare graph says about itself, beside the contract.
 
     Args:
-        chosen: The run.
         info: Its weights.
-        dataset: The data that it was trained on.
+        provenance: The data that it was trained on.
     """
-    licence = licence_of(dataset)
+    licence = provenance.licence
     return {
         "model": info.model,
         "width": str(info.width),
@@ -54,20 +58,22 @@ def labels(chosen: Chosen, info: WeightsInfo, dataset: DataSet) -> dict[str, str
         "weights_sha256": info.sha256,
         "data_digest": info.data_digest,
         "split_digest": info.split_digest,
-        "validation_dice": repr(chosen.validation_dice),
+        "validation_dice": repr(info.validation_dice),
+        "aspect_ratio": ASPECT,
         "licence": licence.id,
         "licence_note": licence.note,
         "use": "research only; not a medical device",
     }
 
 
-def assemble(
+def assemble(  # noqa: PLR0913 - gathered in one place
     chosen: Chosen,
-    info: WeightsInfo,
     dataset: DataSet,
     patients: Patients,
     calibration: Calibration,
     *,
+    provenance: Provenance,
+    parameters: int,
     shipped: tuple[Proof, ...],
     left_out: Mapping[str, str],
     version: str,
@@ -76,10 +82,11 @@ def assemble(
 
     Args:
         chosen: The run.
-        info: Its weights.
         dataset: The data that it was trained on.
         patients: The validation patients.
         calibration: Threshold and temperature.
+        provenance: Where that data comes from.
+        parameters: Trainable numbers of the network.
         shipped: What ships, fp32 first.
         left_out: Variants that do not ship, and why.
         version: Of the model.
@@ -87,11 +94,11 @@ def assemble(
     Returns:
         The contents, ready to be sealed.
     """
-    licence = licence_of(dataset)
     graphs = {proof.candidate.graph.name: proof.candidate.graph.data for proof in shipped}
     golden = vectors.golden_cases(
         {proof.candidate.variant: predictor(proof.candidate.graph, REQUIRED) for proof in shipped}
     )
+    fingerprint = fingerprint_of(chosen, dataset)
     facts = Facts(
         version=version,
         chosen=chosen,
@@ -101,8 +108,9 @@ def assemble(
         verdicts={proof.candidate.variant: proof.verdict for proof in shipped[1:]},
         made_by={proof.candidate.variant: proof.candidate.label for proof in shipped[1:]},
         left_out=left_out,
-        licence=licence,
-        phantom=licence is PHANTOM,
+        provenance=provenance,
+        parameters=parameters,
+        guarded=fingerprint is not None,
     )
     return Contents(
         name=chosen.model,
@@ -114,16 +122,35 @@ def assemble(
         golden=golden,
         card=write_card(facts),
         sbom=bill_of_materials(chosen.model, version, graphs),
-        licence=licence,
-        fingerprint=_fingerprint(chosen, dataset),
-        training=_training(chosen, info, facts, patients),
+        licence=provenance.licence,
+        fingerprint=fingerprint,
+        training=_training(facts, patients),
         tools=_tools(),
     )
 
 
-def licence_of(dataset: DataSet) -> Licence:
-    """The terms of weights that were trained on a data set."""
-    return PHANTOM if (dataset.root / MARK).is_file() else PATIENTS
+def fingerprint_of(chosen: Chosen, dataset: DataSet) -> Fingerprint | None:
+    """Intensities of training slices, spread evenly over the patients.
+
+    Args:
+        chosen: The run.
+        dataset: The data that it was trained on.
+
+    Returns:
+        What the runtime holds other images against; None where no slice has three different sequences.
+    """
+    rows = chosen.split.indices(dataset, "train")
+    rows = rows[~dataset.blank[rows]]
+    wanted = rows[:: max(1, len(rows) // FINGERPRINT_SLICES)]
+
+    def images() -> Iterator[NDArray[np.uint8]]:
+        for row in wanted:
+            yield dataset.native_image(int(row))
+
+    try:
+        return take_fingerprint(images())
+    except DataError:  # grey images in three channels, for one: there is nothing to know other images by
+        return None
 
 
 def _validation(fp32: Proof, patients: Patients, threshold: float) -> Evaluation:
@@ -136,7 +163,7 @@ def _validation(fp32: Proof, patients: Patients, threshold: float) -> Evaluation
 
 def _test(chosen: Chosen) -> Evaluation | None:
     """What the study saw of the test part, where this run is the one that it looked at."""
-    if chosen.study is None or chosen.record.id not in chosen.study.record.selected.get(chosen.model, ()):
+    if chosen.study is None or chosen.run not in chosen.study.record.selected.get(chosen.model, ()):
         return None
     try:
         return final.load_test(chosen.study, chosen.model).evaluation
@@ -165,35 +192,25 @@ def _variant(proof: Proof, golden: list[GoldenCase], calibration: Calibration) -
     )
 
 
-def _fingerprint(chosen: Chosen, dataset: DataSet) -> Fingerprint:
-    """Intensities of training slices, spread evenly over the patients."""
-    rows = chosen.split.indices(dataset, "train")
-    rows = rows[~dataset.blank[rows]]
-    wanted = rows[:: max(1, len(rows) // FINGERPRINT_SLICES)]
-
-    def images() -> Iterator[NDArray[np.uint8]]:
-        for row in wanted:
-            yield dataset.native_image(int(row))
-
-    return take_fingerprint(images())
-
-
-def _training(chosen: Chosen, info: WeightsInfo, facts: Facts, patients: Patients) -> dict[str, Json]:
-    """Where the weights come from."""
-    record, split = chosen.record, chosen.split
-    validation = facts.validation
+def _training(facts: Facts, patients: Patients) -> dict[str, Json]:
+    """Where the weights come from: what they say of themselves, and what was measured here."""
+    chosen = facts.chosen
+    info, split, validation = chosen.info, chosen.split, facts.validation
     value: dict[str, Json] = {
-        "run": record.id,
-        "study": record.study,
+        "run": info.run,
+        "study": chosen.study.record.id if chosen.study else None,
         "chosen": chosen.reason,
         "weights_sha256": info.sha256,
-        "data_digest": record.data_digest,
-        "split_digest": record.split_digest,
-        "split_by": record.split_by,
+        "data": facts.provenance.to_json(),
+        "data_digest": info.data_digest,
+        "split_digest": info.split_digest,
+        "split_by": split.split_by,
         "patients": {"train": len(split.train), "validation": len(patients.ids), "test": len(split.test)},
-        "config": record.config.to_json(),
+        # Its path is the training machine's; the weights are named by digest.
+        "config": None if chosen.config is None else {**chosen.config.to_json(), "initial": info.initial},
         "epoch": info.epoch,
-        "validation_in_training": dict(record.best.validation) if record.best else {},
+        "validation_in_training": dict(info.validation) or {"dice": info.validation_dice},
+        "aspect_ratio": ASPECT,
         "validation": {
             "n_slices": validation.n_slices,
             "volume_dice_mean": validation.volume_dice.mean,

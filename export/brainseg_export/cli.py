@@ -15,6 +15,7 @@ from brainseg_runtime import commands
 from brainseg_runtime.application import CODES, finished, make_application
 from brainseg_runtime.console import Console
 from brainseg_runtime.errors import BrainsegError
+from brainseg_runtime.manifest import LABEL
 from brainseg_runtime.output_paths import check_outputs
 from brainseg_runtime.start import run_command
 from brainseg_runtime.strict_json import Json
@@ -71,6 +72,21 @@ def export(  # noqa: PLR0913, PLR0917 - one parameter an option
         Path | None, typer.Option(metavar="KEY.pem", help="Sign the bundle with this elliptic private key.")
     ] = None,
     model_version: Annotated[str, typer.Option(metavar="TEXT", help="Version of the model.")] = __version__,
+    data_name: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TEXT",
+            help="What the data set is called; default: as stated in training, or in the dataset.json beside it.",
+        ),
+    ] = None,
+    data_licence: Annotated[
+        str | None,
+        typer.Option(metavar="TEXT", help="Its licence, an SPDX identifier or a short name; default: likewise."),
+    ] = None,
+    data_url: Annotated[
+        str | None, typer.Option(metavar="URL", help="Where it can be read about or had; default: likewise.")
+    ] = None,
+    data_citation: Annotated[str | None, typer.Option(metavar="TEXT", help="What to cite; default: likewise.")] = None,
     cache: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Folder of resized slices; default: the user's cache folder.")
     ] = None,
@@ -100,18 +116,31 @@ def export(  # noqa: PLR0913, PLR0917 - one parameter an option
         raise typer.BadParameter(f"--require takes {' or '.join(_VARIANTS)}, not {', '.join(unknown)}")
     if "fp16" in (require or ()) and not fp16:
         raise typer.BadParameter("--require fp16 needs --fp16")
+    if not LABEL.fullmatch(model_version):
+        raise typer.BadParameter(f"--model-version takes letters, digits and . _ + -, not {model_version!r}")
 
     def work(console: Console) -> int:
         from brainseg_export import select
         from brainseg_export.export import Options
+        from brainseg_export.provenance import require_no_paths
+        from brainseg_train.data_source import DataSource
 
+        stated = DataSource(name=data_name, licence=data_licence, url=data_url, citation=data_citation)
+        require_no_paths(stated)
         if all_:
             chosen = select.best_of_each(runs)
         elif run is not None:
             chosen = (select.by_id(runs, run),)
         else:
             chosen = (select.by_checkpoint(checkpoint) if checkpoint is not None else select.best(runs),)
-        options = Options(version=model_version, require=tuple(require or ()), private_key=sign, fp16=fp16, qat=qat)
+        options = Options(
+            version=model_version,
+            require=tuple(require or ()),
+            private_key=sign,
+            fp16=fp16,
+            qat=qat,
+            stated=stated,
+        )
         return _export_all(chosen, out, data, cache, options, console)
 
     raise typer.Exit(commands.run(json, work, quiet=quiet))
@@ -121,9 +150,8 @@ def _export_all(
     chosen: Sequence[Chosen], out: Path, data: Path | None, cache: Path | None, options: Options, console: Console
 ) -> int:
     """Export one run after another; a fault in one does not keep the others from their bundles."""
-    from brainseg_export import cases, summary
+    from brainseg_export import cases, preflight, summary
     from brainseg_export.export import export
-    from brainseg_export.seal import require_replaceable
     from brainseg_export.sign import require_signer
 
     if options.private_key is not None:
@@ -137,15 +165,26 @@ def _export_all(
     bundles: list[Json] = []
     faults: list[Json] = []
     paths: list[str] = []
-    for item in chosen:
-        console.note(f"exporting {item.model}: run {item.record.id}, {item.reason}")
+
+    def refused(item: Chosen, error: BrainsegError) -> None:
+        console.fault(error, about=f"{item.model}: ")
+        faults.append({"model": item.model, **_fault(error)})
+
+    fit: list[Chosen] = []
+    for item in chosen:  # every place is looked at before the first bundle is made
         try:
-            require_replaceable(out / item.model)
-            dataset = cases.open_dataset(_data_of(item, data), digest=item.record.data_digest, cache=cache)
+            preflight.require_data(_data_of(item, data))
+            preflight.require_place(out / item.model, item, _data_of(item, data))
+            fit.append(item)
+        except BrainsegError as error:
+            refused(item, error)
+    for item in fit:
+        console.note(f"exporting {item.model}: run {item.run}, {item.reason}")
+        try:
+            dataset = cases.open_dataset(_data_of(item, data), digest=item.info.data_digest, cache=cache)
             result = export(item, dataset, out / item.model, options, console)
         except BrainsegError as error:
-            console.fault(error, about=f"{item.model}: ")
-            faults.append({"model": item.model, **_fault(error)})
+            refused(item, error)
             continue
         for line in summary.sentences(result):
             console.say(line)

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 from torch import Tensor, nn
 
-from brainseg_export import calibrate, cases, parity, qat, quantize, seal, select
+from brainseg_export import calibrate, cases, parity, preflight, qat, quantize, seal, select
 from brainseg_export.assemble import assemble, labels
 from brainseg_export.calibrate import Calibration
 from brainseg_export.cases import Patients
@@ -20,6 +20,7 @@ from brainseg_export.errors import GateError
 from brainseg_export.half import to_float16
 from brainseg_export.latency import milliseconds, torch_milliseconds
 from brainseg_export.prove import Candidate, Proof, Watch, best_of, prove, prove_another
+from brainseg_export.provenance import provenance_of
 from brainseg_export.qat import TuneConfig
 from brainseg_export.select import Chosen
 from brainseg_runtime.evaluate import Predict
@@ -27,6 +28,7 @@ from brainseg_runtime.images import read_image
 from brainseg_runtime.segmenter import Segmenter
 from brainseg_runtime.version import __version__
 from brainseg_train.data import DataSet
+from brainseg_train.data_source import DataSource
 from brainseg_train.pipeline import InferencePipeline
 
 FP32_NAME: Final = "model.onnx"
@@ -54,6 +56,8 @@ class Options:
     """Whether the integer network is fine-tuned even where calibration alone passes the gate."""
     tuning: TuneConfig = field(default_factory=TuneConfig)
     """How it is fine-tuned."""
+    stated: DataSource = field(default_factory=DataSource)
+    """What is stated about where the data comes from."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,21 +95,25 @@ def export(chosen: Chosen, dataset: DataSet, target: Path, options: Options, wat
 
     Raises:
         CheckpointError: The weights are missing or damaged, or do not fit the network.
-        SelectionError: They are not those that the run's record speaks of.
+        SelectionError: They changed since they were chosen.
+        ExportError: A statement about the data cannot be taken, or nothing can be chosen on the validation patients.
         ConversionError: The network cannot be expressed, or its graph breaks a rule.
         ParityError: The graph does not compute what the network computes.
         GateError: A variant that was required did not pass.
         SigningError: The bundle cannot be signed.
         FileWriteError: The system refused.
     """
-    network, info = select.load(chosen)
+    provenance = provenance_of(dataset, chosen, options.stated)
+    preflight.require_judges(dataset, chosen.split)
+    preflight.require_proportions(dataset, chosen)
     patients = cases.validation(dataset, chosen.split)
+    network, info = select.load(chosen)
     calibration = _calibrated(network, patients, watch)
     pipeline = InferencePipeline(network, threshold=calibration.threshold, temperature=calibration.temperature).eval()
     reference = parity.reference(pipeline)
 
     watch.note("converting and quantising")
-    fp32 = convert(pipeline, name=FP32_NAME, metadata=labels(chosen, info, dataset))
+    fp32 = convert(pipeline, name=FP32_NAME, metadata=labels(info, provenance))
     candidates = _quantized(fp32, chosen, dataset, options)
     if options.fp16:
         candidates.append(Candidate(variant="fp16", graph=to_float16(fp32, name=FP16_NAME), label="rounded weights"))
@@ -118,7 +126,15 @@ def export(chosen: Chosen, dataset: DataSet, target: Path, options: Options, wat
 
     watch.note("evaluating and sealing")
     contents = assemble(
-        chosen, info, dataset, patients, calibration, shipped=shipped, left_out=left_out, version=options.version
+        chosen,
+        dataset,
+        patients,
+        calibration,
+        provenance=provenance,
+        parameters=sum(weight.numel() for weight in network.parameters()),
+        shipped=shipped,
+        left_out=left_out,
+        version=options.version,
     )
     check = _file_check(reference, patients, calibration.threshold)
     digest = seal.seal(target, contents, private_key=options.private_key, check=check)
@@ -167,7 +183,7 @@ def _tuned(
     watch: Watch,
 ) -> Candidate:
     """The integer network after fine-tuning on training patients, with the best calibration's scales."""
-    config, training = options.tuning, chosen.record.config
+    config, training = options.tuning, chosen.recipe
     label = f"{start.label}, then {config.steps} steps of fine-tuning"
     with watch.progress(f"fine-tuning int8 from {start.label}, steps", config.steps) as advance:
         graph = qat.fine_tune(

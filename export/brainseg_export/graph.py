@@ -8,7 +8,6 @@ ran them.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ import onnx
 from google.protobuf.message import DecodeError
 
 from brainseg_export.errors import AuditError
+from brainseg_export.machine_paths import machine_paths, texts
 from brainseg_runtime.contract import CONTRACT
 from brainseg_runtime.contract import Tensor as ContractTensor
 from brainseg_runtime.errors import ContractError
@@ -33,7 +33,6 @@ MAX_NODES: Final = 2_000
 """Most nodes; the largest shipped graph has 230, 390 once quantised."""
 
 _DTYPES: Final = {"uint8": onnx.TensorProto.UINT8, "float32": onnx.TensorProto.FLOAT}
-_PATH: Final = re.compile(rb"(?:/(?:home|root|Users|usr|opt|tmp|var|work|mnt|build)/|[A-Za-z]:\\)[\w.\\/-]{3,}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +69,7 @@ def audit(data: bytes, *, name: str) -> Audit:
     findings = [
         *_findings(model),
         *_runtime_findings(data),
-        *(f"path {match.group()[:60]!r}" for match in _PATH.finditer(data)),
+        *(f"path {path[:60]!r}" for text in texts(model) for path in machine_paths(text)),
     ]
     if not findings:  # the checker reads external files and trusts counts, so it comes last
         try:

@@ -5,6 +5,7 @@ Source of the form: Mitchell et al., Model Cards for Model Reporting, 2019.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -13,11 +14,12 @@ import numpy as np
 
 from brainseg_export.calibrate import Calibration
 from brainseg_export.gate import Verdict
+from brainseg_export.provenance import NOT_STATED, Provenance
 from brainseg_export.select import Chosen
 from brainseg_runtime.evaluation import Evaluation, PatientScores
-from brainseg_runtime.manifest import Licence
 from brainseg_runtime.metrics.bootstrap import bootstrap_interval
 from brainseg_runtime.plurals import counted
+from brainseg_train.config import TrainConfig
 from brainseg_train.losses import LossConfig
 
 WORST: Final = 3
@@ -47,9 +49,12 @@ class Facts:
     """How each of those was made, such as the calibration."""
     left_out: Mapping[str, str]
     """Variants that do not ship, and why."""
-    licence: Licence
-    phantom: bool
-    """Whether it was trained on drawn heads."""
+    provenance: Provenance
+    """Where the training data comes from."""
+    parameters: int
+    """Trainable numbers of the network."""
+    guarded: bool
+    """Whether the manifest tells the runtime what intensities to expect."""
 
 
 def write_card(facts: Facts) -> str:
@@ -63,14 +68,16 @@ def write_card(facts: Facts) -> str:
 
 
 def _head(facts: Facts) -> list[str]:
-    record = facts.chosen.record
-    model = record.config.model
+    info, recognised = facts.chosen.info, facts.provenance.recognised
+    target = (
+        "FLAIR abnormality of lower-grade glioma" if recognised == "kaggle_3m" else "what its training masks outline"
+    )
     return [
-        f"# {model} {facts.version}",
+        f"# {info.model} {facts.version}",
         "",
         _sentence(
-            "Segments FLAIR abnormality of lower-grade glioma in single MRI slices:",
-            f"{_NETWORKS.get(model, model)}, width {record.config.width}, {record.parameters:,} parameters.",
+            f"Segments {target} in single MRI slices:",
+            f"{_NETWORKS.get(info.model, info.model)}, width {info.width}, {facts.parameters:,} parameters.",
         ),
         "",
         _sentence(
@@ -80,7 +87,7 @@ def _head(facts: Facts) -> list[str]:
         "",
         *(
             ["**Trained on drawn heads, not on patients.** It says nothing about patients.", ""]
-            if facts.phantom
+            if recognised == "phantom"
             else []
         ),
     ]
@@ -96,37 +103,71 @@ def _use(_: Facts) -> list[str]:
         ),
         "- Not for other diseases, other sequences, children, scans after surgery, or any decision about a patient.",
         "- In: raw pixels (N, H, W, 3) uint8, 16 to 2048 a side. Out: mask and probability at the same size.",
+        "- An image that is not square keeps its proportions: it is resized as if zeros made it a square.",
         "",
     ]
 
 
 def _data(facts: Facts) -> list[str]:
-    split, record = facts.chosen.split, facts.chosen.record
-    sites = sorted({patient.site for patient in facts.validation.patients})
+    split, info, provenance = facts.chosen.split, facts.chosen.info, facts.provenance
+    sites = sorted({patient.site for patient in facts.validation.patients} - {""})
     return [
         "## Data",
         "",
+        *(f"- {line}" for line in _source(provenance)),
         _sentence(
-            f"- {counted(len(split.train), 'patient')} trained it, {len(split.validation)} chose among models, epochs,",
-            f"threshold and variants, {len(split.test)} were kept for testing; no patient is in two parts.",
+            f"- Patients: {len(split.train)} trained it, {len(split.validation)} chose among models, epochs, threshold",
+            f"and variants, {len(split.test)} kept for testing; nobody is in two parts.",
         ),
-        f"- Sites among the validation patients: {', '.join(sites)}.",
-        f"- Licence: {facts.licence.id}. {facts.licence.note}",
-        f"- Data digest `{record.data_digest}`, split digest `{record.split_digest}`.",
+        *([f"- Sites among the validation patients: {', '.join(sites)}."] if sites else []),
+        f"- Licence: {_plain(provenance.licence.id)}. {_plain(provenance.licence.note)}",
+        f"- Data digest `{info.data_digest}`, split digest `{info.split_digest}`.",
         "",
     ]
 
 
+def _source(provenance: Provenance) -> list[str]:
+    """What the data set is called, where it is, what to cite; what was not stated is said to be so."""
+    source = provenance.source
+    found = {"phantom": "phantom, known by its mark and its patients' names", "kaggle_3m": "kaggle_3m, by its pixels"}
+    named = [found[provenance.recognised]] if provenance.recognised else []
+    if source.name and source.name != provenance.recognised:
+        named.append(f"{_plain(source.name)}, as stated by whoever trained or exported")
+    lines = [f"Data set: {'; '.join(named) or NOT_STATED}."]
+    if source.url:
+        lines.append(f"Address: <{source.url}>")
+    if source.citation:
+        lines.append(f"To cite: {_plain(source.citation).rstrip('.')}.")
+    return lines
+
+
+def _plain(text: str) -> str:
+    """A text that others wrote, without effect as Markdown or HTML."""
+    return re.sub(r"([\\`*_\[\]<>|#~])", r"\\\1", text)
+
+
 def _training(facts: Facts) -> list[str]:
-    record, config = facts.chosen.record, facts.chosen.record.config
-    best = record.best.epoch if record.best else 0
+    info, config = facts.chosen.info, facts.chosen.config
     return [
         "## Training",
         "",
-        f"- Run `{record.id}`: {facts.chosen.reason}.",
+        f"- Run `{info.run}`: {facts.chosen.reason}.",
+        *(
+            _recipe(config, info.epoch)
+            if config
+            else [f"- Epoch {info.epoch}; the weights do not say how they learnt."]
+        ),
+        f"- Validation Dice in training, at 128 × 128 and threshold 0.5: {info.validation_dice:.4f}.",
+        "",
+    ]
+
+
+def _recipe(config: TrainConfig, epoch: int) -> list[str]:
+    """How the run was trained."""
+    return [
         _sentence(
             f"- Adam, rate {config.rate:g} ({config.schedule}), batch {config.batch},",
-            f"best epoch {best} of {record.epochs}; loss: {_loss(config.loss)}.",
+            f"best epoch {epoch} of at most {config.epochs}; loss: {_loss(config.loss)}.",
         ),
         *([f"- Weights are the running mean over steps, decay {config.ema_decay:g}."] if config.ema_decay else []),
         *(
@@ -134,8 +175,6 @@ def _training(facts: Facts) -> list[str]:
             if config.empty_fraction < 1
             else []
         ),
-        f"- Validation Dice in training, at 128 × 128 and threshold 0.5: {facts.chosen.validation_dice:.4f}.",
-        "",
     ]
 
 
@@ -210,9 +249,8 @@ def _scores(evaluation: Evaluation) -> list[str]:
     found = evaluation.detection
     return [
         _sentence(
-            f"{counted(evaluation.n_patients, 'patient')}, {counted(evaluation.n_slices, 'slice')},",
-            "at the slices' own size;",
-            "intervals are 95 %, by bootstrap over patients.",
+            f"{counted(evaluation.n_patients, 'patient')}, {counted(evaluation.n_slices, 'slice')}, at the slices' own",
+            "size; intervals are 95 %, BCa, by bootstrap over patients.",
         ),
         "",
         "| score | value | 95 % interval |",
@@ -240,7 +278,7 @@ def _subgroups(facts: Facts) -> list[str]:
         *(_group_row(f"site {name}", group) for name, group in by_site.items()),
         *(_group_row(name, group) for name, group in _by_size(patients)),
         "",
-        "Groups this small are shown to find weakness, not to compare sites.",
+        "Groups this small are shown to find weakness, not to compare sites; below six patients there is no interval.",
         "",
     ]
 
@@ -307,7 +345,7 @@ def _variant(name: str, verdict: Verdict, made_by: str) -> str:
     )
 
 
-def _limits(_: Facts) -> list[str]:
+def _limits(facts: Facts) -> list[str]:
     return [
         "## Limits",
         "",
@@ -315,6 +353,19 @@ def _limits(_: Facts) -> list[str]:
             "- Slices are seen one by one at 128 × 128: structures below two pixels of a 256 × 256 slice",
             "are blurred away, and nothing is known about the slice above.",
         ),
+        *(_seen_scanners() if facts.provenance.recognised == "kaggle_3m" else _seen_data(facts.guarded)),
+        _sentence(
+            "- Readers' own outlines of a tumour differ;",
+            "near the agreement of two readers, differences say more about the reader than about the model.",
+        ),
+        "- A probability is calibrated over all pixels, most of which are easy; at a tumour's edge it is not.",
+        "",
+    ]
+
+
+def _seen_scanners() -> list[str]:
+    """What the patients of `kaggle_3m` are."""
+    return [
         _sentence(
             "- It knows five hospitals' scanners of the years around 2000. Other machines, field strengths, skull",
             "stripping or windowing can break it; the runtime warns where intensities are unlike those of training.",
@@ -324,15 +375,25 @@ def _limits(_: Facts) -> list[str]:
             "other substitutes were never seen.",
         ),
         _sentence(
-            "- Two human readers do not draw the same outline either. No figure for this set is known; the Dice of",
-            "0.84 that is often quoted for it comes from another set.",
+            "- On fat-suppressed FLAIR, and where the head is small in its field of view, networks trained on this set",
+            "were seen to mark healthy tissue and to miss tumour. Crop slices to the head, and check every mask.",
         ),
+        "- How far two readers agree on this set is not known; the Dice of 0.84 often quoted is from another set.",
+    ]
+
+
+def _seen_data(guarded: bool) -> list[str]:
+    """What holds of any training data."""
+    warned = (
+        "the runtime warns where intensities are unlike those of training."
+        if guarded
+        else "no training slice had three different sequences, so the runtime cannot warn of unlike intensities."
+    )
+    return [
         _sentence(
-            "- On fat-suppressed FLAIR, and where the head is small in its field of view, networks of this kind were",
-            "seen to mark healthy tissue and to miss tumour. Crop slices to the head, and check every mask.",
-        ),
-        "- A probability is calibrated over all pixels, most of which are easy; at a tumour's edge it is not.",
-        "",
+            "- It knows the scanners and the preparation of its training data. Other machines, field strengths, skull",
+            f"stripping or windowing can break it; {warned}",
+        )
     ]
 
 

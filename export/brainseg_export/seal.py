@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from brainseg_export.convert import Graph
 from brainseg_export.errors import ExportError
 from brainseg_export.sign import sign
 from brainseg_runtime import files, golden
@@ -20,29 +19,6 @@ from brainseg_runtime.strict_json import Json
 GOLDEN_NAME: Final = "golden.npz"
 CARD_NAME: Final = "MODEL_CARD.md"
 SBOM_NAME: Final = "sbom.cdx.json"
-
-PATIENTS: Final = Licence(
-    id="CC-BY-NC-SA-4.0",
-    note="Trained on kaggle_3m (TCGA-LGG images of The Cancer Imaging Archive, masks by Buda et al. 2019), which third "
-    "parties report as CC BY-NC-SA 4.0; the weights are given under the same terms: not for commercial use.",
-)
-"""Licence of weights that were trained on patients."""
-
-PHANTOM: Final = Licence(
-    id="Apache-2.0", note="Trained on drawn heads, not on patients: it shows that the software works and nothing else."
-)
-"""Licence of weights that were trained on the phantom."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Evidence:
-    """What was measured of one variant."""
-
-    graph: Graph
-    precision: str
-    parity: Mapping[str, Json]
-    accuracy: Mapping[str, Json]
-    same_bits: Mapping[str, bool]
 
 
 @dataclass(frozen=True, kw_only=True)

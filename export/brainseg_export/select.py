@@ -2,6 +2,10 @@
 
 A choice rests on validation Dice alone, among the runs of one study: they share data and split, so that their scores
 can be compared. A run whose split is by slice is never taken: its validation patients were trained on.
+
+What a bundle says of its training comes from `best.json`, which vouches for the weights by digest and for itself, and
+from the split, which has a digest too. `run.json` is for people: it says whether a run has ended and which study it is
+of, and is refused where it contradicts `best.json`.
 """
 
 from __future__ import annotations
@@ -16,6 +20,7 @@ from torch import nn
 from brainseg_export.errors import SelectionError
 from brainseg_train import checkpoint, records, study
 from brainseg_train.checkpoint import WeightsInfo
+from brainseg_train.config import TrainConfig
 from brainseg_train.records import RunRecord
 from brainseg_train.split import Split
 from brainseg_train.study import Study
@@ -28,7 +33,10 @@ _DONE: Final = ("complete", "pruned", "interrupted")
 class Chosen:
     """A run that is to be exported."""
 
-    record: RunRecord
+    info: WeightsInfo
+    """What the weights say of themselves."""
+    recipe: TrainConfig
+    """How training slices are drawn and varied, for fine-tuning: `config`, or in its place what `run.json` says."""
     folder: Path
     """The run's folder."""
     weights: Path
@@ -40,14 +48,24 @@ class Chosen:
     """The study that it belongs to, where that is known."""
 
     @property
+    def run(self) -> str:
+        """The run's name."""
+        return self.info.run
+
+    @property
     def model(self) -> str:
         """The network's name."""
-        return self.record.config.model
+        return self.info.model
 
     @property
     def validation_dice(self) -> float:
         """What the run reached in training."""
-        return self.record.best.validation["dice"] if self.record.best else 0.0
+        return self.info.validation_dice
+
+    @property
+    def config(self) -> TrainConfig | None:
+        """How it was trained; None for weights of older releases, which do not say."""
+        return None if self.info.config is None else TrainConfig.from_json(self.info.config)
 
 
 def best(runs: Path) -> Chosen:
@@ -119,31 +137,17 @@ def load(chosen: Chosen) -> tuple[nn.Module, WeightsInfo]:
     """The chosen network with its weights, in evaluation mode on the CPU.
 
     Raises:
-        SelectionError: The weights are not those that the run's record speaks of.
+        SelectionError: The weights are no longer those that were chosen.
         CheckpointError: They are missing or damaged, or do not fit the network.
     """
     network, info = checkpoint.load_network(chosen.weights)
-    record = chosen.record
-    wanted = {
-        "run": record.id,
-        "network": record.config.model,
-        "width": record.config.width,
-        "data digest": record.data_digest,
-        "split digest": record.split_digest,
-    }
-    got = {
-        "run": info.run,
-        "network": info.model,
-        "width": info.width,
-        "data digest": info.data_digest,
-        "split digest": info.split_digest,
-    }
-    wrong = [key for key in wanted if wanted[key] != got[key]]
-    if wrong:
+    before, now = dataclasses.asdict(chosen.info), dataclasses.asdict(info)
+    if wrong := [key for key in before if before[key] != now[key]]:
         raise SelectionError(
-            f"{chosen.weights} is refused: its {' and '.join(wrong)} differ from the run's record",
-            expected=", ".join(str(wanted[key]) for key in wrong),
-            got=", ".join(str(got[key]) for key in wrong),
+            f"{chosen.weights} changed since it was chosen: its {' and '.join(_words(wrong))} differ",
+            expected=", ".join(str(before[key]) for key in wrong),
+            got=", ".join(str(now[key]) for key in wrong),
+            remedy="export again once nothing writes to the run",
         )
     return network, info
 
@@ -162,11 +166,11 @@ def _finalists(runs: Path) -> tuple[Chosen, ...]:
     chosen = []
     for names in found.record.selected.values():
         item = _chosen(runs, runs / names[0], runs / names[0], "", found)
-        if (item.record.data_digest, item.record.split_digest) != (request.data_digest, request.splits[0]):
+        if (item.info.data_digest, item.info.split_digest) != (request.data_digest, request.splits[0]):
             raise SelectionError(
-                f"run {item.record.id} is of another data set or split than its study",
+                f"run {item.run} is of another data set or split than its study",
                 expected=f"{request.data_digest} and {request.splits[0]}",
-                got=f"{item.record.data_digest} and {item.record.split_digest}",
+                got=f"{item.info.data_digest} and {item.info.split_digest}",
             )
         chosen.append(item)
     return tuple(chosen)
@@ -191,20 +195,72 @@ def _newest_study(runs: Path) -> Study:
 
 
 def _chosen(runs: Path, folder: Path, weights: Path, reason: str, found: Study | None = None) -> Chosen:
-    """A run's record and split, both fit for export."""
+    """A run's weights and split, both fit for export."""
     record = records.load_record(folder)
-    if record.split_by != "patient":
-        raise SelectionError(
-            f"run {record.id} is refused: its split is by {record.split_by}",
-            expected="a split by patient, whose validation says something about new patients",
-            got=f"a split by {record.split_by}",
-        )
+    _require_by_patient(record.id, record.split_by)
     if record.best is None or record.status not in _DONE:
         raise SelectionError(f"run {record.id} is not ready", expected="a run that has ended", got=record.status)
-    if found is None and record.study and (study.study_folder(runs, record.study) / study.STUDY).is_file():
-        found = study.load(runs, record.study)
-    split = Split.load(study.split_path(runs, record.split_digest))
-    return Chosen(record=record, folder=folder, weights=weights, split=split, reason=reason, study=found)
+    info = checkpoint.read_info(weights)
+    _require_agreement(folder, record, info)
+    split = Split.load(study.split_path(runs, info.split_digest))
+    _require_by_patient(info.run, split.split_by)
+    if found is None:
+        found = _study_of(runs, record)
+    return Chosen(
+        info=info, recipe=record.config, folder=folder, weights=weights, split=split, reason=reason, study=found
+    )
+
+
+def _require_by_patient(run: str, split_by: str) -> None:
+    """Refuse a run whose validation says nothing about new patients."""
+    if split_by != "patient":
+        raise SelectionError(
+            f"run {run} is refused: its split is by {split_by}",
+            expected="a split by patient, whose validation says something about new patients",
+            got=f"a split by {split_by}",
+        )
+
+
+def _require_agreement(folder: Path, record: RunRecord, info: WeightsInfo) -> None:
+    """Refuse a record that says something else than the weights beside it."""
+    said = {
+        "run": record.id,
+        "model": record.config.model,
+        "width": record.config.width,
+        "data digest": record.data_digest,
+        "split digest": record.split_digest,
+    }
+    true: dict[str, object] = {key: getattr(info, key.replace(" ", "_")) for key in said}
+    if record.best is not None and (record.best.epoch, record.best.validation["dice"]) != (
+        info.epoch,
+        info.validation_dice,
+    ):
+        said["best epoch"] = f"{record.best.epoch} with Dice {record.best.validation['dice']}"
+        true["best epoch"] = f"{info.epoch} with Dice {info.validation_dice}"
+    if info.config is not None:
+        own, kept = record.config.to_json(), TrainConfig.from_json(info.config).to_json()
+        said |= {f"config.{key}": value for key, value in own.items() if value != kept[key]}
+        true |= {f"config.{key}": value for key, value in kept.items() if value != own[key]}
+    if wrong := [key for key in said if said[key] != true[key]]:
+        raise SelectionError(
+            f"{folder / records.RECORD} contradicts {checkpoint.BEST}.json beside it: {' and '.join(wrong)} differ",
+            expected=", ".join(str(true[key]) for key in wrong),
+            got=", ".join(str(said[key]) for key in wrong),
+            remedy="put the two files back as the run left them; the weights' own file decides",
+        )
+
+
+def _study_of(runs: Path, record: RunRecord) -> Study | None:
+    """The study that a run's record names, if the run's own name says the same."""
+    name = record.study
+    if not name or not record.id.startswith(f"{name}-") or not (study.study_folder(runs, name) / study.STUDY).is_file():
+        return None
+    return study.load(runs, name)
+
+
+def _words(keys: list[str]) -> list[str]:
+    """Names of fields as words."""
+    return [key.replace("_", " ") for key in keys]
 
 
 def _with_reason(chosen: Chosen, reason: str) -> Chosen:

@@ -55,7 +55,7 @@ def sentences(result: Result) -> list[str]:
         f"(calibration error {calibration.ece_before:.4f} → {calibration.ece_after:.4f}"
         f"{'; the end of its range, so train longer' if calibration.at_bound else ''})"
     )
-    told = [f"{chosen.model}: run {chosen.record.id}, {chosen.reason}", f"{threshold}, {temperature}"]
+    told = [f"{chosen.model}: run {chosen.run}, {chosen.reason}", f"{threshold}, {temperature}"]
     told += _parity_sentences(result.shipped[0])
     told += [_gate_sentence(proof, result) for proof in result.tried]
     told += [f"{variant} is left out: {why}" for variant, why in result.left_out.items()]
@@ -72,7 +72,7 @@ def to_json(result: Result) -> dict[str, Json]:
         "model": result.chosen.model,
         "path": str(result.path),
         "digest": result.digest,
-        "run": result.chosen.record.id,
+        "run": result.chosen.run,
         "reason": result.chosen.reason,
         "calibration": dict(asdict(result.calibration)),
         "files": dict(result.files),

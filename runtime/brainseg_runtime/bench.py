@@ -123,7 +123,7 @@ def measure_apart(case: BenchCase) -> BenchRow:
 def _uninterrupted() -> Iterator[None]:
     """Holds interrupts back while a process is started: one that is half started has no parent to end it.
 
-    The new process keeps them blocked, so that Ctrl-C, which reaches every process of a terminal, is the parent's alone.
+    The new process keeps them blocked: Ctrl-C, which reaches every process of a terminal, is the parent's to handle.
     """
     if not hasattr(signal, "pthread_sigmask"):
         yield

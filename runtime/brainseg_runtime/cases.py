@@ -22,6 +22,8 @@ from brainseg_runtime.evaluation import Evaluation
 from brainseg_runtime.images.dataset import Patient, SlicePaths, scan_dataset
 from brainseg_runtime.images.reading import Pair, read_ahead, read_pair, size_problem
 from brainseg_runtime.metrics.bootstrap import SAMPLES
+from brainseg_runtime.metrics.surface import TOLERANCE
+from brainseg_runtime.metrics.volume import SpacingXYZ
 from brainseg_runtime.problems import Problem
 
 if TYPE_CHECKING:
@@ -37,6 +39,8 @@ def evaluate_dataset(
     *,
     threshold: float | None = None,
     samples: int = SAMPLES,
+    spacing_mm: SpacingXYZ | None = None,
+    tolerance: float = TOLERANCE,
     on_patient: Callable[[PatientScores], None] | None = None,
 ) -> Evaluation:
     """Evaluate a model on a data set with masks, such as a site's own patients.
@@ -46,6 +50,8 @@ def evaluate_dataset(
         root: Folder of patient folders.
         threshold: Recorded; None takes the one in the bundle's manifest.
         samples: Bootstrap samples of the intervals.
+        spacing_mm: Pixel width, pixel height and slice distance of every patient, for scores in mm and mL.
+        tolerance: Of the surface Dice, in pixels and, where the spacing is known, in mm.
         on_patient: Called with each patient's scores as soon as they are known.
 
     Returns:
@@ -69,6 +75,8 @@ def evaluate_dataset(
         variant=info.variant,
         batch=min(BATCH, info.limits.max_batch),
         samples=samples,
+        spacing_mm=spacing_mm,
+        tolerance=tolerance,
         on_patient=on_patient,
     )
 

@@ -47,11 +47,15 @@ _ABOUT = {
         "(as slices)."
     ),
     "evaluate": (
-        "Score a model on patients whose masks are known: Dice, IoU, precision, recall, F1, ROC-AUC, PR-AUC.\n\n"
-        "The JSON has: n_patients, n_slices, threshold, provider, variant, pooled (dice, iou, precision, recall, f1, "
-        "roc_auc, pr_auc), volume_dice (mean, median, min, ci95), slice_dice_tumour and slice_dice_all (mean, "
-        "ci95), patients (id, n_slices, dice, iou, ...), run (bundle, digest, data, seconds, left_out, versions), and "
-        "more that docs/commands.md lists. What is undefined is null."
+        "Score a model, or masks that are there already, on patients whose true masks are known: Dice, IoU, precision, "
+        "recall, F1, ROC-AUC, PR-AUC; by patient also HD95, ASSD, surface Dice, lesion-wise Dice and F1, and volume "
+        "errors.\n\n"
+        "The JSON has: n_patients, n_slices, threshold, provider, variant, predictions, pooled (dice, iou, precision, "
+        "recall, f1, roc_auc, pr_auc), volume_dice (mean, median, min, ci95), slice_dice_tumour and slice_dice_all "
+        "(mean, ci95), surface (hd95_px, assd_px, nsd_px, hd95_mm, assd_mm, nsd_mm), lesions (dice, f1, ...), "
+        "volume_error (px, ml, relative), patients (id, n_slices, dice, iou, surface, lesions, volume, ...), missing "
+        "(reason, figures), run (bundle, digest, data, seconds, left_out, versions), and more that docs/commands.md "
+        "lists. What is undefined, or would rest on too few patients, is null, and missing says why."
     ),
     "bench": (
         "Time a model on this machine, each row in a process of its own.\n\n"
@@ -180,20 +184,38 @@ def _evaluate(app: "typer.Typer") -> None:
 
     from brainseg_runtime import commands
     from brainseg_runtime.commands import evaluate as command
+    from brainseg_runtime.metrics.surface import TOLERANCE
 
-    example = "Example: brainseg evaluate models/resunet data/kaggle_3m --json scores.json --report scores.html"
+    example = (
+        "Example: brainseg evaluate models/resunet data/kaggle_3m --json scores.json --report scores.html\n\n"
+        "Example: brainseg evaluate --predictions masks data/kaggle_3m --spacing 0.94 0.94 5"
+    )
 
     @app.command(
         help=_ABOUT["evaluate"],
-        short_help="Score a model on patients whose masks are known.",
+        short_help="Score a model, or masks, on patients whose true masks are known.",
         epilog=f"{example}\n\n{CODES}",
     )
     def evaluate(  # noqa: PLR0913, PLR0917 - the command's options
-        bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help=_BUNDLE)],
-        data: Annotated[
-            Path, typer.Argument(metavar="DATA", help="A data set: a folder of patient folders, with masks.")
+        paths: Annotated[
+            list[Path],
+            typer.Argument(metavar="[BUNDLE] DATA", help="The model's folder, and patients' folders with masks."),
         ],
+        predictions: Annotated[
+            Path | None,
+            typer.Option(metavar="FOLDER", help="Score the masks in this folder, of any program; no BUNDLE then."),
+        ] = None,
         report: Annotated[Path | None, typer.Option(metavar="FILE.html", help=_REPORT)] = None,
+        spacing: Annotated[
+            tuple[float, float, float] | None,
+            typer.Option(
+                metavar="X Y Z", help="Pixel width, pixel height and slice distance in mm, for scores in mm and mL."
+            ),
+        ] = None,
+        tolerance: Annotated[
+            float,
+            typer.Option(metavar="X", min=0.0, max=1000.0, help="Of the surface Dice: pixels, and mm with --spacing."),
+        ] = TOLERANCE,
         provider: Annotated[str, typer.Option(metavar="NAME", help=_PROVIDER)] = "auto",
         variant: Annotated[str, typer.Option(metavar="NAME", help=_VARIANT)] = "auto",
         threads: Annotated[int | None, typer.Option(metavar="N", min=1, max=256, help=_THREADS)] = None,
@@ -202,10 +224,30 @@ def _evaluate(app: "typer.Typer") -> None:
         quiet: Annotated[bool, typer.Option("--quiet", "-q", help=_QUIET)] = False,
     ) -> None:
         """`brainseg evaluate`."""
-        model = commands.Model(bundle=bundle, provider=provider, variant=variant, threads=threads, digest=digest)
-        raise typer.Exit(
-            commands.run(json, lambda console: command.evaluate(console, model, data, report), quiet=quiet)
-        )
+        if spacing is not None and not all(0 < value < 1000 for value in spacing):
+            raise typer.BadParameter("expected three lengths in mm, above 0 and below 1000", param_hint="--spacing")
+        of_a_model = (provider, variant, threads, digest) != ("auto", "auto", None, None)
+        if fault := _scoring_fault(len(paths), predictions, of_a_model=of_a_model):
+            raise typer.BadParameter(fault, param_hint="paths" if predictions is None else "--predictions")
+        wanted = command.Scoring(data=paths[-1], report=report, spacing_mm=spacing, tolerance=tolerance)
+        if predictions is not None:
+            folder = predictions
+            work = lambda console: command.evaluate_predictions(console, folder, wanted)  # noqa: E731
+            raise typer.Exit(commands.run(json, work, quiet=quiet))
+        model = commands.Model(bundle=paths[0], provider=provider, variant=variant, threads=threads, digest=digest)
+        raise typer.Exit(commands.run(json, lambda console: command.evaluate(console, model, wanted), quiet=quiet))
+
+
+def _scoring_fault(n_paths: int, predictions: Path | None, *, of_a_model: bool) -> str:
+    """What is wrong with what `evaluate` was given; empty if nothing is."""
+    if predictions is None:
+        return "" if n_paths == 2 else f"expected BUNDLE and DATA, or --predictions FOLDER and DATA; got {n_paths}"
+    if n_paths == 1 and not of_a_model:
+        return ""
+    return (
+        "scores masks that are there already: give DATA alone, without BUNDLE, --provider, --variant, --threads and "
+        "--digest"
+    )
 
 
 def _bench(app: "typer.Typer") -> None:

@@ -1,7 +1,8 @@
 """The result of an evaluation: what `brainseg evaluate --json` writes, key for key.
 
 Every class is frozen and goes to JSON and back; unknown keys are refused. What is undefined, such as an AUC where one
-class is missing or an interval over one patient, is None here and null in JSON.
+class is missing or an interval over few patients, is None here and null in JSON, and `missing` says why. Keys that
+records of earlier versions lack, those whose default is None or empty, may be absent.
 """
 
 from __future__ import annotations
@@ -11,19 +12,26 @@ import math
 import types
 import typing
 from dataclasses import dataclass
-from typing import Any, Self, TypeAlias, TypeVar
+from typing import Any, Self, TypeVar
 
 from brainseg_runtime.errors import DataError
 from brainseg_runtime.metrics import Counts
 from brainseg_runtime.metrics.curves import Calibration, Curve
 from brainseg_runtime.strict_json import Json
-
-Interval95: TypeAlias = tuple[float, float] | None
-"""Low and high end of a 95 % interval by patient bootstrap; None with fewer than two patients."""
+from brainseg_runtime.volume_scores import (
+    Interval95,
+    LesionScores,
+    Missing,
+    PatientLesions,
+    PatientSurface,
+    PatientVolumes,
+    SurfaceScores,
+    VolumeErrors,
+)
 
 AVERAGING = (
     "pooled: all pixels of all patients together; volume_*: each patient's pixels together, then over patients; "
-    "slice_*: each slice alone, then over slices; two empty masks score 1; intervals: 95 %, patients drawn with "
+    "slice_*: each slice alone, then over slices; two empty masks score 1; intervals: 95 %, BCa, patients drawn with "
     "replacement"
 )
 """The rules of averaging, as the JSON carries them."""
@@ -117,6 +125,10 @@ class PatientScores:
     slice_iou_all: float
     detection: Detection
     counts: Counts
+    surface: PatientSurface | None = None
+    lesions: PatientLesions | None = None
+    volume: PatientVolumes | None = None
+    missing: tuple[Missing, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -150,7 +162,7 @@ class Evaluation:
     Attributes:
         n_patients: Patients, at least 1.
         n_slices: Slices in all.
-        threshold: Probability from which a pixel counts as tumour.
+        threshold: Probability from which a pixel counts as tumour; None for masks that were there already.
         provider: What computed, such as ``cpu``; empty where the caller did not say.
         variant: Which weights, such as ``fp32``; empty where the caller did not say.
         resolution: ``native``: masks and probabilities were compared at the size of the files.
@@ -168,12 +180,18 @@ class Evaluation:
         patients: In the order in which they came.
         sites: By name.
         calibration: Probabilities against frequencies.
-        curves: ROC, PR, and Dice against threshold.
+        curves: ROC, PR, and Dice against threshold; empty without probabilities.
+        predictions: Folder of the masks that were scored; None where a model ran.
+        spacing_mm: Pixel width, pixel height and slice distance; None where unknown.
+        surface: Distances between surfaces.
+        lesions: Lesion by lesion.
+        volume_error: Predicted against true volume.
+        missing: Why figures are None, those of single patients aside.
     """
 
     n_patients: int
     n_slices: int
-    threshold: float
+    threshold: float | None
     provider: str
     variant: str
     resolution: str = "native"
@@ -192,6 +210,12 @@ class Evaluation:
     sites: tuple[SiteScores, ...]
     calibration: Calibration
     curves: Curves
+    predictions: str | None = None
+    spacing_mm: tuple[float, float, float] | None = None
+    surface: SurfaceScores | None = None
+    lesions: LesionScores | None = None
+    volume_error: VolumeErrors | None = None
+    missing: tuple[Missing, ...] = ()
 
     def to_json(self) -> dict[str, Json]:
         """Plain JSON, the keys in the order above."""
@@ -222,9 +246,16 @@ def _encode(value: object) -> Json:
 def _decode(kind: type[T], value: object, where: str) -> T:
     """Build a record from plain JSON, by its fields' types."""
     hints = typing.get_type_hints(kind)
-    if not isinstance(value, dict) or set(value) != set(hints):
+    if not isinstance(value, dict) or not set(hints) - _later_keys(kind) <= set(value) <= set(hints):
         raise _unfit(where, f"an object with the keys {', '.join(hints)}", value)
-    return kind(**{key: _decode_any(hint, value[key], f"{where}.{key}") for key, hint in hints.items()})
+    known = {key: hint for key, hint in hints.items() if key in value}
+    return kind(**{key: _decode_any(hint, value[key], f"{where}.{key}") for key, hint in known.items()})
+
+
+def _later_keys(kind: type[object]) -> set[str]:
+    """Keys that earlier versions did not write: those whose default is None or empty."""
+    fields = dataclasses.fields(kind) if dataclasses.is_dataclass(kind) else ()
+    return {field.name for field in fields if field.default is None or field.default == ()}
 
 
 def _decode_any(hint: Any, value: object, where: str) -> object:  # noqa: ANN401 - a type, in one of typing's many forms
@@ -241,6 +272,10 @@ def _decode_any(hint: Any, value: object, where: str) -> object:  # noqa: ANN401
         )
     if dataclasses.is_dataclass(hint):
         return _decode(typing.cast("type[object]", hint), value, where)
+    if origin is typing.Literal:
+        if value not in parts:
+            raise _unfit(where, " or ".join(map(str, parts)), value)
+        return value
     if isinstance(value, bool) or not isinstance(value, (int, float) if hint is float else hint):
         raise _unfit(where, hint.__name__, value)
     return float(value) if hint is float else value

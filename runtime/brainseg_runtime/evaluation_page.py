@@ -8,24 +8,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from brainseg_runtime.evaluation import Evaluation, Interval95, PatientScores
+from brainseg_runtime.evaluation import Evaluation, PatientScores
 from brainseg_runtime.images.overlay import PREDICTION, TRUTH
 from brainseg_runtime.markup import Html, join
+from brainseg_runtime.metrics.scores import POOLED_LABELS
 from brainseg_runtime.plurals import counted
-from brainseg_runtime.report import Section, facts, figure_png, grid, interval_text, page, swatch, table
+from brainseg_runtime.report import Section, facts, figure_png, grid, interval_text, note, page, swatch, table
 from brainseg_runtime.svg import Series, Strip, diagonal, line_chart, strip_plot
+from brainseg_runtime.volume_page import agreement_chart, missing_lines, volume_tables
+from brainseg_runtime.volume_scores import Interval95
 
 UNIT = (0.0, 1.0)
-SCORES = {
-    "dice": "Dice",
-    "iou": "IoU",
-    "precision": "precision",
-    "recall": "recall",
-    "f1": "F1",
-    "roc_auc": "ROC-AUC",
-    "pr_auc": "PR-AUC",
-}
-"""The scores over all pixels: key to name."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,12 +51,14 @@ def evaluation_page(
     Raises:
         MissingExtraError: There are pictures, and pillow is not installed.
     """
+    missing = [note(line, kind="warning") for line in missing_lines(evaluation.missing)]
     sections = [
-        Section(title="Result", parts=[_headline(evaluation)]),
+        Section(title="Result", parts=[_headline(evaluation), *missing]),
         Section(
             title="Scores", parts=[grid([_pooled(evaluation), join([_averages(evaluation), _detection(evaluation)])])]
         ),
         Section(title="Curves over all pixels", parts=[grid(curves(evaluation))]),
+        Section(title="Surfaces, lesions and volumes", parts=volume_tables(evaluation)),
         Section(title="Patients", parts=[grid(patient_charts(evaluation)), _sites(evaluation), _patients(evaluation)]),
     ]
     if pictures:
@@ -87,13 +82,12 @@ def chosen_patients(evaluation: Evaluation) -> dict[str, PatientScores]:
 
 def curves(evaluation: Evaluation) -> list[Html]:
     """ROC, precision against recall, reliability, and Dice against threshold."""
-    drawn, pooled = evaluation.curves, evaluation.pooled
+    drawn, pooled, nan = evaluation.curves, evaluation.pooled, float("nan")
     counts = [patient.counts for patient in evaluation.patients]
     negatives = sum(each.fp + each.tn for each in counts)
-    false_rate = sum(each.fp for each in counts) / negatives if negatives else float("nan")
-    at = f"threshold {evaluation.threshold:.3g}"
+    false_rate = sum(each.fp for each in counts) / negatives if negatives else nan
+    at = "these masks" if evaluation.threshold is None else f"threshold {evaluation.threshold:.3g}"
     bins = evaluation.calibration.bins
-    nan = float("nan")
     return [
         line_chart(
             [
@@ -132,7 +126,7 @@ def curves(evaluation: Evaluation) -> list[Html]:
         line_chart(
             [
                 Series(name="model", x=drawn.dice.x, y=drawn.dice.y),
-                _operating_point(at, evaluation.threshold, pooled.dice),
+                _operating_point(at, nan if evaluation.threshold is None else evaluation.threshold, pooled.dice),
             ],
             title="Pooled Dice against threshold",
             x_label="threshold",
@@ -144,7 +138,7 @@ def curves(evaluation: Evaluation) -> list[Html]:
 
 
 def patient_charts(evaluation: Evaluation) -> list[Html]:
-    """Dice per patient, by site, and against the tumour's size."""
+    """Dice per patient, by site, and against the tumour's size; errors of the volume."""
     sites = sorted({patient.site for patient in evaluation.patients})
     by_site = {site: [patient for patient in evaluation.patients if patient.site == site] for site in sites}
     if len(sites) > 6:  # more columns than their names have room for
@@ -170,6 +164,7 @@ def patient_charts(evaluation: Evaluation) -> list[Html]:
             y_range=UNIT,
             log_x=True,
         ),
+        agreement_chart(evaluation),
     ]
 
 
@@ -191,7 +186,7 @@ def _pooled(evaluation: Evaluation) -> Html:
     """The seven scores over all pixels."""
     rows = [
         (name, getattr(evaluation.pooled, score), _interval(getattr(evaluation.pooled_ci95, score)))
-        for score, name in SCORES.items()
+        for score, name in POOLED_LABELS.items()
     ]
     return table(["score", "value", "95 % interval"], rows, caption="Over all pixels of all patients")
 
@@ -246,6 +241,10 @@ def _patients(evaluation: Evaluation) -> Html:
             each.iou,
             each.precision,
             each.recall,
+            each.surface and each.surface.hd95_px,
+            each.surface and each.surface.nsd_px,
+            each.lesions and each.lesions.dice,
+            each.lesions and each.lesions.f1,
             each.detection.missed,
             each.detection.false_alarms,
         )
@@ -260,6 +259,10 @@ def _patients(evaluation: Evaluation) -> Html:
         "IoU",
         "precision",
         "recall",
+        "HD95 px",
+        "NSD",
+        "lesion Dice",
+        "lesion F1",
         "missed",
         "alarms",
     ]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from brainseg_runtime.evaluation_page import Picture
 from brainseg_runtime.images import read_mask, read_slice
@@ -13,14 +15,16 @@ from brainseg_runtime.images.overlay import overlay
 if TYPE_CHECKING:
     from brainseg_runtime.evaluation import PatientScores
     from brainseg_runtime.images.dataset import Patient
-    from brainseg_runtime.segmenter import Segmenter
+
+MaskOf: TypeAlias = Callable[[int, NDArray[np.uint8]], NDArray[np.uint8]]
+"""From a slice's index in its patient and its image (H, W, 3) to the predicted mask (H, W), uint8 with 0 and 1."""
 
 
-def patient_picture(segmenter: Segmenter, patient: Patient, scores: PatientScores, label: str) -> Picture:
+def patient_picture(mask_of: MaskOf, patient: Patient, scores: PatientScores, label: str) -> Picture:
     """The slice with the largest true tumour, with truth and prediction outlined; the middle slice where there is none.
 
     Args:
-        segmenter: Predicts the slice again, so that no mask has to be kept while patients stream by.
+        mask_of: Predicts or reads the slice's mask again, so that none has to be kept while patients stream by.
         patient: Whose slices.
         scores: What the caption tells.
         label: Why this patient was chosen, such as "worst".
@@ -31,6 +35,5 @@ def patient_picture(segmenter: Segmenter, patient: Patient, scores: PatientScore
     areas = [0 if paths.mask is None else int(np.count_nonzero(read_mask(paths.mask))) for paths in patient.slices]
     at = int(np.argmax(areas)) if any(areas) else len(areas) // 2
     image, truth = read_slice(patient.slices[at])
-    prediction = segmenter.predict(image).mask
     caption = f"{label}: {patient.id}, volume Dice {scores.dice:.3f}; slice {patient.slices[at].number}"
-    return Picture(caption=caption, rgb=overlay(image, truth, prediction))
+    return Picture(caption=caption, rgb=overlay(image, truth, mask_of(at, image)))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import math
 import os
 import platform
 from dataclasses import dataclass
@@ -16,9 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
-_KNOWN = ("avx2", "avx_vnni", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16", "asimddp", "i8mm")
+from brainseg_runtime.control_groups import granted_cores
 
-_QUOTA = Path("/sys/fs/cgroup/cpu.max")  # a container sees its own group here; a machine's root group has no such file
+_KNOWN = ("avx2", "avx_vnni", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16", "asimddp", "i8mm")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,25 +56,10 @@ def inspect_processor() -> Processor:
 
 
 def usable_cores() -> int:
-    """Cores that this process may use: on Linux what affinity mask and container leave of them, elsewhere all."""
+    """Cores that this process may use: on Linux what affinity and control groups leave of them, elsewhere all."""
     affinity = getattr(os, "sched_getaffinity", None)
     cores = len(affinity(0)) if affinity is not None else os.cpu_count() or 1
-    return min(cores, granted_cores(_QUOTA) or cores)
-
-
-def granted_cores(quota: Path) -> int | None:
-    """Cores that a control group grants, begun ones counted whole; None where it sets no limit.
-
-    Args:
-        quota: The group's `cpu.max`: microseconds of computing in each period of so many, or `max` and the period.
-
-    Source: Linux kernel documentation, Control Group v2, CPU Interface Files.
-    """
-    try:
-        granted, period = quota.read_text(encoding="ascii").split()
-        return max(1, math.ceil(int(granted) / int(period)))
-    except (OSError, ValueError, ZeroDivisionError):  # no such group, or `max`
-        return None
+    return min(cores, granted_cores() or cores)
 
 
 def _from_proc() -> tuple[str | None, frozenset[str]]:

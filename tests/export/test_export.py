@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
+import tifffile
 import torch
 
 from brainseg_export import select
+from brainseg_export.assemble import fingerprint_of
 from brainseg_export.qat import TuneConfig
 from brainseg_runtime.bundle import open_bundle
 from brainseg_runtime.images import read_image, scan_dataset
@@ -31,8 +35,8 @@ def test_the_bundle_is_whole_and_every_variant_of_it_gives_its_golden_answers(ex
 def test_the_manifest_holds_where_the_weights_come_from_and_what_was_measured(exported: Exported) -> None:
     manifest = open_bundle(exported.bundle).manifest
     chosen = select.best(exported.runs)
-    assert manifest.training["run"] == chosen.record.id
-    assert manifest.training["split_digest"] == chosen.record.split_digest
+    assert manifest.training["run"] == chosen.run
+    assert manifest.training["split_digest"] == chosen.info.split_digest
     fp32 = manifest.variants["fp32"]
     cpu = fp32.parity["cpu"]
     assert isinstance(cpu, dict)
@@ -148,3 +152,46 @@ def test_the_json_holds_what_the_help_promises(exported: Exported) -> None:
         "model", "path", "digest", "run", "reason", "calibration", "files", "variants", "tried", "left_out",
         "latency_ms",
     }  # fmt: skip
+
+
+def test_an_edited_run_record_leaves_card_and_manifest_as_they_were(exported: Exported, tmp_path: Path) -> None:
+    runs = Path(shutil.copytree(exported.runs, tmp_path / "runs"))
+    for path in runs.glob("*/run.json"):
+        record = json.loads(path.read_text(encoding="utf-8"))
+        for key in ("dice_median", "dice_min", "dice_pooled", "loss"):
+            record["best"]["validation"][key] = 0.123
+        record |= {"parameters": 1, "epochs": 999, "threads": 77, "initial": {"run": "edited"}, "precision": "edited"}
+        record |= {"slices": {"train": 1, "validation": 1}, "versions": {"torch": "edited"}, "timing": {"seconds": 0.5}}
+        path.write_text(json.dumps(record), encoding="utf-8")
+    defaults = TuneConfig.__init__.__kwdefaults__
+    assert defaults is not None
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(defaults, "steps", TUNING_STEPS)
+        assert run_export("--best", "--fp16", "--qat", "--runs", str(runs), "--out", str(tmp_path / "out")) == 0
+    for name in ("MODEL_CARD.md", "manifest.json"):
+        assert (tmp_path / "out" / exported.bundle.name / name).read_bytes() == (exported.bundle / name).read_bytes()
+
+
+def test_grey_images_in_three_channels_leave_the_fingerprint_open(exported: Exported, tmp_path: Path) -> None:
+    grey = Path(shutil.copytree(exported.data, tmp_path / "grey"))
+    for path in grey.glob("*/*.tif"):
+        if "_mask" not in path.name:
+            flair = tifffile.imread(path)[..., 1]
+            tifffile.imwrite(path, np.stack([flair] * 3, axis=-1), photometric="rgb", metadata=None)
+    dataset = load_dataset(grey)
+    chosen = select.best(exported.runs)
+    split = dataclasses.replace(chosen.split, data_digest=dataset.digest)
+    assert fingerprint_of(chosen, load_dataset(exported.data)) is not None
+    assert fingerprint_of(dataclasses.replace(chosen, split=split), dataset) is None
+
+
+def test_the_manifest_says_where_the_data_comes_from_and_what_becomes_of_proportions(exported: Exported) -> None:
+    training = open_bundle(exported.bundle).manifest.training
+    assert training["data"] == {
+        "name": "phantom", "licence": "Apache-2.0", "url": None, "citation": None, "recognised": "phantom",
+        "patients": 20, "patients_of_kaggle_3m": 0,
+    }  # fmt: skip
+    assert str(training["aspect_ratio"]).startswith("kept")
+    model = onnx.load_model_from_string((exported.bundle / "model.onnx").read_bytes())
+    told = {entry.key: entry.value for entry in model.metadata_props}
+    assert told["brainseg.aspect_ratio"] == training["aspect_ratio"]

@@ -142,7 +142,7 @@ def test_doc_strings_node_metadata_and_paths_are_refused_until_stripped() -> Non
     with pytest.raises(AuditError) as refused:
         audit(model.SerializeToString(), name="model.onnx")
     assert "doc strings" in str(refused.value)
-    assert "path b'/home/someone" in str(refused.value)
+    assert "path '/home/someone" in str(refused.value)
     strip(model)
     assert audit(model.SerializeToString(), name="model.onnx").nodes == 5
 

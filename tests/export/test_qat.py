@@ -87,15 +87,20 @@ class Rounded(nn.Module):
 
 @pytest.mark.parametrize("name", models.NAMES)
 def test_what_is_trained_answers_what_onnxruntime_answers_in_integers(name: str) -> None:
-    made, (images, _) = trained(name), heads(2)
+    made = trained(name)
+    images = np.concatenate([heads(seed)[0] for seed in range(2, 10)])
     pipeline = InferencePipeline(Rounded(IntegerNetwork(made.fp32, made.int8)), temperature=TEMPERATURE).eval()
     with torch.inference_mode():
         mask, probability = (part.numpy() for part in pipeline(torch.from_numpy(images)))
     right_mask, right = predictor(made.int8, "cpu")(images)
     assert 0.001 < right_mask.mean() < 0.9, "a network that marks something"
     assert (mask == right_mask).mean() > 0.999
-    # Sums in another order land on the other side of a rounding now and then, and the pixels around it follow.
-    assert np.abs(probability - right).mean() < 0.1 * np.abs(predictor(made.fp32, "cpu")(images)[1] - right).mean()
+    # Sums are taken in an order that depends on the processor, and where one lands on the other side of a rounding, the
+    # pixels around it follow; all other images agree to the last digits.
+    floating = predictor(made.fp32, "cpu")(images)[1]
+    missed, rounded = (np.abs(each - right).mean(axis=(1, 2)) for each in (probability, floating))
+    assert np.median(missed / rounded) < 1e-4
+    assert missed.mean() < 0.25 * rounded.mean()
 
 
 @pytest.mark.parametrize("name", models.NAMES)

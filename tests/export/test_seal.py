@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +14,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from brainseg_export import seal, sign, vectors
 from brainseg_export.engines import predictor
 from brainseg_export.errors import SigningError
+from brainseg_export.provenance import PHANTOM
 from brainseg_runtime.bundle import open_bundle
-from brainseg_runtime.errors import BrainsegError, SignatureError
+from brainseg_runtime.errors import BrainsegError, FileWriteError, SignatureError
 from brainseg_runtime.manifest import Variant
 from brainseg_runtime.signature import verify_signature
 from tests.export.conftest import tiny_graph
@@ -28,7 +31,7 @@ def contents() -> seal.Contents:
     variant = Variant(file=graph.name, precision="fp32", parity={}, accuracy={}, tolerances=tolerances)
     return seal.Contents(
         name="tiny", version="1.0.0", threshold=0.5, temperature=1.0, variants={"fp32": variant},
-        graphs={graph.name: graph.data}, golden=golden, card="# Tiny\n", sbom="{}\n", licence=seal.PHANTOM,
+        graphs={graph.name: graph.data}, golden=golden, card="# Tiny\n", sbom="{}\n", licence=PHANTOM,
     )  # fmt: skip
 
 
@@ -63,6 +66,29 @@ def test_a_check_that_fails_leaves_what_was_there(contents: seal.Contents, tmp_p
 
     with pytest.raises(BrainsegError):
         seal.seal(target, contents, check=refuse)
+    assert {path.name: path.read_bytes() for path in target.iterdir()} == before
+    assert [path.name for path in tmp_path.iterdir()] == ["tiny"]
+
+
+@pytest.mark.parametrize("file", range(1, 12))
+def test_a_disk_that_fills_up_leaves_what_was_there_and_nothing_half_written(
+    contents: seal.Contents, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: int
+) -> None:
+    target = tmp_path / "tiny"
+    seal.seal(target, contents)
+    before = {path.name: path.read_bytes() for path in target.iterdir()}
+    flushed, fsync = 0, os.fsync
+
+    def full(descriptor: int) -> None:
+        nonlocal flushed
+        flushed += 1
+        if flushed == file:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        fsync(descriptor)
+
+    monkeypatch.setattr("brainseg_runtime.files.os.fsync", full)
+    with pytest.raises(FileWriteError, match="No space left"):
+        seal.seal(target, contents)
     assert {path.name: path.read_bytes() for path in target.iterdir()} == before
     assert [path.name for path in tmp_path.iterdir()] == ["tiny"]
 

@@ -5,16 +5,19 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from brainseg_export import select
 from brainseg_export.errors import SelectionError
 from brainseg_runtime import files
+from brainseg_runtime.errors import BrainsegError
 from brainseg_train import checkpoint, models, records, study
 from brainseg_train.checkpoint import WeightsInfo
-from brainseg_train.errors import CheckpointError, RecordError
+from brainseg_train.errors import CheckpointError, ConfigError, RecordError
 from brainseg_train.records import RunRecord
 
 
@@ -32,7 +35,7 @@ def dice(record: RunRecord) -> float:
 def test_the_best_run_of_the_study_is_taken_and_says_why(runs: Path) -> None:
     chosen = select.best(runs)
     everything = records.load_records(runs)
-    assert dice(chosen.record) == max(dice(record) for record in everything)
+    assert chosen.validation_dice == max(dice(record) for record in everything)
     assert "highest validation Dice" in chosen.reason
     assert chosen.study is not None
     assert chosen.study.record.id in chosen.reason
@@ -43,10 +46,10 @@ def test_the_best_run_of_each_network_is_taken(runs: Path) -> None:
 
 
 def test_a_run_is_found_by_name_and_by_its_weights(runs: Path) -> None:
-    name = select.best(runs).record.id
-    assert select.by_id(runs, name).record.id == name
+    name = select.best(runs).run
+    assert select.by_id(runs, name).run == name
     by_file = select.by_checkpoint(runs / name / "best.safetensors")
-    assert by_file.record.id == name
+    assert by_file.run == name
     assert select.load(by_file)[1].run == name
 
 
@@ -57,7 +60,7 @@ def test_a_name_that_is_no_runs_is_refused(runs: Path, name: str) -> None:
 
 
 def test_a_weights_file_without_a_record_is_refused(runs: Path, tmp_path: Path) -> None:
-    name = select.best(runs).record.id
+    name = select.best(runs).run
     for suffix in (".safetensors", ".json"):
         shutil.copy(runs / name / f"best{suffix}", tmp_path)
     with pytest.raises(SelectionError, match="cannot be exported"):
@@ -67,6 +70,11 @@ def test_a_weights_file_without_a_record_is_refused(runs: Path, tmp_path: Path) 
 def test_a_folder_without_a_study_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SelectionError, match="no study to export from"):
         select.best(tmp_path)
+
+
+def _study(runs: Path) -> dict[str, Any]:
+    value: dict[str, Any] = json.loads(next((runs / "studies").glob(f"*/{study.STUDY}")).read_text(encoding="utf-8"))
+    return value
 
 
 def _edit_study(runs: Path, **changes: object) -> None:
@@ -92,7 +100,7 @@ def test_a_study_split_by_slice_is_passed_over(own: Path) -> None:
 
 
 def test_a_run_split_by_slice_is_refused_even_by_name(own: Path) -> None:
-    name = select.best(own).record.id
+    name = select.best(own).run
     record = dataclasses.replace(records.load_record(own / name), split_by="slice")
     records.save_record(own / name, record)
     with pytest.raises(SelectionError, match="its split is by slice"):
@@ -100,17 +108,99 @@ def test_a_run_split_by_slice_is_refused_even_by_name(own: Path) -> None:
 
 
 def test_a_run_that_still_trains_is_refused(own: Path) -> None:
-    name = select.best(own).record.id
+    name = select.best(own).run
     records.save_record(own / name, dataclasses.replace(records.load_record(own / name), status="running"))
     with pytest.raises(SelectionError, match="not ready"):
         select.by_id(own, name)
 
 
 def test_a_run_of_another_data_set_than_its_study_is_refused(own: Path) -> None:
-    name = select.best(own).record.id
-    records.save_record(own / name, dataclasses.replace(records.load_record(own / name), data_digest="0" * 64))
+    _edit_study(own, request={**_study(own)["request"], "data_digest": "0" * 64})
     with pytest.raises(SelectionError, match="another data set or split"):
         select.best(own)
+
+
+def _leaves(value: object, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """The way to every value of a JSON object that is no object itself."""
+    if isinstance(value, dict) and value:
+        for key, item in value.items():
+            yield from _leaves(item, (*path, key))
+    else:
+        yield path
+
+
+def _edited(value: object) -> object:
+    """Another value, of the same type where that is possible."""
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, float):
+        return value * 0.9 + 0.01
+    if isinstance(value, int):
+        return value + 1
+    return f"{value}x" if isinstance(value, str) else "edited"
+
+
+def _taken(runs: Path, name: str) -> tuple[select.Chosen | None, BrainsegError | None]:
+    """A run by its name, or the error."""
+    try:
+        return select.by_id(runs, name), None
+    except BrainsegError as error:
+        return None, error
+
+
+def test_no_edit_of_a_run_record_changes_what_is_told_of_the_run(own: Path) -> None:
+    before = select.best(own)
+    path = before.folder / records.RECORD
+    original = json.loads(path.read_text(encoding="utf-8"))
+    refused, ignored = set(), set()
+    for way in _leaves(original):
+        value = json.loads(json.dumps(original))
+        place = value
+        for key in way[:-1]:
+            place = place[key]
+        place[way[-1]] = _edited(place[way[-1]])
+        path.write_text(json.dumps(value), encoding="utf-8")
+        after, error = _taken(own, before.run)
+        if after is None:
+            # A status or network that does not exist, or a type that does not fit, is refused on reading.
+            named = (records.RECORD, "not ready", "its split is by")
+            assert any(text in str(error) for text in named) or isinstance(error, ConfigError), way
+            refused.add(".".join(way))
+        else:
+            assert dataclasses.replace(after, reason=before.reason, study=before.study) == before, way
+            ignored.add(".".join(way))
+    assert {"id", "data_digest", "split_digest", "best.epoch", "best.validation.dice", "config.rate", "config.batch",
+            "config.loss.dice", "config.model", "config.width", "config.seed", "config.epochs"} <= refused  # fmt: skip
+    assert {"parameters", "epochs", "timing.seconds", "slices.train", "precision", "threads"} <= ignored
+
+
+def test_an_edited_score_wins_no_choice_between_runs(own: Path) -> None:
+    loser = min(select.best_of_each(own), key=lambda chosen: chosen.validation_dice)
+    path = loser.folder / records.RECORD
+    value = json.loads(path.read_text(encoding="utf-8"))
+    value["best"]["validation"]["dice"] = 0.999
+    path.write_text(json.dumps(value), encoding="utf-8")
+    with pytest.raises(SelectionError, match=r"run\.json contradicts best\.json"):
+        select.best(own)
+
+
+def test_weights_of_an_older_release_say_less_and_are_taken(own: Path) -> None:
+    name = select.best(own).run
+    weights, info = checkpoint.load_weights(own / name)
+    checkpoint.save_weights(own / name, weights, dataclasses.replace(info, config=None, validation={}))
+    chosen = select.by_id(own, name)
+    assert chosen.config is None
+    assert chosen.recipe == records.load_record(own / name).config
+
+
+def test_a_study_that_only_the_record_names_is_not_believed(own: Path) -> None:
+    name = select.best(own).run
+    folder = next((own / "studies").iterdir())
+    other = folder.with_name("19990101-000000-00000000")
+    shutil.copytree(folder, other)
+    record = dataclasses.replace(records.load_record(own / name), study=other.name)
+    records.save_record(own / name, record)
+    assert select.by_id(own, name).study is None
 
 
 @pytest.mark.parametrize(
@@ -149,7 +239,7 @@ def test_damaged_weights_are_refused(own: Path) -> None:
 
 
 def test_a_damaged_record_is_refused(own: Path) -> None:
-    name = select.best(own).record.id
+    name = select.best(own).run
     (own / name / records.RECORD).write_text("{", encoding="utf-8")
     with pytest.raises(RecordError):
         select.by_id(own, name)

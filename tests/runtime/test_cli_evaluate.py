@@ -40,6 +40,7 @@ def test_the_promised_keys_are_there(scores: dict[str, Any]) -> None:
     assert set(scores["volume_dice"]) == {"mean", "median", "min", "ci95"}
     assert set(scores["slice_dice_all"]) >= {"mean", "ci95"}
     assert (scores["n_patients"], scores["n_slices"], scores["provider"]) == (3, 9, "cpu")
+    assert scores["predictions"] is None
     assert all(set(patient) >= {"id", "n_slices", "dice", "iou"} for patient in scores["patients"])
 
 
@@ -95,3 +96,102 @@ def test_a_mask_that_is_not_binary_is_refused_and_named(tmp_path: Path) -> None:
     assert path.name in done.err
     (problem,) = json.loads((tmp_path / "scores.json").read_bytes())["fault"]["problems"]
     assert path.name in problem
+
+
+@pytest.fixture(scope="module")
+def masks(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("masks") / "out"
+    done = brainseg("predict", BUNDLE, data, "-o", out, "--provider", "cpu", "--probability")
+    assert done.code == 0, done.err
+    return out
+
+
+def test_masks_of_the_model_score_as_the_model_does(data: Path, masks: Path, scores: dict[str, Any]) -> None:
+    done = brainseg("evaluate", "--predictions", masks, data, "--json", "-")
+    assert done.code == 0, done.err
+    found = json.loads(done.out)
+    assert (found["predictions"], found["provider"], found["variant"], found["threshold"]) == (str(masks), "", "", None)
+    assert (found["run"]["bundle"], found["run"]["digest"], found["run"]["data"]) == (None, None, str(data))
+    differing = {key for key in scores if found[key] != scores[key]}
+    assert differing == {"predictions", "provider", "variant", "threshold", "run"}
+
+
+def test_the_page_of_masks_shows_them(data: Path, masks: Path, tmp_path: Path) -> None:
+    report = tmp_path / "page.html"
+    done = brainseg("evaluate", "--predictions", masks, data, "--report", report, "--spacing", 0.9, 0.9, 5)
+    assert done.code == 0, done.err
+    text = report.read_text(encoding="utf-8")
+    assert text.count("data:image/png;base64,") == 3
+    assert "HD95, mm" in text
+    assert "3 patients: a 95 % interval needs at least 6" in text
+
+
+def test_without_probability_maps_areas_are_null_and_the_reason_is_told(
+    data: Path, masks: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "bare"
+    out.mkdir()
+    for path in masks.glob("*_mask.tif"):
+        (out / path.name.replace("_mask", "")).write_bytes(path.read_bytes())
+    done = brainseg(
+        "evaluate", "--predictions", out, data, "--json", tmp_path / "s.json", "--report", tmp_path / "s.html"
+    )
+    assert done.code == 0, done.err
+    found = json.loads((tmp_path / "s.json").read_text(encoding="utf-8"))
+    assert found["pooled"]["roc_auc"] is found["area_bounds"]["pr_auc"] is found["calibration"]["ece"] is None
+    assert "there are no probability maps, only masks" in {each["reason"] for each in found["missing"]}
+    assert "there are no probability maps, only masks" in done.err
+    assert "ROC-AUC, all pixels                           \N{EM DASH}" in done.out
+
+
+def test_few_patients_are_told_and_get_no_interval(scores: dict[str, Any], data: Path) -> None:
+    assert scores["volume_dice"]["ci95"] is scores["pooled_ci95"]["dice"] is scores["volume_error"]["px"]["sd"] is None
+    reasons = {each["reason"]: each["figures"] for each in scores["missing"]}
+    assert "volume_dice.ci95" in reasons["3 patients: a 95 % interval needs at least 6"]
+    assert "3 patients: a 95 % interval needs at least 6" in brainseg("evaluate", BUNDLE, data).err
+
+
+def test_with_spacing_there_are_figures_in_mm_and_ml(data: Path, scores: dict[str, Any]) -> None:
+    done = brainseg(
+        "evaluate", BUNDLE, data, "--provider", "cpu", "--json", "-", "--spacing", 2, 2, 2, "--tolerance", 4
+    )
+    found = json.loads(done.out)
+    assert (found["spacing_mm"], found["surface"]["tolerance"]) == ([2.0, 2.0, 2.0], 4.0)
+    for old, new in zip(scores["patients"], found["patients"], strict=True):
+        assert new["surface"]["hd95_mm"] == pytest.approx(2 * old["surface"]["hd95_px"])
+        assert new["surface"]["nsd_mm"] == pytest.approx(old["surface"]["nsd_px"]), "4 mm are 2 pixels"
+        assert new["volume"]["error_ml"] == pytest.approx(old["volume"]["error_px"] * 0.008)
+    assert scores["surface"]["hd95_mm"]["mean"] is None
+    assert "surface.hd95_mm" in {figure for each in scores["missing"] for figure in each["figures"]}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["data"],
+        [BUNDLE, "data", "data"],
+        ["--predictions", "masks", BUNDLE, "data"],
+        ["--predictions", "masks", "data", "--provider", "cpu"],
+        ["--predictions", "masks", "data", "--digest", "00"],
+        ["data", "--predictions"],
+        [BUNDLE, "data", "--spacing", 1, 1, 0],
+        [BUNDLE, "data", "--spacing", 1, 1, "nan"],
+        [BUNDLE, "data", "--tolerance", -1],
+        [BUNDLE, "data", "--tolerance", "nan"],
+        [BUNDLE, "data", "--tolerance", "inf"],
+        ["--predictions", "masks"],
+    ],
+)
+def test_wrong_usage_ends_with_2(arguments: list[object]) -> None:
+    assert brainseg("evaluate", *arguments).code == 2
+
+
+def test_masks_that_are_not_there_are_a_named_fault(data: Path, tmp_path: Path) -> None:
+    done = brainseg("evaluate", "--predictions", tmp_path / "none", data, "--json", tmp_path / "s.json")
+    assert done.code == 1
+    assert "none" in done.err
+    (tmp_path / "empty").mkdir()
+    done = brainseg("evaluate", "--predictions", tmp_path / "empty", data, "--json", tmp_path / "s.json")
+    assert done.code == 1
+    assert "9 × has no predicted mask" in done.err
+    assert len(json.loads((tmp_path / "s.json").read_bytes())["fault"]["problems"]) == 9

@@ -16,13 +16,21 @@ from numpy.typing import NDArray
 from brainseg_runtime.errors import DataError, ImageError
 from brainseg_runtime.evaluate import Case, PatientScores, evaluate
 from brainseg_runtime.evaluation import Evaluation
-from brainseg_runtime.metrics import Counts, count, dice, iou
+from brainseg_runtime.metrics import Counts, count, dice, iou, lesion_counts, surface_distances
 from brainseg_runtime.metrics.bootstrap import bootstrap_interval, bootstrap_pooled, bootstrap_ratio
 from brainseg_runtime.metrics.curves import calibration, roc_curve
 from brainseg_runtime.metrics.histogram import Histogram
 
 THRESHOLD = 0.5
-NAMES = ("TCGA_CS_1_20000101", "TCGA_DU_2_20000101", "TCGA_CS_3_20000101", "somebody")
+NAMES = (
+    "TCGA_CS_1_20000101",
+    "TCGA_DU_2_20000101",
+    "TCGA_CS_3_20000101",
+    "somebody",
+    "TCGA_HT_5_20000101",
+    "TCGA_HT_6_20000101",
+    "TCGA_HT_7_20000101",
+)
 
 
 @dataclass(frozen=True)
@@ -65,7 +73,7 @@ def predict(images: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.fl
 
 
 SIZES = [(16, 16)] * 5 + [(16, 24)] * 2 + [(16, 16)] * 4
-VOLUMES = [volume(name, seed, SIZES[: 11 - 2 * seed], 0.2) for seed, name in enumerate(NAMES)]
+VOLUMES = [volume(name, seed, SIZES[: 11 - 2 * (seed % 4)], 0.2) for seed, name in enumerate(NAMES)]
 EVALUATION = evaluate(
     (each.case() for each in VOLUMES), predict, threshold=THRESHOLD, provider="cpu", variant="fp32", samples=200
 )
@@ -123,7 +131,7 @@ def test_patients_and_sites_are_listed_with_their_own_scores() -> None:
         assert patient.n_slices == len(each.images)
         assert patient.dice == dice(patient.counts)
         assert patient.slice_dice_all == pytest.approx(np.mean([dice(one) for one in each.counts]))
-    assert [(site.site, site.n_patients) for site in EVALUATION.sites] == [("", 1), ("CS", 2), ("DU", 1)]
+    assert [(site.site, site.n_patients) for site in EVALUATION.sites] == [("", 1), ("CS", 2), ("DU", 1), ("HT", 3)]
     both = [Counts.total(VOLUMES[i].counts) for i in (0, 2)]
     assert EVALUATION.sites[1].pooled_dice == dice(Counts.total(both))
     assert EVALUATION.sites[1].volume_dice == pytest.approx((dice(both[0]) + dice(both[1])) / 2)
@@ -146,6 +154,147 @@ def test_pooled_intervals_draw_patients_and_hold_the_score() -> None:
     for name in ("dice", "iou", "precision", "recall", "f1", "roc_auc", "pr_auc"):
         low, high = getattr(intervals, name)
         assert low <= getattr(EVALUATION.pooled, name) <= high
+
+
+def whole(name: str, seed: int, *, share: float = 0.1) -> Volume:
+    """A patient whose slices have one size, so that they are a volume."""
+    return volume(name, seed, [(16, 16)] * 6, share)
+
+
+def arrays(each: Volume) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    return np.stack(each.masks), np.stack(each.truths) > 0
+
+
+PATIENTS = [whole(f"p{seed}", seed) for seed in range(7)]
+IN_MM = evaluate(
+    (each.case() for each in PATIENTS), predict, threshold=THRESHOLD, samples=200, spacing_mm=(0.5, 0.5, 4.0)
+)
+
+
+def test_surfaces_lesions_and_volumes_are_those_of_each_patients_arrays() -> None:
+    for patient, each in zip(IN_MM.patients, PATIENTS, strict=True):
+        mask, truth = arrays(each)
+        assert patient.surface is not None
+        assert patient.lesions is not None
+        assert patient.volume is not None
+        pixels, mm = surface_distances(mask, truth), surface_distances(mask, truth, spacing=(4.0, 0.5, 0.5))
+        assert (patient.surface.hd95_px, patient.surface.hd95_mm) == (pixels.hd95(), mm.hd95())
+        assert (patient.surface.assd_px, patient.surface.nsd_mm) == (pixels.assd(), mm.nsd(2.0))
+        lesions = lesion_counts(mask, truth, voxel_volume=1.0)
+        assert (patient.lesions.dice, patient.lesions.false) == (lesions.dice(), lesions.false)
+        error = int(mask.sum()) - int(truth.sum())
+        assert patient.volume.error_px == error
+        assert patient.volume.error_ml == pytest.approx(error / 1000)
+        assert patient.volume.error_relative == pytest.approx(error / truth.sum())
+        assert patient.missing == ()
+
+
+def test_they_are_described_over_patients() -> None:
+    surface, lesions, errors = IN_MM.surface, IN_MM.lesions, IN_MM.volume_error
+    assert surface is not None
+    assert lesions is not None
+    assert errors is not None
+    values = [patient.surface.hd95_px for patient in IN_MM.patients if patient.surface and patient.surface.hd95_px]
+    found = surface.hd95_px
+    assert (found.mean, found.median) == pytest.approx((np.mean(values), np.median(values)))
+    assert (found.min, found.max, found.n, found.n_undefined) == (min(values), max(values), 7, 0)
+    assert found.ci95 == bootstrap_interval(values, samples=200)
+    assert lesions.least_volume_unit == "mm3"
+    assert lesions.missed == sum(patient.lesions.missed or 0 for patient in IN_MM.patients if patient.lesions)
+    px = [float(patient.volume.error_px) for patient in IN_MM.patients if patient.volume]
+    assert errors.px.bias == pytest.approx(np.mean(px))
+    assert errors.px.bias_ci95 == bootstrap_interval(px, samples=200)
+    assert errors.px.limits == pytest.approx(
+        (np.mean(px) - 1.96 * np.std(px, ddof=1), np.mean(px) + 1.96 * np.std(px, ddof=1))
+    )
+    assert errors.ml is not None
+    assert errors.ml.bias == pytest.approx(errors.px.bias / 1000)
+    assert IN_MM.missing == ()
+
+
+def test_an_empty_mask_has_no_distance_is_in_no_mean_and_is_counted() -> None:
+    empty = Volume("none", PATIENTS[0].images, tuple(np.zeros_like(truth) for truth in PATIENTS[0].truths))
+    found = evaluate([PATIENTS[1].case(), empty.case()], predict, threshold=THRESHOLD)
+    assert found.surface is not None
+    assert (found.surface.hd95_px.n, found.surface.hd95_px.n_undefined) == (1, 1)
+    patient = found.patients[1]
+    assert patient.surface is not None
+    assert (patient.surface.hd95_px, patient.surface.nsd_px) == (None, 0.0)
+    reasons = {figure: each.reason for each in patient.missing for figure in each.figures}
+    assert reasons["surface.hd95_px"] == reasons["volume.error_relative"] == "the truth is empty"
+
+
+def test_patients_that_are_no_volume_say_so() -> None:
+    for patient in (each for each in EVALUATION.patients if each.n_slices > 5):  # slices of two sizes
+        assert patient.surface is not None
+        assert patient.surface.hd95_px is None
+        assert patient.missing[0].reason == "the patient's slices differ in size"
+    gap = Case(
+        "p", ((n, i, t) for n, (i, t) in enumerate(zip(PATIENTS[0].images, PATIENTS[0].truths, strict=True)) if n != 2)
+    )
+    found = evaluate([gap], predict, threshold=THRESHOLD, spacing_mm=(1.0, 1.0, 1.0))
+    assert "missing" in found.patients[0].missing[0].reason
+    assert {"lesions.f1", "volume.error_ml", "surface.nsd_mm"} <= set(found.patients[0].missing[0].figures)
+    assert found.lesions is not None
+    assert found.lesions.f1.mean is None
+
+
+def test_every_figure_that_is_missing_has_a_reason() -> None:
+    """Every null of the JSON is named, or lies below one that is; what a caller did not say is no figure."""
+    few = evaluate([each.case() for each in PATIENTS[:2]], predict, threshold=THRESHOLD)
+    for found in (few, EVALUATION, IN_MM):
+        document = found.to_json()
+        named = {figure for each in found.missing for figure in each.figures}
+        nulls = {place for place in _nulls(document) if not place.startswith("patients.")}
+        unnamed = {place for place in nulls if not any(f"{place}.".startswith(f"{figure}.") for figure in named)}
+        assert unnamed <= {"predictions", "spacing_mm"}
+        given = {figure for figure in named if isinstance(_at(document, figure), (int, float, list))}
+        assert not given
+
+
+def _nulls(value: Any, place: str = "") -> list[str]:  # noqa: ANN401 - any JSON
+    if isinstance(value, dict):
+        return [each for key, item in value.items() for each in _nulls(item, f"{place}.{key}".lstrip("."))]
+    return [place] if value is None else []
+
+
+def _at(value: Any, place: str) -> Any:  # noqa: ANN401 - any JSON
+    for key in place.split("."):
+        value = value[key]
+    return value
+
+
+def test_one_patient_is_described_and_nothing_is_promised_of_others() -> None:
+    found = evaluate([PATIENTS[0].case()], predict, threshold=THRESHOLD)
+    assert found.volume_dice.mean == found.patients[0].dice
+    assert found.volume_dice.ci95 is None
+    reasons = {figure: each.reason for each in found.missing for figure in each.figures}
+    assert reasons["volume_dice.ci95"] == "1 patient: a 95 % interval needs at least 6"
+
+
+def test_memory_does_not_grow_with_patients() -> None:
+    def peak(patients: int) -> int:
+        cases = (whole(f"p{seed}", seed).case() for seed in range(patients))
+        tracemalloc.start()
+        evaluate(cases, predict, threshold=THRESHOLD, samples=10)
+        found = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return found
+
+    peak(2)
+    kept = 12_000 + 8_000  # of each patient: a histogram, scores
+    assert peak(60) < peak(10) + 50 * kept
+
+
+def test_records_of_earlier_versions_are_read() -> None:
+    old = EVALUATION.to_json()
+    for key in ("predictions", "spacing_mm", "surface", "lesions", "volume_error", "missing"):
+        del old[key]
+    for patient in old["patients"]:  # type: ignore[union-attr]
+        for key in ("surface", "lesions", "volume", "missing"):
+            del patient[key]  # type: ignore[union-attr, arg-type]
+    found = Evaluation.from_json(json.loads(json.dumps(old)))
+    assert (found.pooled, found.surface, found.missing) == (EVALUATION.pooled, None, ())
 
 
 @pytest.mark.parametrize("batch", [1, 3, 64])
@@ -225,7 +374,7 @@ def test_without_tumour_masks_agree_and_what_is_undefined_is_null() -> None:
 
 def test_json_holds_the_agreed_keys_and_reads_back_equal() -> None:
     found = json.loads(json.dumps(EVALUATION.to_json(), allow_nan=False))
-    assert (found["n_patients"], found["n_slices"], found["threshold"]) == (4, len(SLICES), 0.5)
+    assert (found["n_patients"], found["n_slices"], found["threshold"]) == (7, len(SLICES), 0.5)
     assert (found["provider"], found["variant"], found["resolution"]) == ("cpu", "fp32", "native")
     assert set(found["pooled"]) == {"dice", "iou", "precision", "recall", "f1", "roc_auc", "pr_auc"}
     assert set(found["volume_dice"]) == {"mean", "median", "min", "ci95"}

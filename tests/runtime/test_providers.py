@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import threading
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from brainseg_runtime import providers
 from brainseg_runtime.errors import ProviderError
 from brainseg_runtime.manifest import Manifest
-from brainseg_runtime.processor import Processor, granted_cores, inspect_processor, usable_cores
+from brainseg_runtime.processor import Processor, inspect_processor, usable_cores
 from brainseg_runtime.providers import (
     PROVIDERS,
     ProviderStatus,
@@ -157,13 +156,3 @@ def test_this_machines_processor_is_told() -> None:
 def test_each_of_these_multiplies_integers_exactly(feature: str) -> None:
     assert replace(OLD, features=(feature,)).exact_integers
     assert not OLD.exact_integers
-
-
-@pytest.mark.parametrize(
-    ("content", "cores"),
-    [("200000 100000\n", 2), ("150000 100000\n", 2), ("1000 100000\n", 1), ("max 100000\n", None), ("", None)],
-)
-def test_a_containers_quota_counts_in_whole_cores(tmp_path: Path, content: str, cores: int | None) -> None:
-    (tmp_path / "cpu.max").write_text(content)
-    assert granted_cores(tmp_path / "cpu.max") == cores
-    assert granted_cores(tmp_path / "nowhere") is None

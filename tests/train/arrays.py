@@ -9,6 +9,7 @@ import hashlib
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from brainseg_runtime.images.dataset import Patient
 from brainseg_train.cache import Cached
@@ -33,7 +34,12 @@ def make_dataset(*, patients: int = 7, size: int = 32, seed: int = 0) -> DataSet
             images[index, top : top + side, left : left + side, 1] += 120
     folder = Path("made-up")
     refs = tuple(
-        SliceRef(patient=index // SLICES_A_PATIENT, number=index % SLICES_A_PATIENT + 1, image=folder, mask=folder)
+        SliceRef(
+            patient=index // SLICES_A_PATIENT,
+            number=index % SLICES_A_PATIENT + 1,
+            image=folder / f"{index}.tif",
+            mask=folder,
+        )
         for index in range(count)
     )
     cached = Cached(
@@ -43,12 +49,18 @@ def make_dataset(*, patients: int = 7, size: int = 32, seed: int = 0) -> DataSet
         images=images,
         masks=masks,
         native_masks=np.packbits(masks.reshape(count, -1), axis=1),
-        image_digests=np.zeros((count, 32), dtype=np.uint8),
+        image_digests=_digests(images),
+        mask_digests=_digests(masks),
         tumour_pixels=masks.sum(axis=(1, 2), dtype=np.int64),
         blank=np.zeros(count, dtype=np.bool_),
     )
     people = tuple(Patient(id=f"TCGA_XX_{number:04}_20000101", site="XX", slices=()) for number in range(patients))
     return DataSet(root=folder, patients=people, slices=refs, cached=cached)
+
+
+def _digests(arrays: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(N, 32) SHA-256 of each row."""
+    return np.stack([np.frombuffer(hashlib.sha256(row.tobytes()).digest(), dtype=np.uint8) for row in arrays])
 
 
 def make_split(dataset: DataSet) -> Split:

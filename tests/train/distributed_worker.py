@@ -13,7 +13,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from brainseg_train.config import TrainConfig
+from brainseg_train.config import LossConfig, TrainConfig
 from brainseg_train.device import place
 from brainseg_train.distributed import Group, join
 from brainseg_train.engine import fit
@@ -21,7 +21,15 @@ from brainseg_train.feed import Feed
 from brainseg_train.learner import Learner
 from tests.train.arrays import make_dataset, make_split
 
-CONFIG = TrainConfig(model="unet", width=4, epochs=2, batch=8, device="cpu", precision="fp32")
+CONFIG = TrainConfig(
+    model="unet",
+    width=4,
+    epochs=2,
+    batch=8,
+    loss=LossConfig(boundary=0.5),
+    device="cpu",
+    precision="fp32",
+)
 
 
 def global_batch() -> tuple[Tensor, Tensor]:

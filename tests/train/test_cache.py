@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -269,7 +269,63 @@ def test_a_disk_that_fills_up_is_an_error_and_leaves_nothing(
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("brainseg_train.cache.open_memmap", full)
+    monkeypatch.setattr("brainseg_train.cache._reserve", full)
     with pytest.raises(CacheError, match="No space left"):
         load_dataset(patients, cache=tmp_path / "cache")
     assert entries(tmp_path / "cache") == []
+
+
+_UNDER_A_LIMIT = """
+import resource, sys
+from pathlib import Path
+from brainseg_train.data import load_dataset
+from brainseg_train.errors import CacheError
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]),) * 2)
+if len(sys.argv) > 4:
+    import os
+    del os.posix_fallocate  # as on systems that cannot reserve
+seen = []
+try:
+    load_dataset(Path(sys.argv[1]), cache=Path(sys.argv[2]), on_slice=lambda done, total: seen.append(done))
+except CacheError as error:
+    sys.stdout.write(f"{len(seen)} read; {error}")
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no limits of a process's files")
+@pytest.mark.parametrize("reserving", [True, False], ids=["reserved", "not reserved"])
+def test_a_write_that_the_system_cuts_short_is_an_error_and_no_signal(
+    patients: Path, tmp_path: Path, *, reserving: bool
+) -> None:
+    limit = 100_000  # bytes: the arrays of images are larger, everything else is smaller
+    arguments = [str(patients), str(tmp_path / "cache"), str(limit), *([] if reserving else ["plain"])]
+    done = subprocess.run(
+        [sys.executable, "-c", _UNDER_A_LIMIT, *arguments], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "no space for the resized slices" in done.stdout
+    assert "--cache" in done.stdout
+    assert str(tmp_path / "cache") in done.stdout
+    if reserving:
+        assert done.stdout.startswith("0 read"), "said before any slice was resized"
+    assert entries(tmp_path / "cache") == []
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 200 KiB in memory, where this process may mount one."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = [shutil.which("mount") or "mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", str(folder)]
+    try:
+        subprocess.run(mount, check=True, capture_output=True)
+    except (OSError, subprocess.SubprocessError):
+        pytest.skip("this process may not mount a file system")
+    yield folder
+    subprocess.run([shutil.which("umount") or "umount", str(folder)], check=True, capture_output=True)
+
+
+def test_a_disk_that_is_too_small_says_how_much_is_needed(patients: Path, small_disk: Path) -> None:
+    with pytest.raises(CacheError, match=r"MiB, 75 KiB for each of \d+ slices.*0 MiB free.*--cache"):
+        load_dataset(patients, cache=small_disk / "cache")
+    assert entries(small_disk / "cache") == []

@@ -8,7 +8,8 @@ import re
 import signal
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,12 +21,13 @@ from brainseg_train.comparison import Plan, layout, make_request, open_study
 from brainseg_train.data import load_dataset
 from brainseg_train.errors import ConfigError, StudyError
 from brainseg_train.lock import FileLock
+from brainseg_train.persons import PersonRule
 from brainseg_train.pipeline import InferencePipeline
+from brainseg_train.split_file import SplitFile
 from brainseg_train.study import Study
 from tests.train.studies import ARGUMENTS, run_command, without_times
 
-if TYPE_CHECKING:
-    from pathlib import Path
+GIVEN = SplitFile(path=Path("split.csv"), parts={})
 
 COMMAND = [sys.executable, "-m", "brainseg_train.cli"]
 
@@ -307,8 +309,10 @@ def test_a_run_that_diverges_is_a_fault_that_is_named(
     arguments = ["--data", str(small_patients), "--runs", str(tmp_path), "--preset", "quick", "--width", "2"]
     assert run_command("fit", "unet", *arguments, "--epochs", "2", "--rate", "1e30", "--threads", "1") == 1
     said = capsys.readouterr().err
-    assert "no trial of unet" in said
-    assert "failed" in said
+    assert "every trial of unet diverged" in said
+    assert "is not finite" in said
+    assert "--rate" in said
+    assert "more epochs" not in said
 
 
 def test_a_second_command_helps_and_leaves_the_results_to_the_first(
@@ -346,6 +350,9 @@ def plan(**changes: object) -> Plan:
         ({"models": ()}, "no such network"),
         ({"models": ("unet", "unet")}, "twice"),
         ({"folds": 3, "split_by": "slice"}, "by patient"),
+        ({"folds": 3, "split_file": GIVEN}, "split is given"),
+        ({"split_by": "slice", "split_file": GIVEN}, "split is given"),
+        ({"split_by": "slice", "rule": PersonRule.read("(x)")}, "tears persons apart"),
         ({"folds": 3, "changes": {"initial": "runs/before"}}, "initial weights"),
         ({"trials": 4}, "fixed number"),
         ({"workers": 0}, "workers"),
@@ -382,3 +389,50 @@ def test_processes_share_the_cores(small_patients: Path) -> None:
     full, _ = make_request(plan(), dataset)
     workers, threads = layout(plan(workers=3, threads=2), full)
     assert (workers, threads) == (3, 2)
+
+
+def test_the_environment_says_how_many_threads_where_the_plan_does_not(
+    small_patients: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full, _ = make_request(plan(), load_dataset(small_patients))
+    monkeypatch.setattr("brainseg_train.comparison.usable_cores", lambda: 8)
+    monkeypatch.setattr("brainseg_train.threads.usable_cores", lambda: 8)
+    monkeypatch.setenv("OMP_NUM_THREADS", "4")
+    assert layout(plan(changes={"device": "cpu"}), full) == (2, 4)
+    assert layout(plan(workers=1), full) == (1, 4)
+    assert layout(plan(threads=2, workers=1), full) == (1, 2)
+    monkeypatch.setenv("OMP_NUM_THREADS", "64")
+    assert layout(plan(), full) == (1, 8)
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    assert layout(plan(), full) == (6, 1)
+
+
+def test_resuming_with_other_settings_begins_anew_and_says_what_differs(
+    small_patients: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--data", str(small_patients), "--runs", str(tmp_path), "--preset", "quick", "--width", "2"]
+    before, _ = open_study(
+        Plan(kind="fit", models=("unet",), preset="quick", changes={"epochs": 1, "width": 2}, search=None),
+        load_dataset(small_patients),
+        tmp_path,
+        resume=False,
+    )
+    assert run_command("fit", "unet", *arguments, "--epochs", "1", "--batch", "8", "--resume") == 0
+    said = capsys.readouterr().err
+    assert f"study {before.record.id} is unfinished" in said
+    assert "configs.unet.batch: 16, now 8" in said
+    assert "epochs" not in said.partition("is unfinished")[2].partition("unet 1/1")[0]
+    assert len(list((tmp_path / "data").glob("*.json"))) == 1
+
+
+def test_a_split_file_reaches_the_study(small_patients: Path, tmp_path: Path) -> None:
+    names = sorted(path.name for path in small_patients.iterdir() if path.is_dir())
+    subsets = ["train"] * (len(names) - 2) + ["val", "test"]
+    table = tmp_path / "mine.csv"
+    rows = [f"{name},{subset}" for name, subset in zip(names, subsets, strict=True)]
+    table.write_text("\n".join(["patient,subset", *rows]), encoding="utf-8")
+    runs = tmp_path / "runs"
+    arguments = ["--data", str(small_patients), "--runs", str(runs), "--preset", "quick", "--width", "2"]
+    assert run_command("fit", "unet", *arguments, "--epochs", "1", "--split-file", str(table)) == 0
+    split = newest(runs).split()
+    assert (split.validation, split.test, split.given) == ((names[-2],), (names[-1],), True)

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from brainseg_train.augment import AugmentConfig
+from brainseg_train.comparison import Plan
 from brainseg_train.config import LossConfig, TrainConfig, preset, read_changes
 from brainseg_train.errors import ConfigError
 from brainseg_train.models import NAMES, SHIPPED_WIDTH
@@ -64,6 +65,12 @@ def test_missing_keys_take_their_defaults() -> None:
         ({"empty_fraction": 1.01}, "empty_fraction"),
         ({"ema_decay": 1.0}, "ema_decay"),
         ({"seed": -1}, "seed"),
+        ({"loss": {"focal_gamma": 0.5}}, "focal_gamma"),
+        ({"loss": {"bce": -1.0}}, "bce"),
+        ({"augment": {"rotation": -5}}, "augment.rotation"),
+        ({"augment": {"rotation": 181}}, "augment.rotation"),
+        ({"augment": {"flip": 2}}, "augment.flip"),
+        ({"augment": {"gamma": 1000}}, "augment.gamma"),
         ({"channels_last": 1}, "channels_last"),
         ([], "config"),
     ],
@@ -71,6 +78,57 @@ def test_missing_keys_take_their_defaults() -> None:
 def test_what_cannot_be_meant_is_refused_by_name(value: Any, named: str) -> None:  # noqa: ANN401
     with pytest.raises(ConfigError, match=named):
         TrainConfig.from_json(value)
+
+
+FLOATS = ["warmup_epochs", "rate", "final_rate", "gradient_clip", "ema_decay", "empty_fraction"]
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("-inf"), float("nan")])
+def test_no_setting_takes_what_is_no_number(value: float) -> None:
+    of_kind: dict[Any, list[str]] = {
+        TrainConfig: FLOATS,
+        LossConfig: _floats(LossConfig),
+        AugmentConfig: _floats(AugmentConfig),
+    }
+    for kind, names in of_kind.items():
+        for name in names:
+            with pytest.raises(ConfigError, match=name):
+                kind(**{name: value})
+
+
+def _floats(kind: type[Any]) -> list[str]:
+    """The fields of a settings class, all of which are numbers."""
+    return [field.name for field in dataclasses.fields(kind)]
+
+
+def test_every_number_of_a_configuration_is_looked_at() -> None:
+    assert {field.name for field in dataclasses.fields(TrainConfig) if field.type == "float"} == set(FLOATS)
+
+
+@given(st.sampled_from([field.name for field in dataclasses.fields(AugmentConfig)]), st.floats(0.0, 1e6))
+def test_a_stronger_augmentation_stays_within_its_limits(name: str, strength: float) -> None:
+    scaled = AugmentConfig().scaled(strength)
+    assert getattr(scaled, name) >= 0.0
+    assert scaled == AugmentConfig(**dataclasses.asdict(scaled))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"warmup_epochs": 3.0, "epochs": 2}, "warmup_epochs"),
+        ({"schedule": "cosine", "rate": 1e-7}, "would climb"),
+    ],
+)
+def test_a_rate_that_would_not_go_where_it_should_is_refused(changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        TrainConfig(**changes).require_schedule()
+    with pytest.raises(ConfigError, match=said):
+        Plan(kind="fit", models=("unet",), preset="paper", changes=changes, search=None).config("unet")
+
+
+def test_a_file_may_name_a_warm_up_longer_than_the_default_number_of_epochs(tmp_path: Path) -> None:
+    (tmp_path / "settings.json").write_text('{"warmup_epochs": 50}')
+    assert read_changes(tmp_path / "settings.json") == {"warmup_epochs": 50.0}
 
 
 def test_nothing_can_be_changed_afterwards() -> None:

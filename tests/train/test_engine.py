@@ -215,6 +215,17 @@ def test_a_loss_that_is_no_number_fails_the_run_and_keeps_the_last_state(tmp_pat
     assert refused == ()
 
 
+def test_a_validation_loss_that_is_no_number_fails_the_run_and_resuming_says_so_again(tmp_path: Path) -> None:
+    """One step an epoch: its own loss is finite, and the weights that it leaves are not worth one."""
+    config = replace(CONFIG, rate=1e38, schedule="constant", batch=len(DATASET.slices), epochs=2, ema_decay=0.0)
+    for resume in (False, True, True):
+        with pytest.raises(DivergedError, match="validation loss of epoch 1 is not finite"):
+            _fit(config, tmp_path / "run", resume=resume)
+        record = load_record(tmp_path / "run")
+        assert (record.status, record.best, record.epochs) == ("failed", None, 0)
+        assert "validation loss of epoch 1" in (record.stopped or "")
+
+
 def test_ctrl_c_stops_between_steps_and_keeps_everything(whole: Path, tmp_path: Path) -> None:
     def press(progress: Progress) -> None:
         if (progress.epoch, progress.step) == (2, 3) and progress.validation is None:
@@ -253,8 +264,19 @@ def test_training_starts_from_the_weights_that_are_named(whole: Path, tmp_path: 
 def test_weights_that_have_seen_other_patients_of_the_same_data_are_refused(whole: Path, tmp_path: Path) -> None:
     other = replace(SPLIT, validation=SPLIT.test, test=SPLIT.validation)
     assert other.digest != SPLIT.digest
+    SPLIT.save(_split_file(whole))
+    with pytest.raises(LeakageError, match=f"{SPLIT.validation[0]} .test now, validation then"):
+        fit(replace(CONFIG, initial=str(whole)), DATASET, other, tmp_path / "run", threads=1)
+    _split_file(whole).unlink()
     with pytest.raises(LeakageError, match="another split"):
         fit(replace(CONFIG, initial=str(whole)), DATASET, other, tmp_path / "run", threads=1)
+
+
+def _split_file(run: Path) -> Path:
+    """Where a study would have kept the split of a run."""
+    path = run.parent / "splits" / f"{SPLIT.digest}.json"
+    path.parent.mkdir(exist_ok=True)
+    return path
 
 
 def test_an_epoch_without_its_share_of_empty_slices_is_shorter(tmp_path: Path) -> None:

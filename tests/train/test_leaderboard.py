@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from itertools import pairwise, permutations
 from typing import TYPE_CHECKING, Any
 
@@ -10,10 +11,22 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import permutation_test
+from scipy.stats import bootstrap, permutation_test
 
+from brainseg_runtime.evaluate import Case, evaluate
 from brainseg_train import study
-from brainseg_train.leaderboard import METRICS, holm, make_leaderboard, score, score_text, summary, to_markdown, verdict
+from brainseg_train.final import TestRecord
+from brainseg_train.leaderboard import (
+    METRICS,
+    compare,
+    holm,
+    make_leaderboard,
+    score,
+    score_text,
+    summary,
+    to_markdown,
+    verdict,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,7 +39,22 @@ def pair(first: str, second: str, p: float) -> dict[str, Any]:
         "difference": 0.031,
         "p_corrected": p,
         "more_than_noise": p < 0.05,
+        "reason": None,
     }
+
+
+def unjudged(first: str, second: str) -> dict[str, Any]:
+    return {**pair(first, second, 1.0), "p_corrected": None, "more_than_noise": None, "reason": "too few differ"}
+
+
+def record(model: str, dice: list[float]) -> TestRecord:
+    """The record of a network with these scores, patient by patient; the comparison looks at nothing else."""
+    image, truth = np.zeros((16, 16, 3), np.uint8), np.zeros((16, 16), np.uint8)
+    cases = [Case(f"p{number}", [(1, image, truth)]) for number in range(len(dice))]
+    made = evaluate(cases, lambda images: (images[..., 0], images[..., 0] / np.float32(255)), threshold=0.5, samples=9)
+    patients = tuple(replace(patient, dice=score) for patient, score in zip(made.patients, dice, strict=True))
+    found = replace(made, patients=patients)
+    return TestRecord(model=model, split_by="patient", evaluation=found, pictures=(), timing={})
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=6))
@@ -57,20 +85,59 @@ def test_the_verdict_names_what_is_told_apart_and_what_is_not() -> None:
     assert "alone" in verdict([])
 
 
+def test_no_verdict_is_given_where_the_test_can_say_nothing() -> None:
+    said = verdict([unjudged("a", "b"), unjudged("a", "c")])
+    assert "cannot be told: too few differ." in said
+    assert "not more than noise" not in said
+    assert "no pair that can be judged" in verdict([pair("a", "b", 0.4), unjudged("a", "c")])
+    assert "Not told apart: a and c" in verdict([pair("a", "b", 0.01), unjudged("a", "c")])
+
+
+@pytest.mark.parametrize(("patients", "networks", "judged"), [(5, 2, False), (6, 2, True), (6, 3, False), (7, 3, True)])
+def test_too_few_patients_get_no_p(patients: int, networks: int, judged: bool) -> None:
+    """2 / 2**5 is below 0.05, and three times 2 / 2**6 too; with one patient fewer nothing could be."""
+    tests = [record(f"n{i}", [0.9 - 0.1 * i - 0.001 * n for n in range(patients)]) for i in range(networks)]
+    for found in compare(tests):
+        assert found["more_than_noise"] is (True if judged else None)
+        assert (found["p_value"] is not None) == (found["p_corrected"] is not None) == judged
+        assert (found["reason"] is None) == judged
+        assert (found["ci95"] is None) == (found["ci95_reason"] is not None)
+    if judged:
+        assert compare(tests)[0]["p_value"] == 2.0 ** (1 - patients)
+    else:
+        assert f"{patients} of {patients} test patients" in compare(tests)[0]["reason"]
+
+
+def test_patients_that_do_not_differ_do_not_count_towards_a_verdict() -> None:
+    one, other = [0.9] * 9 + [0.8, 0.7], [0.9] * 9 + [0.5, 0.4]
+    (found,) = compare([record("a", one), record("b", other)])
+    assert found["more_than_noise"] is None
+    assert "differ on 2 of 11" in found["reason"]
+
+
 def board_of(runs: Path) -> dict[str, Any]:
     document = json.loads((runs / "leaderboard.json").read_text(encoding="utf-8"))
     assert isinstance(document, dict)
     return document
 
 
-def test_p_and_difference_are_those_of_the_patients_scores(compared: Path) -> None:
-    board = board_of(compared)
-    (compared_pair,) = board["comparisons"]
-    dice = {row["model"]: [patient["dice"] for patient in row["test"]["patients"]] for row in board["rows"]}
-    first, second = np.array(dice[compared_pair["first"]]), np.array(dice[compared_pair["second"]])
-    assert compared_pair["difference"] == pytest.approx(float((first - second).mean()))
+def test_p_and_difference_are_those_of_the_patients_scores() -> None:
+    rng = np.random.default_rng(0)
+    first, second = rng.beta(9, 2, 10), rng.beta(8, 2, 10)
+    (found,) = compare([record("a", first.tolist()), record("b", second.tolist())])
+    assert found["difference"] == pytest.approx(float((first - second).mean()))
     oracle = permutation_test((first, second), lambda a, b: np.mean(a - b), permutation_type="samples")
-    assert compared_pair["p_value"] == pytest.approx(float(oracle.pvalue))
+    assert found["p_value"] == found["p_corrected"] == pytest.approx(float(oracle.pvalue))
+    interval = bootstrap((first - second,), np.mean, n_resamples=2000, method="BCa", rng=np.random.default_rng(0))
+    assert found["ci95"] == pytest.approx(list(interval.confidence_interval))
+
+
+def test_the_difference_is_that_of_the_boards_rows(compared: Path) -> None:
+    board = board_of(compared)
+    (found,) = board["comparisons"]
+    dice = {row["model"]: [patient["dice"] for patient in row["test"]["patients"]] for row in board["rows"]}
+    assert found["difference"] == pytest.approx(float(np.mean(dice[found["first"]]) - np.mean(dice[found["second"]])))
+    assert board["verdict"] in to_markdown(board)
 
 
 def test_made_again_from_the_records_it_is_the_same(compared: Path) -> None:
@@ -87,6 +154,14 @@ def test_every_metric_stands_in_the_evaluation_and_the_table(compared: Path) -> 
         assert interval is None or interval[0] <= interval[1]
         assert value is None or f"{metric.group}: {metric.name}" in text
     assert "resunet" not in text
+
+
+def test_a_record_made_before_a_metric_was_measured_lacks_it(compared: Path) -> None:
+    test = {**board_of(compared)["rows"][0]["test"], "surface": None}
+    metric = next(metric for metric in METRICS if metric.key.startswith("surface"))
+    assert score(test, metric) == (None, None)
+    del test["surface"]
+    assert score_text(test, metric) == "—"
 
 
 def test_what_is_undefined_is_a_dash(compared: Path) -> None:

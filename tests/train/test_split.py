@@ -22,6 +22,7 @@ from brainseg_runtime.images import Patient
 from brainseg_train.content import SliceRef
 from brainseg_train.data import DataSet, load_dataset
 from brainseg_train.errors import LeakageError, SplitError
+from brainseg_train.persons import PersonRule
 from brainseg_train.phantom import write_phantom
 from brainseg_train.split import PARTS, RARE_SITE, Split, check_leakage, make_folds, make_split, shared_pixels
 
@@ -44,7 +45,9 @@ class Source:
     @cached_property
     def slices(self) -> tuple[SliceRef, ...]:
         return tuple(
-            SliceRef(patient=index, number=number, image=Path(f"{patient.id}_{number}.tif"), mask=Path("none"))
+            SliceRef(
+                patient=index, number=number, image=Path(patient.id, f"{patient.id}_{number}.tif"), mask=Path("none")
+            )
             for index, patient in enumerate(self.patients)
             for number in range(1, PATIENT_SLICES + 1)
         )
@@ -398,3 +401,67 @@ def test_the_real_patients_are_split_without_leak(real_patients: Path) -> None:
         check_leakage(split, dataset)
         held_out = dataset.burden[dataset.patient_indices(split.test)]
         assert not enough or 0.6 * whole < held_out.mean() < 1.5 * whole
+
+
+def with_second_dates(source: Source, chosen: list[int]) -> Source:
+    """The source, where some patients are the second examination of the patient before."""
+    people = list(source.patients)
+    for index in chosen:
+        before = people[index - 1].id
+        people[index] = dataclasses.replace(people[index - 1], id=f"{before[:-8]}{int(before[-8:]) + 1}")
+    return dataclasses.replace(source, patients=tuple(people))
+
+
+@settings(max_examples=50)
+@given(
+    source=sources(fewest=12, sharing=True),
+    chosen=st.lists(st.integers(1, 11), max_size=5, unique=True),
+    seed=st.integers(0, 99),
+)
+def test_all_folders_of_a_person_lie_in_one_part(source: Source, chosen: list[int], seed: int) -> None:
+    source = with_second_dates(source, sorted(chosen))
+    made = [make_split(source, seed), make_split(source, seed, test=False), *make_folds(source, 3, seed)]
+    for split in made:
+        part_of = {name: part for part in PARTS for name in split.part(part)}
+        for first, second in combinations(part_of, 2):
+            if first[:-9] == second[:-9]:  # all but the date
+                assert part_of[first] == part_of[second]
+        repeated = Counter(name[:-9] for name in part_of)
+        assert {person: len(names) for person, names in split.persons.items()} == {
+            person: count for person, count in repeated.items() if count > 1
+        }
+        assert Split.from_json(json.loads(json.dumps(split.to_json()))) == split
+
+
+def test_a_person_in_two_parts_is_an_error_that_names_both_folders() -> None:
+    source = with_second_dates(make_source(["A"] * 10), [4])
+    first, second = source.patients[3].id, source.patients[4].id
+    names = [patient.id for patient in source.patients if patient.id not in {first, second}]
+    split = Split(
+        train=(*names[:6], first), validation=tuple(names[6:]), test=(second,), seed=0, data_digest=source.digest
+    )
+    with pytest.raises(LeakageError, match=rf"{first} \(train\), {second} \(test\)"):
+        check_leakage(split, source)
+
+
+def test_a_rule_of_one_s_own_says_who_is_one_person() -> None:
+    source = make_source(["A"] * 12)
+    rule = PersonRule.read(r"_(\d{3})\d_")  # all twelve but for the last two are of number 000
+    with pytest.raises(SplitError, match="persons"):
+        make_split(source, 0, rule=rule)
+    pairs = {patient.id: f"person {index // 2}" for index, patient in enumerate(source.patients)}
+    split = make_split(source, 0, rule=PersonRule(text="who.csv", table=pairs))
+    part_of = {name: part for part in PARTS for name in split.part(part)}
+    for index in range(0, 12, 2):
+        assert part_of[source.patients[index].id] == part_of[source.patients[index + 1].id]
+    assert split.person_from == "who.csv"
+    assert len(split.persons) == 6
+
+
+def test_splits_of_before_persons_are_read_and_keep_their_digest() -> None:
+    split = make_split(make_source(["A"] * 10 + ["B"] * 10), seed=7)
+    value = split.to_json()
+    for key in ("person_from", "persons", "given"):
+        del value[key]
+    assert Split.from_json(value) == split
+    assert split.digest == RECORDED_DIGEST

@@ -10,6 +10,7 @@ import pytest
 
 from brainseg_train import study
 from brainseg_train.config import preset
+from brainseg_train.data_source import DataSource
 from brainseg_train.errors import RecordError, StudyError
 from brainseg_train.split import Split
 from brainseg_train.study import StudyRecord, StudyRequest
@@ -53,6 +54,14 @@ def test_a_record_survives_its_file(tmp_path: Path) -> None:
     begun = begin(tmp_path, request())
     assert study.load(tmp_path, begun.record.id) == begun
     assert begun.split() == SPLITS[0]
+
+
+def test_what_is_stated_of_the_data_is_recorded_and_nothing_else(tmp_path: Path) -> None:
+    source = DataSource(name="ward 7", licence="internal")
+    stated = study.begin(tmp_path, request(), SPLITS, data=tmp_path, threads=1, source=source)
+    assert study.load(tmp_path, stated.record.id).record.source == source
+    silent = study.begin(tmp_path, request(), SPLITS, data=tmp_path, threads=1, source=DataSource())
+    assert study.load(tmp_path, silent.record.id).record.source is None
 
 
 def test_a_reader_finds_what_it_looks_for_at_the_top(tmp_path: Path) -> None:

@@ -19,6 +19,24 @@ if TYPE_CHECKING:
 _PATIENCE_S = 180.0
 
 
+def test_a_comparison_under_torchrun_is_refused_once_and_leaves_nobody_behind(
+    small_patients: Path, tmp_path: Path
+) -> None:
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command = ["-m", "brainseg_train.cli", "all", "--data", str(small_patients), "--runs", str(tmp_path / "runs")]
+    done = subprocess.run(
+        [*launcher, *command],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=_PATIENCE_S,
+    )
+    assert done.returncode != 0
+    assert done.stderr.count("not compared under torchrun") == 1
+    assert not (tmp_path / "runs").exists()
+
+
 def test_two_processes_train_one_network_and_write_one_study(small_patients: Path, tmp_path: Path) -> None:
     if not torch.distributed.is_gloo_available():
         pytest.skip("this PyTorch has no gloo")

@@ -45,6 +45,10 @@ def test_each_command_has_help_with_an_example(command: str, capsys: pytest.Capt
         ("fit", "unet", "--rate", "fast"),
         ("fit", "unet", "--rate=-1"),
         ("fit", "unet", "--initial", "nowhere"),
+        ("fit", "unet", "--rate", "inf"),
+        ("fit", "unet", "--rate", "3e-4:nan"),
+        ("fit", "unet", "--person-from", "no group"),
+        ("all", "--person-from", "(x)", "--split-by", "slice"),
     ],
 )
 def test_wrong_usage_is_2_before_any_data_is_read_or_generated(
@@ -61,6 +65,9 @@ def test_wrong_usage_is_2_before_any_data_is_read_or_generated(
     [
         (("all", "--data", "nowhere"), "nowhere is not there"),
         (("fit", "unet", "--data", "{data}", "--device", "abacus"), "abacus"),
+        (("fit", "unet", "--data", "{data}", "--device", "meta"), "device meta"),
+        (("fit", "unet", "--data", "{data}", "--split-file", "nowhere.csv"), "nowhere.csv"),
+        (("fit", "unet", "--data", "{data}", "--person-from", "(x)"), "names no person"),
         (("report", "nowhere"), "no complete study"),
         (("check", "nowhere"), "nowhere"),
         (("phantom", "{data}/TCGA_P1_0001_20000101"), "is not replaced"),

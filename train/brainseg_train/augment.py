@@ -11,12 +11,27 @@ that did best on held-out patients: wide in geometry, narrow in intensity (`docs
 
 from __future__ import annotations
 
+import dataclasses
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
 
 import torch
 from torch import Generator, Tensor
 from torch.nn import functional
+
+from brainseg_train.errors import ConfigError
+
+_CHANCES: Final = ("flip", "missing_sequence", "paste")
+
+_LIMITS: Final[Mapping[str, float]] = MappingProxyType(
+    dict.fromkeys(_CHANCES, 1.0)
+    | {"rotation": 180.0, "translation": 1.0, "brightness": 1.0, "noise": 1.0, "elastic": 1.0, "shear": 10.0}
+    | dict.fromkeys(("scale", "gamma", "contrast", "bias_field"), 3.0)  # logarithms: a factor of 20
+)
+"""Largest value of each setting; far beyond what helps, and within what can be computed."""
 
 FLAIR = 1
 """Channel that stands in for a missing sequence, as in the data set itself."""
@@ -53,22 +68,22 @@ class AugmentConfig:
     paste: float = 0.5
     """Chance that a square of another slice of the batch is pasted in, with its mask."""
 
+    def __post_init__(self) -> None:
+        """Refuse ranges that nothing can be drawn from.
+
+        Raises:
+            ConfigError: A value is no number, below 0, or above its limit.
+        """
+        for field in dataclasses.fields(self):
+            value, limit = getattr(self, field.name), _LIMITS[field.name]
+            if not 0 <= value <= limit:
+                raise ConfigError(f"augment.{field.name} is out of range", expected=f"0 to {limit:g}", got=value)
+
     def scaled(self, strength: float) -> AugmentConfig:
-        """The same transforms with every range but the chances multiplied by `strength`, at least 0."""
-        return AugmentConfig(
-            flip=self.flip,
-            rotation=self.rotation * strength,
-            scale=self.scale * strength,
-            shear=self.shear * strength,
-            translation=self.translation * strength,
-            elastic=self.elastic * strength,
-            gamma=self.gamma * strength,
-            contrast=self.contrast * strength,
-            brightness=self.brightness * strength,
-            bias_field=self.bias_field * strength,
-            noise=self.noise * strength,
-            missing_sequence=self.missing_sequence,
-            paste=self.paste,
+        """The same transforms with every range but the chances times `strength`, at least 0, up to its limit."""
+        ranges = [field.name for field in dataclasses.fields(self) if field.name not in _CHANCES]
+        return dataclasses.replace(
+            self, **{name: min(getattr(self, name) * strength, _LIMITS[name]) for name in ranges}
         )
 
 

@@ -9,17 +9,23 @@ One folder an entry, named by the SHA-256 of the set's files and of the preproce
     cache.json         form, key, native size, digest of the set, SHA-256 of each file; written last
 
 An entry is filled under a name of its own and takes its final name in one rename, so a reader sees all of it or none,
-and of several processes that fill the same entry one wins and the others use its result. Every opening hashes all files
-(0.1 s for 100 MB); whatever does not agree is set aside and made again. That is why nothing here is flushed to the
-disk: a file torn by a power cut is found by its hash.
+and of several processes that fill the same entry one wins and the others use its result. The space for an entry is
+reserved before the first slice is resized, and arrays are written row by row, not through a map: on a full disk a
+write fails with an error, a map ends the process with SIGBUS. Every opening hashes all files (0.1 s for 100 MB);
+whatever does not agree is set aside and made again. That is why nothing here is flushed to the disk: a file torn by a
+power cut is found by its hash.
 
 Legend: N slices, H rows, W columns.
 """
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import hashlib
 import json
+import math
+import os
 import secrets
 import shutil
 import time
@@ -27,14 +33,15 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import torch
-from numpy.lib.format import open_memmap
+from numpy.lib.format import write_array_header_1_0
 from numpy.typing import NDArray
 
 from brainseg_runtime.contract import MODEL_SIDE
-from brainseg_runtime.errors import BrainsegError, DatasetError
+from brainseg_runtime.errors import BrainsegError, DatasetError, FileWriteError
 from brainseg_runtime.files import read_capped, write_json
 from brainseg_runtime.images import Patient
 from brainseg_train.content import (
@@ -46,13 +53,16 @@ from brainseg_train.content import (
     read_slices,
 )
 from brainseg_train.errors import CacheError
-from brainseg_train.pipeline import preprocess, resize
+from brainseg_train.pipeline import preprocess, shrink
 
 _FORM = 1
 """Raised when the files or their meaning change, so that older entries are not found."""
 
 _FACTS = np.dtype([("image", "u1", 32), ("mask", "u1", 32), ("tumour_pixels", "<i8"), ("blank", "?")])
 _ARRAYS = ("images", "masks", "native_masks", "facts")
+_SLICE_BYTES = 75 * 1024
+"""What a slice of 256×256 takes in an entry: image and mask as resized, the native mask, its facts."""
+_MIB = 1024 * 1024
 _MANIFEST = "cache.json"
 _MANIFEST_LIMIT = 64 * 1024
 """Bytes; a manifest has about one kilobyte."""
@@ -72,6 +82,7 @@ class Cached:
     masks: NDArray[np.uint8]
     native_masks: NDArray[np.uint8]
     image_digests: NDArray[np.uint8]
+    mask_digests: NDArray[np.uint8]
     tumour_pixels: NDArray[np.int64]
     blank: NDArray[np.bool_]
 
@@ -118,14 +129,9 @@ def open_or_build(
                     _set_aside(entry)
             _build(entry, key, root, patients, slices, on_slice)
     except (OSError, BrainsegError) as error:
-        if isinstance(error, BrainsegError) and not isinstance(error, _DamagedError):
+        if isinstance(error, BrainsegError) and not isinstance(error, (_DamagedError, FileWriteError)):
             raise
-        raise CacheError(
-            f"the cache folder {folder} cannot be used",
-            expected="a writable folder with space for 75 KiB a slice",
-            got=error,
-            remedy="name another one with --cache",
-        ) from error
+        raise _unusable(folder, len(slices), error) from error
 
 
 def entry_key(root: Path, slices: Sequence[SliceRef]) -> str:
@@ -183,6 +189,7 @@ def _open(entry: Path, key: str, patients: Sequence[Patient], slices: Sequence[S
         masks=arrays["masks"],
         native_masks=arrays["native_masks"],
         image_digests=np.ascontiguousarray(facts["image"]),
+        mask_digests=np.ascontiguousarray(facts["mask"]),
         tumour_pixels=np.ascontiguousarray(facts["tumour_pixels"]),
         blank=np.ascontiguousarray(facts["blank"]),
     )
@@ -219,31 +226,97 @@ def _fill(
 ) -> tuple[SliceFacts, ...]:
     """Read every slice and write the three arrays of pixels."""
     count = len(slices)
-    images = _create(temporary / "images.npy", (count, MODEL_SIDE, MODEL_SIDE, 3))
-    masks = _create(temporary / "masks.npy", (count, MODEL_SIDE, MODEL_SIDE))
-    packed: NDArray[np.uint8] | None = None
+    with contextlib.ExitStack() as opened:
+        arrays: list[_Rows] = []
 
-    def visit(index: int, pixels: SlicePixels) -> None:
-        # One slice at a time: its 1.5 MiB of intermediate values stay in the processor's cache, a batch's do not.
-        nonlocal packed
-        bits = np.packbits(pixels.mask)
-        if packed is None:
-            packed = _create(temporary / "native_masks.npy", (count, bits.size))
-        if packed.shape[1] == bits.size:  # else it is of another size than the set's, which read_slices reports
-            packed[index] = bits
-            images[index] = _shrink_images(pixels.image[None])[0]
-            masks[index] = _shrink_masks(pixels.mask[None])[0]
+        def visit(_index: int, pixels: SlicePixels) -> None:
+            # One slice at a time: its 1.5 MiB of intermediate values stay in the processor's cache, a batch's do not.
+            bits = np.packbits(pixels.mask)
+            if not arrays:
+                sizes = {"images": (MODEL_SIDE, MODEL_SIDE, 3), "masks": (MODEL_SIDE, MODEL_SIDE)}
+                for name, row in {**sizes, "native_masks": (bits.size,)}.items():
+                    arrays.append(opened.enter_context(_Rows(temporary / f"{name}.npy", (count, *row))))
+            images, masks, packed = arrays
+            if packed.row == bits.shape:  # else it is of another size than the set's, which read_slices reports
+                packed.append(bits)
+                images.append(_shrink_images(pixels.image[None])[0])
+                masks.append(_shrink_masks(pixels.mask[None])[0])
 
-    facts = read_slices(root, slices, visit, on_slice=on_slice)
-    for array in (images, masks, packed):
-        if isinstance(array, np.memmap):
-            array.flush()
-    return facts
+        return read_slices(root, slices, visit, on_slice=on_slice)
 
 
-def _create(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8]:
-    """A new .npy file of uint8, mapped for writing."""
-    return open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
+class _Rows:
+    """A new .npy file of uint8 whose rows are written in order; its space is reserved when it is made.
+
+    Args:
+        path: The file.
+        shape: Of the whole array.
+
+    Raises:
+        OSError: The system refused, for want of space too.
+    """
+
+    def __init__(self, path: Path, shape: tuple[int, ...]) -> None:
+        self.row = shape[1:]
+        self._file = path.open("xb")
+        try:
+            write_array_header_1_0(self._file, {"descr": "|u1", "fortran_order": False, "shape": shape})
+            self._file.flush()
+            _reserve(self._file.fileno(), self._file.tell() + math.prod(shape))
+        except BaseException:
+            self._file.close()
+            raise
+
+    def __enter__(self) -> Self:
+        """The file, open."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close it."""
+        self._file.close()
+
+    def append(self, row: NDArray[np.uint8]) -> None:
+        """Write the next row."""
+        self._file.write(np.ascontiguousarray(row).tobytes())
+
+
+def _reserve(descriptor: int, size: int) -> None:
+    """Have the file system set a file's space aside, where it can; elsewhere a later write tells.
+
+    Raises:
+        OSError: There is not so much space.
+    """
+    allocate = getattr(os, "posix_fallocate", None)
+    if allocate is None:
+        return
+    try:
+        allocate(descriptor, 0, size)
+    except OSError as error:
+        if error.errno not in {errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS}:
+            raise
+
+
+def _unusable(folder: Path, count: int, error: Exception) -> CacheError:
+    """What to say of a cache folder that cannot be written."""
+    cause = error.__cause__ if isinstance(error, FileWriteError) else error
+    remedy = "name another folder with --cache DIR"
+    if isinstance(cause, OSError) and cause.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+        try:
+            free = f"{shutil.disk_usage(folder).free / _MIB:.0f} MiB free"
+        except OSError:
+            free = "an unknown amount"
+        return CacheError(
+            f"there is no space for the resized slices in the cache folder {folder}",
+            expected=f"{count * _SLICE_BYTES / _MIB:.0f} MiB, 75 KiB for each of {count} slices",
+            got=f"{free} ({cause.strerror})",
+            remedy=f"free space there, or {remedy}",
+        )
+    return CacheError(
+        f"the cache folder {folder} cannot be used",
+        expected="a writable folder with space for 75 KiB a slice",
+        got=error,
+        remedy=remedy,
+    )
 
 
 def _save_facts(path: Path, facts: Sequence[SliceFacts]) -> None:
@@ -268,7 +341,7 @@ def _shrink_images(image_nhwc: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def _shrink_masks(mask_nhw: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """(N, H, W) of 0 and 1 to (N, 128, 128): 1 where the resized mask is at least a half."""
     with torch.inference_mode():
-        soft = resize(torch.from_numpy(mask_nhw)[:, None].float(), MODEL_SIDE, MODEL_SIDE)[:, 0]
+        soft = shrink(torch.from_numpy(mask_nhw)[:, None].float(), size=MODEL_SIDE)[:, 0]
         # Sums of weights miss an exact half by a few units in the last place, to either side by platform.
         binary: NDArray[np.uint8] = (soft >= 0.5 - 1e-6).to(torch.uint8).numpy()
     return binary

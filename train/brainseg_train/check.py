@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from brainseg_runtime.contract import CHANNELS
-from brainseg_runtime.images.dataset import person_of
 from brainseg_runtime.plurals import counted
 from brainseg_train.content import (
     SliceFacts,
@@ -21,6 +20,7 @@ from brainseg_train.content import (
     find_slices,
     read_slices,
 )
+from brainseg_train.persons import PersonRule
 
 _PRE, _, _POST = CHANNELS
 
@@ -109,6 +109,8 @@ class DatasetReport:
     """What lies in the folder and is no part of the set, such as results of earlier runs; one line a kind."""
     duplicates: tuple[tuple[str, ...], ...]
     """Groups of slices of different patients that are identical, pixel for pixel; blank slices aside."""
+    person_of: Mapping[str, str]
+    """Each patient's person."""
 
     @property
     def n_slices(self) -> int:
@@ -125,7 +127,7 @@ class DatasetReport:
         """Persons by name, each with the patient folders, one an examination, that are theirs."""
         examinations: dict[str, list[str]] = {}
         for patient in self.patients:
-            examinations.setdefault(person_of(patient.id), []).append(patient.id)
+            examinations.setdefault(self.person_of[patient.id], []).append(patient.id)
         return {person: tuple(names) for person, names in sorted(examinations.items())}
 
     @property
@@ -214,19 +216,24 @@ class DatasetReport:
         return notes
 
 
-def check(root: Path, *, on_slice: Callable[[int, int], None] | None = None) -> DatasetReport:
+def check(
+    root: Path, *, rule: PersonRule | None = None, on_slice: Callable[[int, int], None] | None = None
+) -> DatasetReport:
     """Read a whole data set and report what it holds.
 
     Args:
         root: The folder of patient folders, in the `kaggle_3m` layout.
+        rule: Whose a patient's folder is; that of `person_of` if not given.
         on_slice: Called with how many slices of how many are read, after each one.
 
     Raises:
         DatasetError: The set is faulty; it names every fault and its file.
+        SplitError: The rule names no person for some patient.
     """
     root = Path(root)
     left_out: list[str] = []
     patients, slices = find_slices(root, tell=left_out.append)
+    persons = (rule or PersonRule()).persons(patient.id for patient in patients)
     facts = read_slices(root, slices, on_slice=on_slice)
     reports = []
     repeats: list[tuple[str, str]] = []
@@ -250,6 +257,7 @@ def check(root: Path, *, on_slice: Callable[[int, int], None] | None = None) -> 
         single_repeats=tuple(repeats),
         left_out=tuple(left_out),
         duplicates=tuple(tuple(slices[row].key for row in group) for group in groups),
+        person_of=persons,
     )
 
 

@@ -14,7 +14,7 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -65,6 +65,12 @@ class WeightsInfo:
     """Content digest of the data set."""
     split_digest: str
     """Digest of the split."""
+    config: dict[str, Any] | None = None
+    """The run's configuration, as `TrainConfig.to_json` has it; None in weights of older releases."""
+    validation: dict[str, float] = field(default_factory=dict)
+    """Every validation score of the epoch, as in `EpochRecord`; empty in weights of older releases."""
+    initial: dict[str, Any] | None = None
+    """Origin of the initial weights when they were not fresh: `run`, `epoch`, `sha256`."""
     sha256: str = ""
     """SHA-256 of the tensors' file, in hexadecimal."""
 
@@ -132,9 +138,23 @@ def load_weights(path: Path) -> tuple[dict[str, Tensor], WeightsInfo]:
     Raises:
         CheckpointError: A file is missing, damaged, too large or no weights.
     """
-    stem = path / BEST if path.is_dir() else path.with_suffix("")
+    stem = _weights_stem(path)
     tensors, body, sha256 = _read_pair(stem, WEIGHTS_FORMAT)
     return tensors, WeightsInfo.from_json({**body, "sha256": sha256}, f"{stem}.json")
+
+
+def read_info(path: Path) -> WeightsInfo:
+    """What weights say of themselves, without the weights: only the JSON is read, checked against its own digest.
+
+    Args:
+        path: A run's folder, or a weights file with its JSON beside it.
+
+    Raises:
+        CheckpointError: The JSON is missing, damaged, too large or not of weights.
+    """
+    stem = _weights_stem(path)
+    body, _, sha256 = _read_head(stem, WEIGHTS_FORMAT)
+    return WeightsInfo.from_json({**body, "sha256": sha256}, f"{stem}.json")
 
 
 def load_network(path: Path) -> tuple[nn.Module, WeightsInfo]:
@@ -256,6 +276,12 @@ def _write_pair(stem: Path, kind: str, tensors: Mapping[str, Tensor], body: Mapp
 
 def _read_pair(stem: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, Any], str]:
     """The tensors, the JSON's own content, and the tensors' digest, all checked."""
+    head, size, sha256 = _read_head(stem, kind)
+    return _read_tensors(_tensor_path(stem), size, sha256), head, sha256
+
+
+def _read_head(stem: Path, kind: str) -> tuple[dict[str, Any], int, str]:
+    """The JSON's own content, checked, and the size and digest that it states for the tensors."""
     path = _json_path(stem)
     text = files.read_capped(path, MAX_JSON_BYTES, error=CheckpointError)
     head: dict[str, Any] = dict(parse(text, str(path), limit=MAX_JSON_BYTES, error=CheckpointError))
@@ -266,7 +292,12 @@ def _read_pair(stem: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, Any]
     size, sha256 = head.pop("bytes", None), head.pop("sha256", None)
     if not isinstance(size, int) or not isinstance(sha256, str):
         raise CheckpointError(f"{path} lacks keys", expected="bytes and sha256", got=f"{size!r} and {sha256!r}")
-    return _read_tensors(_tensor_path(stem), size, sha256), head, sha256
+    return head, size, sha256
+
+
+def _weights_stem(path: Path) -> Path:
+    """Where weights lie, without the ending: in a run's folder, or as named."""
+    return path / BEST if path.is_dir() else path.with_suffix("")
 
 
 def _read_tensors(path: Path, size: int, sha256: str) -> dict[str, Tensor]:

@@ -5,7 +5,6 @@ PyTorch is imported only by the commands that train, so that `--help` and usage 
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -15,6 +14,7 @@ from brainseg_runtime.application import CODES, finished, make_application
 from brainseg_runtime.start import run_command
 from brainseg_runtime.version import __version__
 from brainseg_train import commands
+from brainseg_train.threads import wait_asleep
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,10 +50,28 @@ SplitOption = Annotated[
     typer.Option(help="slice is the leaky split of much published code: for comparison only, and marked everywhere."),
 ]
 FoldsOption = Annotated[int | None, typer.Option(min=3, metavar="K", help="Cross-validate over K folds of patients.")]
+SplitFileOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="A split of your own: JSON with train, validation and test, a CSV of patient and subset, or one of "
+        "RUNS/splits.",
+    ),
+]
+PersonOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="REGEX|FILE.csv",
+        help="Whose a patient's folder is, so that no person lies in two parts: an expression with one group, such as "
+        "'(sub-[0-9]+)', or a CSV of patient and person; default: TCGA_CS_4941 of TCGA_CS_4941_19960909.",
+    ),
+]
 WorkersOption = Annotated[
     int | None, typer.Option(min=1, help="Runs at once, a process each; default: one a core, or one on a GPU.")
 ]
-ThreadsOption = Annotated[int | None, typer.Option(min=1, help="Threads of each process; default: the cores, shared.")]
+ThreadsOption = Annotated[
+    int | None, typer.Option(min=1, help="Threads of each process; default: OMP_NUM_THREADS, else the cores shared.")
+]
 CacheOption = Annotated[
     Path | None, typer.Option(metavar="DIR", help="Folder for resized slices; default: the user's cache folder.")
 ]
@@ -63,6 +81,16 @@ TensorboardOption = Annotated[
         "--tensorboard", help="Keep a TensorBoard event file in each run's folder; needs the extra tensorboard."
     ),
 ]
+DataNameOption = Annotated[
+    str | None, typer.Option(metavar="TEXT", help="What the data set is called; default: as its dataset.json says.")
+]
+DataLicenceOption = Annotated[
+    str | None, typer.Option(metavar="TEXT", help="Its licence, an SPDX identifier or a short name; default: likewise.")
+]
+DataUrlOption = Annotated[
+    str | None, typer.Option(metavar="URL", help="Where it can be read about or had; default: likewise.")
+]
+DataCitationOption = Annotated[str | None, typer.Option(metavar="TEXT", help="What to cite; default: likewise.")]
 JsonOption = Annotated[
     str | None,
     typer.Option(
@@ -85,9 +113,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Args:
         arguments: What stands after `brainseg-train`; default: the process's own.
     """
-    # A thread that waits for the others of its layer sleeps instead of spinning: beside other work on the same cores a
-    # spinning one keeps them from finishing (measured: 5 slices a second against 27). Read when PyTorch is loaded.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    wait_asleep()
     run_command("brainseg-train", lambda: finished(app), arguments)
 
 
@@ -124,6 +150,8 @@ def all_(  # noqa: PLR0913, PLR0917 - one parameter an option
     seed: SeedOption = 0,
     split_by: SplitOption = "patient",
     folds: FoldsOption = None,
+    split_file: SplitFileOption = None,
+    person_from: PersonOption = None,
     resume: ResumeOption = False,
     width: WidthOption = None,
     device: DeviceOption = "auto",
@@ -131,6 +159,10 @@ def all_(  # noqa: PLR0913, PLR0917 - one parameter an option
     threads: ThreadsOption = None,
     cache: CacheOption = None,
     tensorboard: TensorboardOption = False,
+    data_name: DataNameOption = None,
+    data_licence: DataLicenceOption = None,
+    data_url: DataUrlOption = None,
+    data_citation: DataCitationOption = None,
     json: JsonOption = None,
     quiet: QuietOption = False,
 ) -> None:
@@ -143,11 +175,16 @@ def all_(  # noqa: PLR0913, PLR0917 - one parameter an option
     comparisons (first, second, difference, ci95, p_value, p_corrected, more_than_noise), verdict, trials, baseline,
     split_by, leaky, data_digest, split_digest.
     """
-    work = commands.Work(data=data, runs=runs, preset=preset, resume=resume, cache=cache, tensorboard=tensorboard)
+    stated = (data_name, data_licence, data_url, data_citation)
+    work = commands.Work(
+        data=data, runs=runs, preset=preset, resume=resume, cache=cache, tensorboard=tensorboard, stated=stated
+    )
     settings = commands.Settings(
         seed=seed,
         split_by=split_by,
         folds=folds,
+        split_file=split_file,
+        person_from=person_from,
         epochs=epochs,
         width=width,
         device=device,
@@ -196,6 +233,8 @@ def fit(  # noqa: PLR0913, PLR0917 - one parameter an option
     seed: SeedOption = 0,
     split_by: SplitOption = "patient",
     folds: FoldsOption = None,
+    split_file: SplitFileOption = None,
+    person_from: PersonOption = None,
     resume: ResumeOption = False,
     width: WidthOption = None,
     device: DeviceOption = "auto",
@@ -203,6 +242,10 @@ def fit(  # noqa: PLR0913, PLR0917 - one parameter an option
     threads: ThreadsOption = None,
     cache: CacheOption = None,
     tensorboard: TensorboardOption = False,
+    data_name: DataNameOption = None,
+    data_licence: DataLicenceOption = None,
+    data_url: DataUrlOption = None,
+    data_citation: DataCitationOption = None,
     json: JsonOption = None,
     quiet: QuietOption = False,
 ) -> None:
@@ -213,11 +256,16 @@ def fit(  # noqa: PLR0913, PLR0917 - one parameter an option
 
     The JSON has: study, runs (each run's record), and with folds also row, as a row of leaderboard.json.
     """
-    work = commands.Work(data=data, runs=runs, preset=preset, resume=resume, cache=cache, tensorboard=tensorboard)
+    stated = (data_name, data_licence, data_url, data_citation)
+    work = commands.Work(
+        data=data, runs=runs, preset=preset, resume=resume, cache=cache, tensorboard=tensorboard, stated=stated
+    )
     settings = commands.Settings(
         seed=seed,
         split_by=split_by,
         folds=folds,
+        split_file=split_file,
+        person_from=person_from,
         epochs=epochs,
         width=width,
         device=device,
@@ -237,6 +285,7 @@ def fit(  # noqa: PLR0913, PLR0917 - one parameter an option
 )
 def check(
     data: Annotated[Path, typer.Argument(help="Folder of patient folders.")],
+    person_from: PersonOption = None,
     json: JsonOption = None,
     quiet: QuietOption = False,
 ) -> None:
@@ -247,7 +296,7 @@ def check(
     faulty set: data, fault (what, problems, remedy).
     """
     about = {"data": str(data)}
-    work = lambda console: commands.check(console, data)  # noqa: E731 - as the other commands have it
+    work = lambda console: commands.check(console, data, person_from)  # noqa: E731 - as the other commands have it
     raise typer.Exit(commands.run(json, work, quiet=quiet, about=about))
 
 

@@ -16,7 +16,8 @@ from brainseg_runtime.plurals import counted
 from brainseg_runtime.start import DONE, FAULT, INTERRUPTED, USAGE
 from brainseg_runtime.version import __version__
 from brainseg_train.errors import ConfigError, UsageError
-from brainseg_train.telling import tell_leaderboard, tell_runs, tell_start
+from brainseg_train.system_faults import as_fault, require_writable
+from brainseg_train.telling import tell_differences, tell_layout, tell_leaderboard, tell_runs, tell_start
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from brainseg_runtime.console import Advance
     from brainseg_train.comparison import Plan
     from brainseg_train.data import DataSet
+    from brainseg_train.data_source import DataSource
+    from brainseg_train.persons import PersonRule
+    from brainseg_train.split_file import SplitFile
     from brainseg_train.study import Study
 
 DEFAULT_DATA: Final = Path("data/kaggle_3m")
@@ -48,6 +52,19 @@ class Work:
     resume: bool
     cache: Path | None
     tensorboard: bool = False
+    stated: tuple[str | None, str | None, str | None, str | None] = (None, None, None, None)
+    """What options say about where the data comes from: name, licence, address, citation."""
+
+    def source(self, root: Path) -> DataSource:
+        """What options and the data set's own `dataset.json` state; options come first.
+
+        Raises:
+            ConfigError: A statement cannot be taken.
+        """
+        from brainseg_train.data_source import DataSource, stated_beside
+
+        name, licence, url, citation = self.stated
+        return DataSource(name=name, licence=licence, url=url, citation=citation).over(stated_beside(root))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,6 +74,8 @@ class Settings:
     seed: int
     split_by: Literal["patient", "slice"]
     folds: int | None
+    split_file: Path | None
+    person_from: str | None
     epochs: int | None
     width: int | None
     device: str
@@ -68,6 +87,26 @@ class Settings:
         device = None if self.device == "auto" else self.device
         given = {"epochs": self.epochs, "width": self.width, "device": device}
         return {name: value for name, value in given.items() if value is not None}
+
+    def rule(self) -> PersonRule:
+        """Whose a patient's folder is.
+
+        Raises:
+            ConfigError: `--person-from` cannot be read.
+        """
+        from brainseg_train.persons import PersonRule
+
+        return PersonRule.read(self.person_from)
+
+    def given_split(self) -> SplitFile | None:
+        """The split that the user gives, if any.
+
+        Raises:
+            SplitError: The file cannot be read.
+        """
+        from brainseg_train.split_file import SplitFile
+
+        return None if self.split_file is None else SplitFile.read(self.split_file)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -155,6 +194,11 @@ def run(
         console.fault(error)
         console.record_problems(error, about)
         return USAGE if isinstance(error, UsageError) else FAULT
+    except (OSError, MemoryError, RuntimeError) as error:
+        if (fault := as_fault(error)) is None:
+            raise
+        console.fault(fault)
+        return FAULT
     except KeyboardInterrupt:
         kept = "; everything is kept, the same command with --resume goes on" if resumable else ""
         console.note(f"interrupted{kept}")
@@ -163,8 +207,18 @@ def run(
 
 def compare(console: Console, work: Work, settings: Settings, models: tuple[str, ...], tuning: Tuning) -> int:
     """Train, tune, choose, look once, rank; see `brainseg-train all --help`."""
+    from brainseg_train import together
     from brainseg_train.comparison import Plan
 
+    if together.launched():
+        if not together.leads():
+            return USAGE  # the process of rank 0 speaks
+        raise UsageError(
+            "the networks are not compared under torchrun",
+            expected="brainseg-train all by itself, which trains trials side by side (--workers), or torchrun with fit",
+            got="all, started by torchrun",
+            remedy="leave torchrun out; other machines that see the folder of runs can join with --resume",
+        )
     with _usage():
         asked = Plan(
             kind="all",
@@ -176,6 +230,8 @@ def compare(console: Console, work: Work, settings: Settings, models: tuple[str,
             seed=settings.seed,
             split_by=settings.split_by,
             folds=settings.folds,
+            rule=settings.rule(),
+            split_file=settings.given_split(),
             workers=settings.workers,
             threads=settings.threads,
             tensorboard=work.tensorboard,
@@ -201,6 +257,8 @@ def fit(console: Console, work: Work, settings: Settings, model: str, training: 
             seed=settings.seed,
             split_by=settings.split_by,
             folds=settings.folds,
+            rule=settings.rule(),
+            split_file=settings.given_split(),
             test=training.test,
             workers=settings.workers,
             threads=settings.threads,
@@ -214,13 +272,16 @@ def fit(console: Console, work: Work, settings: Settings, model: str, training: 
     return DONE
 
 
-def check(console: Console, data: Path) -> int:
+def check(console: Console, data: Path, person_from: str | None) -> int:
     """Tell what a data set holds; see `brainseg-train check --help`."""
     from brainseg_train.check import check as check_data
+    from brainseg_train.persons import PersonRule
 
     check_outputs({"--json": console.json_target}, folders=[data])
+    with _usage():
+        rule = PersonRule.read(person_from)
     with _slices_read(console) as on_slice:
-        found = check_data(data, on_slice=on_slice)
+        found = check_data(data, rule=rule, on_slice=on_slice)
     console.say(found.to_text())
     console.emit(found.to_json())
     return DONE
@@ -277,6 +338,7 @@ def _settle(asked: Plan, work: Work, console: Console) -> tuple[Path, Plan]:
     with _usage():
         configs = [asked.config(name) for name in asked.models]
     place(configs[0])
+    require_writable(work.runs, option="--runs")
     if asked.tensorboard:
         require_writer()
     root, preset = _find(work, console)
@@ -327,14 +389,20 @@ def _carry_out(plan: Plan, root: Path, work: Work, console: Console) -> Study:
     from brainseg_train import comparison
     from brainseg_train.progress import display
 
+    source = work.source(root)
     console.note(f"{root}: reading every slice; the first time they are resized into the cache")
     with _slices_read(console) as on_slice:
         dataset = _open(root, work, on_slice)
-    study, origin = comparison.open_study(plan, dataset, work.runs, resume=work.resume)
+    study, origin = comparison.open_study(plan, dataset, work.runs, resume=work.resume, source=source)
     tell_start(study, origin, dataset, console)
+    if work.resume and origin == "new" and (other := comparison.differences(study, dataset)):
+        tell_differences(*other, console)
+    for sentence in comparison.oddities(study, dataset) if origin != "complete" else ():
+        console.note(f"warning: {sentence}")
     if origin == "complete":
         return study
     workers, _ = comparison.layout(dataclasses.replace(plan, threads=study.record.threads), study.request)
+    tell_layout(study, plan.threads, workers, console)
     with display(comparison.epochs_left(study), quiet=console.quiet) as shown:
         return comparison.carry_out(study, dataset, workers=workers, cache=work.cache, display=shown)
 
@@ -351,7 +419,9 @@ def _fit_together(plan: Plan, root: Path, work: Work, console: Console) -> int:
         together.fit_together(plan, open_data, work.runs, resume=work.resume, emit=lambda _event: None)
         return DONE
     with display(plan.config(plan.models[0]).epochs, quiet=console.quiet) as shown:
-        study = together.fit_together(plan, open_data, work.runs, resume=work.resume, emit=shown.show)
+        study = together.fit_together(
+            plan, open_data, work.runs, resume=work.resume, emit=shown.show, source=work.source(root)
+        )
     if study is not None:
         tell_runs(study, console)
     return DONE

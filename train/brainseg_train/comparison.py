@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -17,20 +17,27 @@ from brainseg_train import events, models, study
 from brainseg_train.baseline import threshold_dice
 from brainseg_train.config import Preset, TrainConfig, preset
 from brainseg_train.device import place
+from brainseg_train.differences import changed_settings, changed_slices, save_slices
 from brainseg_train.errors import ConfigError, StudyError
 from brainseg_train.final import look_once
 from brainseg_train.lock import FileLock, is_held
+from brainseg_train.persons import PersonRule
 from brainseg_train.pool import run_workers
+from brainseg_train.preflight import foresee
 from brainseg_train.split import Split, SplitBy, make_folds, make_split
+from brainseg_train.split_file import SplitFile
 from brainseg_train.study import Kind, Study, StudyRequest
+from brainseg_train.threads import requested_threads
 from brainseg_train.tune import PAPER_GRID, QUICK_GRID, Search, SearchKind, best_of, grid_search
 from brainseg_train.worker import work
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from brainseg_train.data import DataSet
+    from brainseg_train.data_source import DataSource
     from brainseg_train.progress import Display
+    from brainseg_train.records import RunRecord
 
 HOPELESS_AFTER = 3
 """A trial may be hopeless once one third of its epochs are over, and not before the third epoch."""
@@ -54,8 +61,10 @@ class Plan:
         split_by: Patients, or slices for the leaky comparison.
         folds: Number of folds of a cross-validation; None for one split.
         test: Whether a part is held out for the one look; False gives it to training.
+        rule: Whose a patient's folder is.
+        split_file: The split that the user gives; None makes one.
         workers: Processes at once; None for one a core, or one where there is a GPU.
-        threads: Threads of each process; None for one where there are several, else all.
+        threads: Threads of each process; None for OMP_NUM_THREADS, else for one where there are several, else all.
         tensorboard: Whether each run keeps a TensorBoard event file.
     """
 
@@ -69,6 +78,8 @@ class Plan:
     split_by: SplitBy = "patient"
     folds: int | None = None
     test: bool = True
+    rule: PersonRule = field(default_factory=PersonRule)
+    split_file: SplitFile | None = None
     workers: int | None = None
     threads: int | None = None
     tensorboard: bool = False
@@ -84,14 +95,7 @@ class Plan:
             )
         if len(set(self.models)) < len(self.models):
             raise ConfigError("a network is named twice", expected="each once", got=", ".join(self.models))
-        if self.folds is not None and self.split_by == "slice":
-            raise ConfigError(
-                "folds are by patient", expected="--split-by patient with --folds", got="--split-by slice"
-            )
-        if not self.test and (self.kind == "all" or self.folds is not None or self.split_by == "slice"):
-            raise ConfigError(
-                "there would be nothing to look at", expected="--no-test only for one split by patient", got="--no-test"
-            )
+        self._require_one_split()
         if self.folds is not None and self.changes.get("initial") is not None:
             raise ConfigError(
                 "folds would be measured on patients that the initial weights were trained on",
@@ -104,9 +108,31 @@ class Plan:
             if value is not None and value < 1:
                 raise ConfigError(f"--{name} is too small", expected="at least 1", got=str(value))
 
+    def _require_one_split(self) -> None:
+        """Refuse ways to split that contradict each other."""
+        if self.folds is not None and self.split_by == "slice":
+            raise ConfigError(
+                "folds are by patient", expected="--split-by patient with --folds", got="--split-by slice"
+            )
+        if self.split_file is not None and (self.folds is not None or self.split_by == "slice"):
+            raise ConfigError(
+                "the split is given", expected="--split-file without --folds and --split-by slice", got="both"
+            )
+        if self.rule.text is not None and self.split_by == "slice":
+            raise ConfigError(
+                "a split by slice tears persons apart",
+                expected="--person-from with --split-by patient",
+                got="--split-by slice",
+            )
+        if not self.test and (self.kind == "all" or self.folds is not None or self.split_by == "slice"):
+            raise ConfigError(
+                "there would be nothing to look at", expected="--no-test only for one split by patient", got="--no-test"
+            )
+
     def config(self, model: str) -> TrainConfig:
         """What the search for one network starts from."""
-        return dataclasses.replace(preset(self.preset, model), seed=self.seed, **self.changes)  # type: ignore[arg-type]
+        config = dataclasses.replace(preset(self.preset, model), seed=self.seed, **self.changes)  # type: ignore[arg-type]
+        return config.require_schedule()
 
 
 def make_request(plan: Plan, dataset: DataSet) -> tuple[StudyRequest, tuple[Split, ...]]:
@@ -135,7 +161,7 @@ def make_request(plan: Plan, dataset: DataSet) -> tuple[StudyRequest, tuple[Spli
 
 
 def open_study(
-    plan: Plan, dataset: DataSet, runs: Path, *, resume: bool
+    plan: Plan, dataset: DataSet, runs: Path, *, resume: bool, source: DataSource | None = None
 ) -> tuple[Study, Literal["new", "resumed", "complete"]]:
     """The study to work on.
 
@@ -145,6 +171,7 @@ def open_study(
         runs: The folder of runs.
         resume: Whether to go on with the newest unfinished study of the same request, or else to return the newest
             complete one.
+        source: What is stated about where the data comes from, for a new study's record.
 
     Returns:
         The study and how it was come by.
@@ -158,9 +185,55 @@ def open_study(
             return _with_events(found) if plan.tensorboard else found, "resumed"
         if (found := study.newest(runs, request=request, complete=True)) is not None:
             return _with_events(found) if plan.tensorboard else found, "complete"
+    for split in splits:
+        for config in request.configs.values():
+            foresee(dataset, split, config)
     _, threads = layout(plan, request)
-    begun = study.begin(runs, request, splits, data=dataset.root, threads=threads, tensorboard=plan.tensorboard)
+    begun = study.begin(
+        runs,
+        request,
+        splits,
+        data=dataset.root,
+        threads=threads,
+        tensorboard=plan.tensorboard,
+        source=source,
+    )
+    save_slices(runs, dataset)
     return begun, "new"
+
+
+def oddities(current: Study, dataset: DataSet) -> tuple[str, ...]:
+    """Warnings of what is odd about a study that is about to train, each once."""
+    told = [
+        sentence
+        for fold in range(len(current.request.splits))
+        for config in current.request.configs.values()
+        for sentence in foresee(dataset, current.split(fold), config)
+    ]
+    return tuple(dict.fromkeys(told))
+
+
+def differences(current: Study, dataset: DataSet) -> tuple[str, tuple[str, ...]] | None:
+    """The newest unfinished study of the same kind that was not gone on with, and how its request differs.
+
+    Args:
+        current: The study that was begun in its place.
+        dataset: Its data.
+
+    Returns:
+        The other study's name, and each setting, split or slice that differs; None where there is no such study.
+    """
+    other = study.newest(current.runs, kind=current.request.kind, complete=False, besides=current.record.id)
+    if other is None:
+        return None
+    old, new = (dataclasses.asdict(one.request) for one in (other, current))
+    told = []
+    if old.pop("data_digest") != new.pop("data_digest"):
+        told.append(f"the data set: {changed_slices(current.runs, other.request.data_digest, dataset)}")
+        for consequence in ("splits", "baseline"):
+            del old[consequence], new[consequence]
+        old["search"].pop("prune_below", None), new["search"].pop("prune_below", None)
+    return other.record.id, (*told, *changed_settings(old, new))
 
 
 def _with_events(found: Study) -> Study:
@@ -178,14 +251,16 @@ def layout(plan: Plan, request: StudyRequest) -> tuple[int, int]:
     """How many processes work at once and how many threads each has.
 
     By default a process a core with one thread each, but no more processes than trials; one process with all cores
-    where the work is on a GPU.
+    where the work is on a GPU. OMP_NUM_THREADS is the number of threads where the plan says none. The cores are those
+    that affinity and control group leave.
     """
     cores = usable_cores()
+    wanted = plan.threads or requested_threads()
     trials = request.search.trials * len(request.units)
     device = place(next(iter(request.configs.values()))).device.type
-    most = 1 if device != "cpu" else max(1, cores // (plan.threads or 1))
+    most = 1 if device != "cpu" else max(1, cores // (wanted or 1))
     workers = plan.workers or min(trials, most)
-    return workers, plan.threads or max(1, cores // workers)
+    return workers, wanted or max(1, cores // workers)
 
 
 def carry_out(current: Study, dataset: DataSet, *, workers: int, cache: Path | None, display: Display) -> Study:
@@ -299,14 +374,23 @@ def _select(current: Study) -> dict[str, tuple[str, ...]]:
             # Every one was hopeless: the least so still makes a row, and the table shows what it is worth.
             best = best_of((trial, run.best.validation["dice"] if run.best else None) for trial, run in runs.items())
         if best is None:
-            raise StudyError(
-                f"no trial of {unit.name} left weights",
-                expected="at least one",
-                got=", ".join(f"{run.id}: {run.status}" for run in runs.values()) or "none",
-                remedy="try more epochs or another rate; --preset quick and --search tpe stop hopeless trials early",
-            )
+            raise _nothing_left(unit.name, list(runs.values()))
         chosen[unit.model] = (*chosen.get(unit.model, ()), runs[best].id)
     return chosen
+
+
+def _nothing_left(name: str, runs: Sequence[RunRecord]) -> StudyError:
+    """Why a network has no weights to choose from: its runs diverged, or none has begun."""
+    reasons = [f"{run.id} {run.status}: {(run.stopped or 'nothing').partition('; remedy')[0]}" for run in runs]
+    diverged = bool(runs) and all(run.status == "failed" for run in runs)
+    return StudyError(
+        f"every trial of {name} diverged" if diverged else f"no trial of {name} left weights",
+        expected="at least one that ends with finite numbers",
+        got="; ".join(reasons) or "none",
+        remedy="lower --rate, or set precision to fp32 in --config; --resume would only diverge again"
+        if diverged
+        else "train anew, with another rate or --runs folder",
+    )
 
 
 def _complete(current: Study, chosen: dict[str, tuple[str, ...]], *, seconds: float) -> Study:
@@ -328,8 +412,10 @@ def _complete(current: Study, chosen: dict[str, tuple[str, ...]], *, seconds: fl
 def _splits(plan: Plan, dataset: DataSet) -> tuple[Split, ...]:
     """One split, or one a fold."""
     if plan.folds is not None:
-        return make_folds(dataset, plan.folds, plan.seed)
-    return (make_split(dataset, plan.seed, split_by=plan.split_by, test=plan.test),)
+        return make_folds(dataset, plan.folds, plan.seed, rule=plan.rule)
+    if plan.split_file is not None:
+        return (plan.split_file.for_dataset(dataset, rule=plan.rule, test=plan.test),)
+    return (make_split(dataset, plan.seed, split_by=plan.split_by, test=plan.test, rule=plan.rule),)
 
 
 def _search(plan: Plan, configs: Mapping[str, TrainConfig], baseline: float) -> Search:

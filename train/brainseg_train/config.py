@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal, Self, get_args
@@ -75,6 +76,8 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         """Refuse values that cannot train."""
+        for name in ("warmup_epochs", "rate", "final_rate", "gradient_clip", "ema_decay", "empty_fraction"):
+            _check_finite(name, getattr(self, name))
         _check_member("model", self.model, NAMES)
         _check_member("schedule", self.schedule, get_args(Schedule))
         _check_member("precision", self.precision, get_args(Precision))
@@ -93,6 +96,24 @@ class TrainConfig:
     def digest(self) -> str:
         """SHA-256, in hexadecimal, of the configuration as JSON with sorted keys."""
         return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()
+
+    def require_schedule(self) -> Self:
+        """This configuration, whose rate goes where it should; fields that a file sets alone are not judged so.
+
+        Raises:
+            ConfigError: The warm-up outlasts the epochs, or a cosine would climb.
+        """
+        if self.warmup_epochs > self.epochs:
+            raise ConfigError(
+                "warmup_epochs is too large",
+                expected=f"at most the number of epochs, {self.epochs}",
+                got=self.warmup_epochs,
+            )
+        if self.schedule == "cosine" and self.final_rate > self.rate:
+            raise ConfigError(
+                "the cosine would climb", expected=f"final_rate of at most the rate, {self.rate:g}", got=self.final_rate
+            )
+        return self
 
     def to_json(self) -> dict[str, Any]:
         """Every field, nested settings as objects."""
@@ -170,6 +191,12 @@ def _check_member(name: str, value: object, allowed: tuple[object, ...]) -> None
     """Refuse a value that is not one of those allowed."""
     if value not in allowed:
         raise ConfigError(f"{name} is unknown", expected=f"one of {', '.join(map(str, allowed))}", got=repr(value))
+
+
+def _check_finite(name: str, value: float) -> None:
+    """Refuse NaN and infinity, which no comparison with a bound finds and no JSON holds."""
+    if not math.isfinite(value):
+        raise ConfigError(f"{name} is no finite number", expected="a number", got=str(value))
 
 
 def _check_at_least(name: str, value: float, low: float) -> None:

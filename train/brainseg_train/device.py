@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -19,6 +20,10 @@ oneDNN's 1x1 convolution of stride 2 writes past its workspace in the backward p
 are fewer than its block of at most 16: with up to 8 of them PyTorch 2.13 crashes, or learns from wrong gradients.
 Source: https://github.com/uxlfoundation/oneDNN/issues/6035
 """
+
+
+_NAMES: Final = re.compile(r"cpu|mps|cuda(:\d{1,3})?")
+"""Devices that training computes on; PyTorch knows others, such as `meta`, where nothing is computed."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -90,17 +95,23 @@ def _device(wanted: str, local_rank: int | None) -> torch.device:
         wanted = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     if wanted == "cuda" and local_rank is not None:
         wanted = f"cuda:{local_rank}"
+    if not _NAMES.fullmatch(wanted):
+        raise _no_device(wanted, "a name that training does not know")
     try:
         device = torch.device(wanted)
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise DeviceError(
-            f"device {wanted} cannot be had",
-            expected="auto, cpu, cuda, cuda:<number> or mps, present on this machine",
-            got=str(error).splitlines()[0],
-            remedy="leave it at auto, or install the PyTorch build for this device",
-        ) from error
+        raise _no_device(wanted, str(error).splitlines()[0]) from error
     return device
+
+
+def _no_device(wanted: str, got: str) -> DeviceError:
+    return DeviceError(
+        f"device {wanted} is not available",
+        expected="auto, cpu, cuda, cuda:<number> or mps, present on this machine",
+        got=got,
+        remedy="leave it at auto, or install the PyTorch build for this device",
+    )
 
 
 def _precision(wanted: Precision, device: torch.device) -> str:

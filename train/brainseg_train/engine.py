@@ -11,14 +11,17 @@ from typing import TYPE_CHECKING, Final
 
 import torch
 
+from brainseg_runtime.processor import usable_cores
 from brainseg_train import records
 from brainseg_train.config import TrainConfig
 from brainseg_train.device import computing_with, place
+from brainseg_train.differences import changed_settings, changed_slices
 from brainseg_train.distributed import join, local_rank
 from brainseg_train.errors import CheckpointError, ConfigError, RecordError
 from brainseg_train.interrupts import Interrupts
 from brainseg_train.records import RunRecord
 from brainseg_train.run import Run
+from brainseg_train.system_faults import naming_shortage
 from brainseg_train.watch import Progress, ProgressCallback, PruneCallback, StopCallback, Watch
 
 if TYPE_CHECKING:
@@ -58,8 +61,8 @@ def fit(  # noqa: PLR0913 - what to train, where to keep it, and who watches: ea
         run_dir: The run's folder, made here; its name is the run's.
         resume: Go on from the folder's last whole state; without one, start afresh. A finished run is left as it is.
         study: Name of the study that the run belongs to, for its record.
-        threads: Threads to compute with, a process. Without it, as many as PyTorch has been set to, or as the run that
-            is taken up was started with.
+        threads: Threads to compute with, a process. Without it, as many as the run that is taken up was started with,
+            or as PyTorch has been set to, but no more than this process has cores.
         save_every: Steps between two saved states within an epoch; the epoch's end is always saved.
         progress: Told after every step and every validation.
         should_stop: Asked after every step; true ends the run cleanly as interrupted. Ctrl-C does the same.
@@ -77,18 +80,20 @@ def fit(  # noqa: PLR0913 - what to train, where to keep it, and who watches: ea
         CheckpointError: The folder's run is another one, or none of its states is whole.
         DeviceError: The device or arithmetic asked for cannot be had.
         DivergedError: A loss or gradient is not finite; the record then says `failed`.
+        OutOfMemoryError: The network, its batches or the data do not fit the memory; the run can be taken up.
         MissingExtraError: `tensorboard` without the extra of that name.
         FileWriteError: The system refused.
     """
     for name, number in (("save_every", save_every), ("threads", threads)):
         if number is not None and number < 1:
             raise ConfigError(f"{name} is too small", expected="at least 1", got=number)
+    config.require_schedule()
     found = _existing(run_dir, resume=resume)
     if found is not None and found.status in {"complete", "pruned"}:
-        _require_same(config, dataset, split, found)
+        _require_same(config, dataset, split, found, run_dir.parent)
         return found
     placement = place(config, local_rank=local_rank())
-    count = threads or (found.threads if found else torch.get_num_threads())
+    count = threads or (found.threads if found else min(torch.get_num_threads(), usable_cores()))
     with join(placement.device) as group, computing_with(count), Interrupts() as interrupts:
         group.wait()  # nobody may write before all have looked at what is there
         watch = Watch(
@@ -98,14 +103,15 @@ def fit(  # noqa: PLR0913 - what to train, where to keep it, and who watches: ea
             should_stop=lambda: interrupts.requested or (should_stop is not None and should_stop()),
             prune=prune or (lambda _epoch, _dice: False),
         )
-        run = Run(
-            config, dataset, split, run_dir, placement, group, watch,
-            threads=count, study=study, tensorboard=tensorboard,
-        )  # fmt: skip
-        if found is not None:
-            _require_same(config, dataset, split, found)
-            run.take_up(found)
-        return run.train(save_every)
+        with naming_shortage(f"{config.model} of width {config.width} with batches of {config.batch}"):
+            run = Run(
+                config, dataset, split, run_dir, placement, group, watch,
+                threads=count, study=study, tensorboard=tensorboard,
+            )  # fmt: skip
+            if found is not None:
+                _require_same(config, dataset, split, found, run_dir.parent)
+                run.take_up(found)
+            return run.train(save_every)
 
 
 def _existing(run_dir: Path, *, resume: bool) -> RunRecord | None:
@@ -122,16 +128,17 @@ def _existing(run_dir: Path, *, resume: bool) -> RunRecord | None:
     return records.load_record(run_dir)
 
 
-def _require_same(config: TrainConfig, dataset: DataSet, split: Split, found: RunRecord) -> None:
+def _require_same(config: TrainConfig, dataset: DataSet, split: Split, found: RunRecord, runs: Path) -> None:
     """Refuse to go on with another run than the one that was begun."""
-    wanted, had = config.to_json(), found.config.to_json()
-    changed = [f"config.{name}" for name in wanted if wanted[name] != had[name]]
-    changed += ["the data set"] if dataset.digest != found.data_digest else []
-    changed += ["the split"] if split.digest != found.split_digest else []
+    changed = list(changed_settings(found.config.to_json(), config.to_json(), under="config."))
+    if dataset.digest != found.data_digest:
+        changed.append(f"the data set: {changed_slices(runs, found.data_digest, dataset)}")
+    if split.digest != found.split_digest:
+        changed.append(f"the split: {found.split_digest[:12]}, now {split.digest[:12]}")
     if changed:
         raise CheckpointError(
             f"run {found.id} was begun otherwise",
             expected="the same configuration, data set and split",
-            got=f"other {', '.join(changed)}",
+            got="; ".join(changed),
             remedy="resume with what it was begun with, or start a new run",
         )

@@ -13,6 +13,7 @@
         ├── CheckpointError          a checkpoint is missing, damaged or of another network
         ├── RecordError              a run's or study's record is missing, damaged or contradicts itself
         ├── DeviceError              the device or precision asked for cannot be had
+        ├── OutOfMemoryError         the network, its batch or the data do not fit the memory
         ├── DivergedError            training left the range of numbers: a loss or gradient is not finite
         └── StudyError               a study cannot go on: nothing completed, or its settings changed
 
@@ -70,6 +71,10 @@ class RecordError(TrainError):
 
 class DeviceError(TrainError):
     """The device or precision asked for cannot be had."""
+
+
+class OutOfMemoryError(TrainError):
+    """The network, its batch or the data do not fit the memory; the last checkpoint is kept."""
 
 
 class DivergedError(TrainError):

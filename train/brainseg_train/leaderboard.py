@@ -8,13 +8,13 @@ Source of the correction for several pairs: Holm, A simple sequentially rejectiv
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from brainseg_runtime import files
-from brainseg_runtime.metrics.bootstrap import bootstrap_interval, paired_permutation_test
+from brainseg_runtime.metrics import bootstrap_interval, least_p, paired_permutation_test
+from brainseg_runtime.metrics.scores import LESIONS, SURFACE
 from brainseg_runtime.plurals import counted
 from brainseg_runtime.report import NOT_DEFINED, interval_text, number_text
 from brainseg_train import records
@@ -67,6 +67,13 @@ METRICS: Final = (
     Metric(name="IoU", group="Slices with tumour", key="slice_iou_tumour.mean"),
     Metric(name="Dice", group="All slices, both empty = 1", key="slice_dice_all.mean"),
     Metric(name="IoU", group="All slices, both empty = 1", key="slice_iou_all.mean"),
+    # Those of which more is better; what needs the spacing is unknown here.
+    *(
+        Metric(name=each.label, group="Surface and lesions by patient", key=f"{group}.{each.key}.mean")
+        for group, scores in (("surface", SURFACE), ("lesions", LESIONS))
+        for each in scores
+        if each.best == "high" and not each.in_mm
+    ),
 )
 
 
@@ -120,13 +127,14 @@ def compare(ranked: Sequence[TestRecord]) -> list[Json]:
 
     Returns:
         `first`, `second`, `difference` (first minus second), its `ci95` by patient bootstrap, `p_value` of the
-        two-sided paired permutation test, `p_corrected` by Holm, `more_than_noise`, `patients`.
+        two-sided paired permutation test, `p_corrected` by Holm, `more_than_noise`, `patients`, and `reason`: where so
+        few patients differ that no p could be below 0.05 once corrected, the three are None and this says so, else it
+        is None; `ci95_reason` does the same for the interval.
     """
     pairs = [_pair(first, second) for first, second in combinations(ranked, 2)]
-    corrected = holm([pair["p_value"] for pair in pairs])
-    return [
-        {**pair, "p_corrected": p, "more_than_noise": p < SIGNIFICANT} for pair, p in zip(pairs, corrected, strict=True)
-    ]
+    corrected = holm([paired_permutation_test(*pair.scores) for pair in pairs])
+    least = holm([least_p(*pair.scores) for pair in pairs])  # the best that the test could have said
+    return [pair.to_json(p, best) for pair, p, best in zip(pairs, corrected, least, strict=True)]
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -145,10 +153,15 @@ def verdict(comparisons: Sequence[Mapping[str, Any]]) -> str:
     if not comparisons:
         return "One network alone: there is no order."
     sure = [pair for pair in comparisons if pair["more_than_noise"]]
+    judged = [pair for pair in comparisons if pair["more_than_noise"] is not None]
+    if not judged:
+        reasons = "; ".join(dict.fromkeys(pair["reason"] for pair in comparisons))
+        return f"Whether the order is more than noise cannot be told: {reasons}."
     if not sure:
-        smallest = min(pair["p_corrected"] for pair in comparisons)
+        smallest = min(pair["p_corrected"] for pair in judged)
+        told = "no pair" if len(judged) == len(comparisons) else "no pair that can be judged"
         return (
-            f"The order is not more than noise: no pair differs by more than chance gives (smallest p {smallest:.2g})."
+            f"The order is not more than noise: {told} differs by more than chance gives (smallest p {smallest:.2g})."
         )
     named = "; ".join(
         f"{pair['first']} is above {pair['second']} by {pair['difference']:.3f} (p {pair['p_corrected']:.2g})"
@@ -203,17 +216,21 @@ def subtitle(board: Mapping[str, Any]) -> str:
     marked = " **(split by slice: leaky)**" if board["leaky"] else ""
     return (
         f"Scores on the {over}: {counted(first['n_patients'], 'patient')}, {counted(first['n_slices'], 'slice')} at "
-        f"native resolution, "
-        f"threshold {first['threshold']}; 95 % intervals by patient bootstrap; ranked by the mean Dice of patients' "
-        f"volumes{marked}."
+        f"native resolution, threshold {first['threshold']}; 95 % BCa intervals by patient bootstrap; ranked by the "
+        f"mean Dice of patients' volumes{marked}."
     )
 
 
 def score(test: Mapping[str, Any], metric: Metric) -> tuple[float | None, tuple[float, float] | None]:
-    """A metric's value in an evaluation and its interval; None for what is undefined or has none."""
-    group, name = metric.key.split(".")
-    interval = test[f"{group}_ci95"][name] if group == "pooled" else test[group]["ci95"] if name == "mean" else None
-    return test[group][name], (interval[0], interval[1]) if interval else None
+    """A metric's value in an evaluation and its interval; None for what is undefined, has none, or was not measured."""
+    *groups, name = metric.key.split(".")
+    found: Any = test
+    for group in groups:
+        found = (found or {}).get(group)
+    if found is None:
+        return None, None  # a record made before this was measured
+    interval = test["pooled_ci95"][name] if groups == ["pooled"] else found["ci95"] if name == "mean" else None
+    return found[name], (interval[0], interval[1]) if interval else None
 
 
 def score_text(test: Mapping[str, Any], metric: Metric) -> str:
@@ -285,21 +302,47 @@ def _trial(unit: Unit, number: int, params: Mapping[str, Any], run: RunRecord) -
     }
 
 
-def _pair(first: TestRecord, second: TestRecord) -> Json:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Pair:
     """Two networks over the patients that both have seen, which are the same."""
+
+    first: str
+    second: str
+    scores: tuple[list[float], list[float]]
+
+    def to_json(self, p_corrected: float, least_corrected: float) -> Json:
+        """The comparison; without a verdict where even the least p that these patients could give is too large."""
+        left, right = self.scores
+        differences = [x - y for x, y in zip(left, right, strict=True)]
+        interval = bootstrap_interval(differences)
+        judged = least_corrected < SIGNIFICANT
+        return {
+            "first": self.first,
+            "second": self.second,
+            "difference": sum(differences) / len(differences),
+            "ci95": list(interval) if interval.defined else None,
+            "ci95_reason": interval.reason or None,
+            "p_value": paired_permutation_test(left, right) if judged else None,
+            "p_corrected": p_corrected if judged else None,
+            "more_than_noise": p_corrected < SIGNIFICANT if judged else None,
+            "reason": None if judged else self._too_few(differences, least_corrected),
+            "patients": len(differences),
+        }
+
+    @staticmethod
+    def _too_few(differences: Sequence[float], least_corrected: float) -> str:
+        """Why there is no verdict."""
+        differ = sum(difference != 0 for difference in differences)
+        among = f"the networks differ on {differ} of {len(differences)} test patients"
+        return f"{among}, from which the smallest p that can come is {least_corrected:.2g}, not below {SIGNIFICANT}"
+
+
+def _pair(first: TestRecord, second: TestRecord) -> _Pair:
+    """Two networks' scores, patient by patient."""
     a, b = first.patient_dice(), second.patient_dice()
     patients = [name for name in a if name in b]
-    left, right = [a[name] for name in patients], [b[name] for name in patients]
-    differences = [x - y for x, y in zip(left, right, strict=True)]
-    interval = bootstrap_interval(differences)
-    return {
-        "first": first.model,
-        "second": second.model,
-        "difference": sum(differences) / len(differences),
-        "ci95": None if math.isnan(interval[0]) else list(interval),  # one patient has none
-        "p_value": paired_permutation_test(left, right),
-        "patients": len(patients),
-    }
+    scores = [a[name] for name in patients], [b[name] for name in patients]
+    return _Pair(first=first.model, second=second.model, scores=scores)
 
 
 def _markdown_table(cells: Sequence[Sequence[str]]) -> list[str]:

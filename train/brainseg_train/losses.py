@@ -8,6 +8,7 @@ Salehi et al., Tversky loss, 2017, eq. 3, of which Dice is the case of equal wei
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -30,7 +31,7 @@ class LossConfig:
     dice: float = 1.0
     """Weight of soft Dice."""
     focal_gamma: float = 0.0
-    """Exponent that turns cross-entropy into focal loss; 0 is plain cross-entropy."""
+    """Exponent that turns cross-entropy into focal loss, at least 1; 0 is plain cross-entropy."""
     miss_weight: float = 0.5
     """Weight of missed against false pixels in the Dice term, in (0, 1); 0.5 is Dice, above is Tversky."""
     boundary: float = 0.0
@@ -42,11 +43,21 @@ class LossConfig:
         Raises:
             ConfigError: A weight is out of its range, or both terms are off.
         """
+        for name in ("bce", "dice", "focal_gamma", "boundary"):
+            if not math.isfinite(getattr(self, name)):
+                raise ConfigError(f"loss.{name} is no finite number", expected="a number", got=getattr(self, name))
         if min(self.bce, self.dice, self.focal_gamma, self.boundary) < 0 or self.bce + self.dice <= 0:
             raise ConfigError(
                 "the loss has no valid weights",
                 expected="bce, dice, focal_gamma and boundary at least 0, and one of bce and dice above 0",
                 got=f"bce {self.bce}, dice {self.dice}, focal_gamma {self.focal_gamma}, boundary {self.boundary}",
+            )
+        if 0 < self.focal_gamma < 1:
+            raise ConfigError(
+                "focal_gamma is out of range",
+                expected="0, which is plain cross-entropy, or at least 1: below 1 the gradient of a pixel that is "
+                "surely right is infinite",
+                got=self.focal_gamma,
             )
         if not 0 < self.miss_weight < 1:
             raise ConfigError("miss_weight is out of range", expected="in (0, 1)", got=str(self.miss_weight))
@@ -61,7 +72,8 @@ def segmentation_loss(
         logits: (N, 1, H, W) float, any range; computed in float32 whatever it is stored in.
         target: (N, 1, H, W), 0 or 1.
         config: Weights; the plain sum of both terms if not given.
-        all_reduce: Sums the Dice term's three sums over all processes, so that it is the global batch's.
+        all_reduce: Sums the Dice term's and the boundary term's sums over all processes, so that both are the global
+            batch's.
 
     Returns:
         Scalar float32, at least 0.
@@ -78,7 +90,7 @@ def segmentation_loss(
     if config.dice:
         loss = loss + config.dice * dice_loss(logits, target, miss_weight=config.miss_weight, all_reduce=all_reduce)
     if config.boundary:
-        loss = loss + config.boundary * boundary_loss(logits, target)
+        loss = loss + config.boundary * boundary_loss(logits, target, all_reduce=all_reduce)
     return loss
 
 
@@ -128,13 +140,14 @@ def dice_loss(
     return loss
 
 
-def boundary_loss(logits: Tensor, target: Tensor, *, reach: int = 2) -> Tensor:
+def boundary_loss(logits: Tensor, target: Tensor, *, reach: int = 2, all_reduce: AllReduce | None = None) -> Tensor:
     """Mean binary cross-entropy over the pixels along the tumour's outline.
 
     Args:
         logits: (N, 1, H, W) float of any range.
         target: (N, 1, H, W) float, 0 or 1.
         reach: How far the outline's band goes to either side, pixels: those that see both tumour and none within it.
+        all_reduce: Sums over all processes: each one's share of a batch has outlines of another length.
 
     Returns:
         Scalar, at least 0; 0 where there is no outline.
@@ -144,7 +157,10 @@ def boundary_loss(logits: Tensor, target: Tensor, *, reach: int = 2) -> Tensor:
     shrunk = -functional.max_pool2d(-target, window, stride=1, padding=reach)
     band = grown - shrunk
     per_pixel = functional.binary_cross_entropy_with_logits(logits, target, reduction="none")
-    return (per_pixel * band).sum() / band.sum().clamp(min=1.0)
+    sums = torch.stack([(per_pixel * band).sum(), band.sum()])
+    wrong, pixels = all_reduce(sums) if all_reduce else sums
+    loss: Tensor = wrong / pixels.clamp(min=1.0)
+    return loss
 
 
 def _check(logits: Tensor, target: Tensor) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import queue
+import signal
 import subprocess
 import sys
 import threading
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from brainseg_train.errors import StudyError
 from brainseg_train.progress import Event
+from brainseg_train.threads import wait_asleep
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -133,12 +135,15 @@ class _Pool:
         code = worker.process.wait()
         if code == 0 or self._faults:
             return
+        remedy = "repeat the command with --resume: everything up to there is kept"
+        if code == -getattr(signal, "SIGKILL", 9):
+            remedy += "; if the system killed it for want of memory, with fewer --workers"
         self._faults.append(
             StudyError(
                 "a training process ended by itself",
                 expected="exit code 0",
                 got=f"{code}; its last words are in {worker.log}",
-                remedy="repeat the command with --resume: everything up to there is kept",
+                remedy=remedy,
             )
         )
         self.stop()
@@ -150,6 +155,8 @@ def _start(study: Study, number: int, data: Path, cache: Path | None) -> _Worker
     command += [str(study.runs.resolve()), study.record.id, str(data.resolve())]
     if cache is not None:
         command += ["--cache", str(cache.resolve())]
+    environment = {**os.environ, "OMP_NUM_THREADS": str(study.record.threads)}
+    wait_asleep(environment)
     log = study.folder / f"worker-{number}.log"
     with log.open("a", encoding="utf-8") as sink:
         process = subprocess.Popen(  # noqa: S603 - this interpreter and this package's own module
@@ -159,7 +166,7 @@ def _start(study: Study, number: int, data: Path, cache: Path | None) -> _Worker
             stderr=sink,
             text=True,
             encoding="utf-8",
-            env={**os.environ, "OMP_NUM_THREADS": str(study.record.threads)},
+            env=environment,
             start_new_session=os.name == "posix",
             creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
         )

@@ -37,6 +37,7 @@ class Event:
         dice: Validation Dice of the epoch, or the best one at the end; in [0, 1], None where there is none yet.
         images_per_second: Training images a second in the last epoch; None where unknown.
         status: How it ended: complete, pruned, failed or interrupted; empty before.
+        reason: Why it failed; empty else.
     """
 
     kind: EventKind
@@ -47,6 +48,7 @@ class Event:
     dice: float | None = None
     images_per_second: float | None = None
     status: str = ""
+    reason: str = ""
 
     def to_line(self) -> str:
         """One line of JSON."""
@@ -223,4 +225,6 @@ def _ending(event: Event) -> str:
         "failed": "failed",
         "interrupted": "interrupted, kept for --resume",
     }
-    return f"{event.trial}: {words.get(event.status, event.status)} after {counted(event.epoch, 'epoch')}{best}"
+    reason = f": {event.reason}" if event.reason else ""
+    after = counted(event.epoch, "epoch")
+    return f"{event.trial}: {words.get(event.status, event.status)} after {after}{best}{reason}"

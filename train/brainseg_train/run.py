@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -24,10 +25,12 @@ from brainseg_train.checkpoint import ResumeState, WeightsInfo
 from brainseg_train.config import TrainConfig
 from brainseg_train.device import Placement
 from brainseg_train.distributed import Group
-from brainseg_train.errors import CheckpointError, ConfigError, DivergedError, LeakageError, SplitError
+from brainseg_train.errors import CheckpointError, ConfigError, DivergedError
 from brainseg_train.events import EventFile
 from brainseg_train.feed import EpochPlan, Feed
+from brainseg_train.initial import require_unseen
 from brainseg_train.learner import Learner, StepResult, under
+from brainseg_train.preflight import foresee
 from brainseg_train.randomness import SCHEME, derive_seed, generator
 from brainseg_train.records import Best, EpochRecord, RunRecord, Status
 from brainseg_train.run_state import Clock, RunState
@@ -64,10 +67,7 @@ class Run:
         self.config, self.placement, self.group, self.watch = config, placement, group, watch
         self.run_dir = run_dir
         rows = {part: split.indices(dataset, part) for part in ("train", "validation")}
-        if not all(map(len, rows.values())):
-            raise SplitError(
-                "a part of the split is empty", expected="slices to train and to validate", got=split.digest
-            )
+        foresee(dataset, split, config, processes=group.size)
         self.feed = Feed(dataset.images, dataset.masks, rows["train"], placement.device)
         self.validation = Feed(dataset.images, dataset.masks, rows["validation"], placement.device)
         self.patients = dataset.patient_of_slice[rows["validation"]]
@@ -78,7 +78,7 @@ class Run:
             seed=config.seed,
         )
         self.learner = Learner(config, placement, group)
-        _refuse_other_split(self.learner.initial_split, dataset.digest, split.digest)
+        self._require_unseen(split)
         self.state = RunState()
         self.best_weights: dict[str, Tensor] = {}
         self.clock = Clock()
@@ -179,8 +179,15 @@ class Run:
         scores = validate(
             self.learner.evaluated, self.validation, self.patients, self.placement, self.config.loss, self.group
         )
-        entry = self._entry(scores, time.perf_counter() - began)
         state = self.state
+        if not math.isfinite(scores["loss"]):
+            raise DivergedError(
+                f"the validation loss of epoch {state.epoch} is not finite",
+                expected="a finite number",
+                got=scores["loss"],
+                remedy="lower the rate, or use fp32; the last checkpoint and the best weights are kept",
+            )
+        entry = self._entry(scores, time.perf_counter() - began)
         if state.best is None or scores["dice"] > state.best.validation["dice"]:
             state.best = Best(epoch=state.epoch, validation=scores)
             self.best_weights = self.learner.weights()
@@ -269,6 +276,9 @@ class Run:
             averaged=self.config.ema_decay > 0,
             data_digest=self.record.data_digest,
             split_digest=self.record.split_digest,
+            config=self.config.to_json(),
+            validation=best.validation,
+            initial=self.learner.initial,
         )
         checkpoint.save_weights(self.run_dir, self.best_weights, info)
 
@@ -298,6 +308,14 @@ class Run:
         for leftover in self.run_dir.glob(".*.tmp"):
             leftover.unlink(missing_ok=True)
 
+    def _require_unseen(self, split: Split) -> None:
+        """Refuse initial weights that know somebody who is held out now."""
+        known, initial = self.learner.initial_split, self.config.initial
+        if known is None or initial is None:
+            return
+        if not require_unseen(Path(initial), *known, split):
+            logger.warning("%s was trained on other data, and its split is not at hand: see who was seen", initial)
+
     def _require_same_arithmetic(self, found: RunRecord) -> None:
         """Refuse to go on where the results would be others."""
         for name in ("device", "precision", "threads", "processes"):
@@ -309,17 +327,6 @@ class Run:
                     got=now,
                     remedy="go on where and as it was begun, or start a new run",
                 )
-
-
-def _refuse_other_split(initial: tuple[str, str] | None, data_digest: str, split_digest: str) -> None:
-    """Refuse initial weights that were trained on another split of the same data: they know its judges."""
-    if initial is not None and initial[0] == data_digest and initial[1] != split_digest:
-        raise LeakageError(
-            "the initial weights were trained on another split of the same data",
-            expected=f"split {split_digest[:12]}",
-            got=f"split {initial[1][:12]}",
-            remedy="start from a run of this split, that is with the same --seed and --test, or afresh",
-        )
 
 
 @contextlib.contextmanager

@@ -7,8 +7,9 @@ which random drawing within site-by-burden classes cannot promise for classes of
 goes where is decided by SHA-256 of seed and name: the same seed gives the same split on every platform and with every
 version of every library.
 
-Patients who share a slice, pixel for pixel, go to the same part together. Slices that are blank (every channel a single
-value) say nothing about whose they are and do not count as shared.
+What the set calls a patient is one folder, one examination. All folders of one person go to the same part together
+(`brainseg_train.persons` says whose a folder is), and so do patients who share a slice, pixel for pixel. Slices that
+are blank (every channel a single value) say nothing about whose they are and do not count as shared.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import hashlib
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from itertools import combinations
 from pathlib import Path
 from typing import Literal, Protocol
@@ -29,6 +30,7 @@ from brainseg_runtime.files import read_capped, write_json
 from brainseg_runtime.images import Patient
 from brainseg_train.content import SliceRef, duplicates_across_patients
 from brainseg_train.errors import LeakageError, SplitError
+from brainseg_train.persons import PersonRule, person_of, several
 
 SplitBy = Literal["patient", "slice"]
 Part = Literal["train", "validation", "test"]
@@ -39,6 +41,9 @@ SHARE = 0.15
 
 RARE_SITE = 7
 """A site with fewer patients is pooled with the other rare ones: 15 % of it would be less than one patient."""
+
+_LATER = frozenset({"person_from", "persons", "given"})
+"""Fields that older splits lack: a split that does not use them has the digest that it always had."""
 
 _LIMIT = 16 * 1024 * 1024
 """Bytes of a split's file; 100,000 slices' names need 4 MiB."""
@@ -90,6 +95,12 @@ class Split:
     """Which fold is the test part, from 0, where this is one of several."""
     folds: int | None = None
     """Of how many."""
+    person_from: str | None = None
+    """What the user gave to find persons by; None where that is the form of the patients' names."""
+    persons: dict[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
+    """Those persons who have several patients' folders, with the folders' names."""
+    given: bool = False
+    """Whether a file that the user gave says who is in which part; the seed then has no meaning here."""
 
     def __post_init__(self) -> None:
         """Refuse what could not have come from a data set."""
@@ -107,12 +118,21 @@ class Split:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of everything this split holds, 64 hexadecimal digits."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+        """SHA-256 of everything this split holds, 64 hexadecimal digits; what is not used does not count."""
+        unused = {name for name in _LATER if not getattr(self, name)}
+        content = {name: value for name, value in asdict(self).items() if name not in unused}
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     def part(self, name: Part) -> tuple[str, ...]:
         """The names in one part."""
         return {"train": self.train, "validation": self.validation, "test": self.test}[name]
+
+    def person(self, patient: str) -> str:
+        """Whose a patient's folder is, as this split was made."""
+        for person, names in self.persons.items():
+            if patient in names:
+                return person
+        return person_of(patient) if self.person_from is None else patient
 
     def indices(self, dataset: SplitSource, part: Part) -> NDArray[np.intp]:
         """Rows of the data set's arrays that belong to a part, ascending, whichever way the set was split.
@@ -143,8 +163,8 @@ class Split:
             SplitError: Keys or types are wrong, or the digest is not that of the rest.
             LeakageError: Two parts share a name.
         """
-        keys = {field.name for field in fields(cls)} | {"leaky", "digest"}
-        if not isinstance(value, dict) or set(value) != keys:
+        keys = {item.name for item in fields(cls)} | {"leaky", "digest"}
+        if not isinstance(value, dict) or not keys - _LATER <= set(value) <= keys:
             got = sorted(map(str, value)) if isinstance(value, dict) else type(value).__name__
             raise SplitError("this is not a split", expected=sorted(keys), got=got)
         for part in PARTS:
@@ -162,6 +182,9 @@ class Split:
             data_digest=value["data_digest"],
             fold=value["fold"],
             folds=value["folds"],
+            person_from=value.get("person_from"),
+            persons=_read_persons(value.get("persons", {})),
+            given=value.get("given", False) is True,
         )
         if (split.digest, split.leaky) != (value["digest"], value["leaky"]):
             raise SplitError("the split was changed", expected=f"digest {value['digest']}", got=split.digest)
@@ -189,7 +212,14 @@ class Split:
             raise SplitError(f"{path} is not JSON", got=error) from error
 
 
-def make_split(dataset: SplitSource, seed: int, *, split_by: SplitBy = "patient", test: bool = True) -> Split:
+def make_split(
+    dataset: SplitSource,
+    seed: int,
+    *,
+    split_by: SplitBy = "patient",
+    test: bool = True,
+    rule: PersonRule | None = None,
+) -> Split:
     """Split 70/15/15, or 85/15 where nothing is to be tested.
 
     Args:
@@ -198,17 +228,21 @@ def make_split(dataset: SplitSource, seed: int, *, split_by: SplitBy = "patient"
         split_by: "slice" reproduces the leaky split of much published code, and is marked so.
         test: False gives the test part to training, for weights that ship after their recipe was judged; validation
             stays what it is with the same seed.
+        rule: Whose a patient's folder is; that of `person_of` if not given.
 
     Raises:
-        SplitError: Fewer than three patients (or slices), counting those who share pixels as one.
+        SplitError: Fewer than three persons (or slices), counting those who share pixels as one; or the rule names no
+            person for some patient.
     """
-    names = _ordered_groups(dataset) if split_by == "patient" else [[ref.key] for ref in dataset.slices]
+    rule = rule or PersonRule()
+    persons = _persons(dataset, rule) if split_by == "patient" else {}
+    names = _ordered_groups(dataset, persons) if split_by == "patient" else [[ref.key] for ref in dataset.slices]
     if split_by == "slice":
         names = [names[position] for position in _shuffled(range(len(names)), names, seed)]
     if len(names) < len(PARTS):
         raise SplitError(
             f"the data set cannot be split by {split_by}",
-            expected=f"at least {len(PARTS)} that share no pixels",
+            expected=f"at least {len(PARTS)} {'persons' if split_by == 'patient' else 'slices'} that share no pixels",
             got=len(names),
         )
     held_out = max(1, round(SHARE * len(names)))
@@ -216,30 +250,43 @@ def make_split(dataset: SplitSource, seed: int, *, split_by: SplitBy = "patient"
     for run in np.array_split(np.arange(len(names)), held_out):
         for rank, position in enumerate(_shuffled(run.tolist(), names, seed)):
             parts["validation" if rank == 1 else "test" if rank == 0 and test else "train"] += names[position]
-    split = _split(parts, seed=seed, split_by=split_by, data_digest=dataset.digest)
+    train, validation, tested = (tuple(sorted(parts[part])) for part in PARTS)
+    split = Split(
+        train=train,
+        validation=validation,
+        test=tested,
+        seed=seed,
+        split_by=split_by,
+        data_digest=dataset.digest,
+        person_from=rule.text,
+        persons=several(persons),
+    )
     check_leakage(split, dataset)
     return split
 
 
-def make_folds(dataset: SplitSource, k: int, seed: int) -> tuple[Split, ...]:
+def make_folds(dataset: SplitSource, k: int, seed: int, *, rule: PersonRule | None = None) -> tuple[Split, ...]:
     """Patient-wise cross-validation: fold i is the test part, the next one validation, the rest train.
 
     Args:
         dataset: What to split.
         k: How many folds, at least 3.
         seed: Any integer; the same gives the same folds.
+        rule: Whose a patient's folder is; that of `person_of` if not given.
 
     Returns:
         One split a fold; every patient is in exactly one test part.
 
     Raises:
-        SplitError: Fewer than 3 folds, or fewer patients than folds.
+        SplitError: Fewer than 3 folds, or fewer persons than folds.
     """
-    groups = _ordered_groups(dataset)
+    rule = rule or PersonRule()
+    persons = _persons(dataset, rule)
+    groups = _ordered_groups(dataset, persons)
     if not len(PARTS) <= k <= len(groups):
         raise SplitError(
             f"the data set cannot be split into {k} folds",
-            expected=f"{len(PARTS)} to {len(groups)}, the patients who share no pixels",
+            expected=f"{len(PARTS)} to {len(groups)}, the persons who share no pixels",
             got=k,
         )
     folds: list[list[str]] = [[] for _ in range(k)]
@@ -250,19 +297,25 @@ def make_folds(dataset: SplitSource, k: int, seed: int) -> tuple[Split, ...]:
     splits = []
     for fold in range(k):
         validation = (fold + 1) % k
-        parts: dict[Part, list[str]] = {
-            "train": [name for i, names in enumerate(folds) if i not in (fold, validation) for name in names],
-            "validation": folds[validation],
-            "test": folds[fold],
-        }
-        split = _split(parts, seed=seed, split_by="patient", data_digest=dataset.digest, fold=fold, folds=k)
+        train = [name for i, names in enumerate(folds) if i not in (fold, validation) for name in names]
+        split = Split(
+            train=tuple(sorted(train)),
+            validation=tuple(sorted(folds[validation])),
+            test=tuple(sorted(folds[fold])),
+            seed=seed,
+            data_digest=dataset.digest,
+            fold=fold,
+            folds=k,
+            person_from=rule.text,
+            persons=several(persons),
+        )
         check_leakage(split, dataset)
         splits.append(split)
     return tuple(splits)
 
 
 def check_leakage(split: Split, dataset: SplitSource) -> None:
-    """Prove that no patient and no pixels lie in two parts.
+    """Prove that no patient, no person and no pixels lie in two parts.
 
     A split by slice is leaky by nature and says so; of it only the slices themselves are checked, when it is made.
 
@@ -271,7 +324,7 @@ def check_leakage(split: Split, dataset: SplitSource) -> None:
         dataset: The set that it splits.
 
     Raises:
-        LeakageError: Two parts share pixels; every shared slice is named.
+        LeakageError: Two parts share a person or pixels; every shared slice is named.
         SplitError: The split is of another data set, or leaves out or invents a patient.
     """
     rows = {part: split.indices(dataset, part) for part in PARTS}
@@ -284,6 +337,7 @@ def check_leakage(split: Split, dataset: SplitSource) -> None:
         )
     if split.leaky:
         return
+    require_whole_persons(split)
     part_of_row = {int(row): part for part in PARTS for row in rows[part]}
     shared = [group for group in shared_pixels(dataset) if len({part_of_row[row] for row in group}) > 1]
     if shared:
@@ -291,6 +345,29 @@ def check_leakage(split: Split, dataset: SplitSource) -> None:
             " = ".join(f"{dataset.slices[row].key} ({part_of_row[row]})" for row in group) for group in shared
         )
         raise LeakageError(f"identical pixels in two parts: {shown}")
+
+
+def require_whole_persons(split: Split) -> None:
+    """Refuse a split by patient that has one person's folders in two parts.
+
+    Raises:
+        LeakageError: There is such a person; every one is named.
+    """
+    part_of = {name: part for part in PARTS for name in split.part(part)}
+    torn = {
+        person: names
+        for person, names in several({name: split.person(name) for name in part_of}).items()
+        if len({part_of[name] for name in names}) > 1
+    }
+    if torn:
+        shown = "; ".join(
+            f"{person}: " + ", ".join(f"{name} ({part_of[name]})" for name in names) for person, names in torn.items()
+        )
+        raise LeakageError(
+            f"one person in two parts: {shown}",
+            remedy="put all folders of a person into one part; where the names mislead, say whose they are with "
+            "--person-from",
+        )
 
 
 def shared_pixels(dataset: SplitSource) -> tuple[tuple[int, ...], ...]:
@@ -306,9 +383,14 @@ def _names(dataset: SplitSource, split_by: SplitBy) -> list[str]:
     return [dataset.patients[ref.patient].id for ref in dataset.slices]
 
 
-def _ordered_groups(dataset: SplitSource) -> list[list[str]]:
-    """Patients in order of site and burden, those who share pixels as one."""
-    group_of = _group_of_patient(dataset)
+def _persons(dataset: SplitSource, rule: PersonRule) -> dict[str, str]:
+    """Each patient's person."""
+    return rule.persons(patient.id for patient in dataset.patients)
+
+
+def _ordered_groups(dataset: SplitSource, persons: dict[str, str]) -> list[list[str]]:
+    """Patients in order of site and burden, those of one person or with shared pixels as one."""
+    group_of = _group_of_patient(dataset, persons)
     members: defaultdict[int, list[int]] = defaultdict(list)
     for patient, group in enumerate(group_of):
         members[group].append(patient)
@@ -322,9 +404,11 @@ def _ordered_groups(dataset: SplitSource) -> list[list[str]]:
     return ordered
 
 
-def _group_of_patient(dataset: SplitSource) -> list[int]:
-    """For each patient the first patient, by index, to whom shared pixels lead."""
-    group = list(range(len(dataset.patients)))
+def _group_of_patient(dataset: SplitSource, persons: dict[str, str]) -> list[int]:
+    """For each patient the first patient, by index, to whom the person or shared pixels lead."""
+    ids = [patient.id for patient in dataset.patients]
+    first_of: dict[str, int] = {}
+    group = [first_of.setdefault(persons[name], index) for index, name in enumerate(ids)]
     for rows in shared_pixels(dataset):
         linked = {group[dataset.slices[row].patient] for row in rows}
         first = min(linked)
@@ -343,24 +427,15 @@ def _shuffled(positions: Iterable[int], names: Sequence[Sequence[str]], seed: in
     return sorted(positions, key=lambda position: hashlib.sha256(f"{seed} {names[position][0]}".encode()).digest())
 
 
-def _split(
-    parts: dict[Part, list[str]],
-    *,
-    seed: int,
-    split_by: SplitBy,
-    data_digest: str,
-    fold: int | None = None,
-    folds: int | None = None,
-) -> Split:
-    """A split with its parts in order of name."""
-    train, validation, test = (tuple(sorted(parts[part])) for part in PARTS)
-    return Split(
-        train=train,
-        validation=validation,
-        test=test,
-        seed=seed,
-        split_by=split_by,
-        data_digest=data_digest,
-        fold=fold,
-        folds=folds,
-    )
+def _read_persons(value: object) -> dict[str, tuple[str, ...]]:
+    """Persons with several folders, from a split's JSON.
+
+    Raises:
+        SplitError: It is no object of lists of names.
+    """
+    lists = list(value.values()) if isinstance(value, dict) else [None]
+    if not isinstance(value, dict) or not all(
+        isinstance(names, (list, tuple)) and all(isinstance(name, str) for name in names) for names in lists
+    ):
+        raise SplitError("the split's persons are not lists of names", got=repr(value)[:80])
+    return {str(person): tuple(names) for person, names in value.items()}

@@ -1,6 +1,7 @@
 """A study on disk: what was asked for, where its runs are, and which of them were selected.
 
     RUNS/splits/<digest>.json           each split that a study used
+    RUNS/data/<digest>.json             a digest of each slice of a data set that a study used
     RUNS/studies/<id>/study.json        the record, written when the study begins and again when it is complete
     RUNS/studies/<id>/journal.log       Optuna's journal of its trials
     RUNS/studies/<id>/test/             what the one look at the test part saw
@@ -24,6 +25,7 @@ from brainseg_runtime import files
 from brainseg_runtime.strict_json import parse
 from brainseg_train import records
 from brainseg_train.config import TrainConfig
+from brainseg_train.data_source import DataSource
 from brainseg_train.decoding import decode
 from brainseg_train.errors import RecordError, StudyError
 from brainseg_train.records import RunRecord
@@ -108,6 +110,8 @@ class StudyRecord:
     """A study that says running and has no process was interrupted, and can go on."""
     data: str
     """The data set's folder when the study began."""
+    source: DataSource | None = None
+    """What was stated then about where the data comes from; None where nothing was."""
     threads: int
     """Threads of each training process; a run's bits depend on it."""
     tensorboard: bool = False
@@ -238,6 +242,7 @@ def begin(
     data: Path,
     threads: int,
     tensorboard: bool = False,
+    source: DataSource | None = None,
 ) -> Study:
     """Make a new study's folder.
 
@@ -248,6 +253,7 @@ def begin(
         data: The data set's folder.
         threads: Threads of each training process.
         tensorboard: Whether each run keeps a TensorBoard event file.
+        source: What is stated about where the data comes from.
 
     Raises:
         FileWriteError: The system refused.
@@ -260,6 +266,7 @@ def begin(
     record = StudyRecord(
         id=folder.name,
         data=str(data.resolve()),
+        source=source or None,
         threads=threads,
         tensorboard=tensorboard,
         request=request,
@@ -283,7 +290,12 @@ def load(runs: Path, study_id: str) -> Study:
 
 
 def newest(
-    runs: Path, *, request: StudyRequest | None = None, kind: Kind | None = None, complete: bool | None = None
+    runs: Path,
+    *,
+    request: StudyRequest | None = None,
+    kind: Kind | None = None,
+    complete: bool | None = None,
+    besides: str | None = None,
 ) -> Study | None:
     """The newest study that matches, or None.
 
@@ -292,6 +304,7 @@ def newest(
         request: Only studies that were asked for exactly this.
         kind: Only studies of this kind.
         complete: Only complete ones, or only unfinished ones.
+        besides: Not the study of this name.
 
     Raises:
         RecordError: A newer study's record is damaged.
@@ -301,6 +314,7 @@ def newest(
         if (
             (request is None or study.request.digest == request.digest)
             and (kind is None or study.request.kind == kind)
+            and study.record.id != besides
             and (complete is None or (study.record.status == "complete") == complete)
         ):
             return study

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from brainseg_train.comparison import Plan
     from brainseg_train.data import DataSet
+    from brainseg_train.data_source import DataSource
     from brainseg_train.progress import Event
     from brainseg_train.study import Study
 
@@ -39,7 +40,13 @@ def leads() -> bool:
 
 
 def fit_together(
-    plan: Plan, open_data: Callable[[], DataSet], runs: Path, *, resume: bool, emit: Callable[[Event], None]
+    plan: Plan,
+    open_data: Callable[[], DataSet],
+    runs: Path,
+    *,
+    resume: bool,
+    emit: Callable[[Event], None],
+    source: DataSource | None = None,
 ) -> Study | None:
     """Train a plan's runs, every process with its share of each batch.
 
@@ -49,6 +56,7 @@ def fit_together(
         runs: The folder of runs, which all processes see.
         resume: As for `comparison.open_study`.
         emit: Receives rank 0's events.
+        source: As for `comparison.open_study`.
 
     Returns:
         The complete study in the process of rank 0, None in the others.
@@ -64,7 +72,7 @@ def fit_together(
         dataset = open_data()
         if group.writes:
             group.wait()
-            current, origin = comparison.open_study(plan, dataset, runs, resume=resume)
+            current, origin = comparison.open_study(plan, dataset, runs, resume=resume, source=source)
             _tell(current.record.id if origin != "complete" else "", device)
             if origin == "complete":
                 return current

@@ -17,6 +17,7 @@ from brainseg_train import engine, records, study
 from brainseg_train.data import DataSet, load_dataset
 from brainseg_train.errors import DivergedError
 from brainseg_train.progress import Event
+from brainseg_train.system_faults import as_fault
 from brainseg_train.tune import Claim, configure, describe
 from brainseg_train.watch import Progress
 
@@ -83,9 +84,10 @@ def train(current: Study, unit: Unit, claim: Claim, dataset: DataSet, emit: Call
             prune=claim.report,
             tensorboard=current.record.tensorboard,
         )
-    except DivergedError:
+    except DivergedError as error:
         claim.finish("failed", None)
-        emit(dataclasses.replace(shown, kind="end", epoch=_epochs_done(run_dir), status="failed"))
+        ended = dataclasses.replace(shown, kind="end", epoch=_epochs_done(run_dir), status="failed")
+        emit(dataclasses.replace(ended, reason=f"{error.what} ({error.got})"))
         return
     except BaseException:
         claim.leave()
@@ -124,6 +126,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         work(current, load_dataset(options.data, cache=options.cache), _emit)
     except BrainsegError as error:
         _write({"fault": error.to_json()})
+        return 1
+    except (OSError, MemoryError, RuntimeError) as error:
+        if (fault := as_fault(error)) is None:
+            raise
+        _write({"fault": fault.to_json()})
         return 1
     except KeyboardInterrupt:
         return 130

@@ -26,8 +26,11 @@ _START, _END, _SCAN = b"\xff\xd8", b"\xff\xd9", 0xDA
 _FRAMES: Final = {0xC0, 0xC1, 0xC2}  # baseline, extended, progressive: Huffman-coded
 _OTHER_FRAMES: Final = {0xC3: "lossless", 0xC9: "arithmetic coding", 0xCA: "arithmetic coding", 0xF7: "JPEG-LS"}
 _NEXT_MARKER: Final = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]", re.DOTALL)  # past stuffed bytes and restart markers
-_TAIL: Final = bytes(range(1, 255, 3)) * 8
-"""Bytes that decode to something, whatever the tables: every length of code occurs early."""
+_BITS: Final = b"\xb7\x2d\x5a\xc3\x96" * 16
+_TAIL: Final = _BITS + b"".join(bytes((0xFF, 0xD0 + number)) + _BITS for number in range(8))
+"""Bytes that decode to something else than zeros from their first bits on, also behind any restart marker."""
+_FILL: Final = 0xFF  # may stand before a marker, any number of times
+_MAX_SCANS: Final = 100  # each goes over the whole image; encoders write about a dozen
 _MAX_MARKERS: Final = 1000  # a progressive stream has about a dozen scans with their tables
 _UNSEEN: Final = 16  # more bits than a coefficient has
 
@@ -93,8 +96,11 @@ def decode_stream(data: bytes, frame: Frame, colours: str = "") -> NDArray[np.ui
         ImageError: It is damaged or ends early.
         MissingExtraError: Pillow is not installed.
     """
-    pixels = _decoded(data[: frame.end] + _END, frame, colours)
-    longer = _decoded(data[: frame.end] + _TAIL + _END, frame, colours)
+    scans = data[: frame.end].rstrip(
+        b"\xff"
+    )  # a marker may have such bytes in front; before others they would make one
+    pixels = _decoded(scans + _END, frame, colours)
+    longer = _decoded(scans + _TAIL + _END, frame, colours)
     if not np.array_equal(pixels, longer):
         raise truncated("JPEG data that ends early")
     return pixels
@@ -119,6 +125,9 @@ def read_frame(data: bytes) -> Frame:
     seen, at = _Seen(), 2
     for _ in range(_MAX_MARKERS):
         marker = _marker(data, at)
+        if marker == _FILL:
+            at += 1
+            continue
         if marker == _END[1]:
             return seen.frame(at)
         length = int.from_bytes(data[at + 2 : at + 4], "big")
@@ -142,6 +151,7 @@ class _Seen:
         self._size: tuple[int, int, int] | None = None
         self._missing: dict[int, list[int]] = {}  # by component, down to which bit each coefficient is still missing
         self._sampling: set[int] = set()
+        self._scans = 0
         self._colours = ""
         self._exif = b""
 
@@ -154,6 +164,9 @@ class _Seen:
             self._missing = {component: [_UNSEEN] * 64 for component in body[6::3]}
             self._sampling = set(body[7::3])
         elif marker == _SCAN:
+            self._scans += 1
+            if self._scans > _MAX_SCANS:
+                raise ImageError("the JPEG data is damaged", expected=f"at most {_MAX_SCANS} scans", got="more")
             _count_scan(body, self._missing)
         elif marker == 0xE1 and body.startswith(b"Exif\0\0"):
             self._exif = body[6:]

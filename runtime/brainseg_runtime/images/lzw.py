@@ -35,23 +35,29 @@ def lzw_length(segment: bytes, need: int) -> int | None:
     """
     old = is_old_style(segment)
     widths, starts = _OLD if old else _NEW
-    data = np.frombuffer(segment + bytes(3), np.uint8).astype(np.uint32)
+    # Three bytes from each place on; a code of 12 bits lies within them wherever it begins.
+    data = np.frombuffer(segment + bytes(2), np.uint8).astype(np.int32)
+    parts = data[:-2], data[1:-1], data[2:]
+    low, middle, high = parts if old else parts[::-1]
+    words = low | (middle << 8) | (high << 16)
     total, at, made = 8 * len(segment), 0, 0
     while made < need:
         # No more codes than could be needed: each stands for a byte or more.
         count = min(int(np.searchsorted(starts, total - at, side="right")) - 1, _RUN, need - made + 1)
         if count <= 0:
             return made
-        codes = _codes(data, at + starts[:count], widths[:count], old=old)
+        positions, width = starts[:count] + np.int32(at), widths[:count]
+        shift = positions & 7
+        codes = (words[positions >> 3] >> (shift if old else 24 - shift - width)) & ((1 << width) - 1)
         if not at and codes[0] != _CLEAR:  # every writer begins with it, and libtiff's table is empty until then
             return None
-        stops = np.flatnonzero((codes == _CLEAR) | (codes == _END))
+        stops = np.flatnonzero((codes & ~1) == _CLEAR)
         end = int(stops[0]) if stops.size else count
         strings = codes[:end] - _FIRST
         # A code may name any entry made before it, and the one that it is itself about to make.
-        if end and (codes[0] >= _CLEAR or (strings > np.arange(-1, end - 1)).any()):
+        if end and (codes[0] >= _CLEAR or (strings > _LATEST[:end]).any()):
             return None
-        made += _decoded_length(strings.tolist(), need - made)
+        made += _decoded_length(strings)
         if not stops.size:
             return made if made >= need or count < _RUN else None
         if codes[end] == _END:
@@ -60,38 +66,28 @@ def lzw_length(segment: bytes, need: int) -> int | None:
     return made
 
 
-def _codes(
-    data: NDArray[np.uint32], positions: NDArray[np.int64], widths: NDArray[np.int64], *, old: bool
-) -> NDArray[np.int64]:
-    """The codes at bit positions; each lies within three bytes."""
-    first, shift = positions >> 3, positions & 7
-    one, two, three = data[first], data[first + 1], data[first + 2]
-    mask = (1 << widths) - 1
-    bits = (three << 16) | (two << 8) | one if old else (one << 16) | (two << 8) | three
-    codes: NDArray[np.int64] = (bits >> (shift if old else 24 - shift - widths)) & mask
-    return codes
+def _decoded_length(strings: NDArray[np.int32]) -> int:
+    """Sum of the lengths of the strings that codes stand for; below 0 is a single byte.
+
+    Entry k is the string of code k and one byte more, so a string's length is the number of steps back to a single
+    byte. They are counted for all codes at once, each round going twice as far.
+    """
+    count = strings.size
+    steps = np.append(strings >= 0, False).astype(np.int32)
+    back = np.append(np.where(strings >= 0, strings, count), count)
+    while (back[:count] != count).any():
+        steps += steps[back]
+        back = back[back]
+    return count + int(steps.sum(dtype=np.int64))
 
 
-def _decoded_length(strings: list[int], enough: int) -> int:
-    """Sum of the lengths of the strings that codes stand for; below 0 is a single byte."""
-    lengths: list[int] = []
-    total = 0
-    for entry in strings:
-        # Entry k is the string of code k and one byte more.
-        length = 1 if entry < 0 else lengths[entry] + 1
-        lengths.append(length)
-        total += length
-        if total >= enough:
-            break
-    return total
-
-
-def _table(change: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _table(change: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """Widths of the codes after a clear code, and the bits at which they start; a width ends `change` entries early."""
     entries = _FIRST + np.maximum(0, np.arange(_RUN) - 1)
-    widths = np.select([entries < (1 << bits) - change for bits in (9, 10, 11)], [9, 10, 11], 12)
-    return widths, np.concatenate([[0], np.cumsum(widths)])
+    widths = np.select([entries < (1 << bits) - change for bits in (9, 10, 11)], [9, 10, 11], 12).astype(np.int32)
+    return widths, np.concatenate([[0], np.cumsum(widths)]).astype(np.int32)
 
 
 _NEW: Final = _table(1)
 _OLD: Final = _table(0)
+_LATEST: Final = np.arange(-1, _RUN, dtype=np.int32)

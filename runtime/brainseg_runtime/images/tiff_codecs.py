@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import io
 import lzma
+import time
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import accumulate
 from types import MappingProxyType
 from typing import Final, TypeAlias
@@ -21,13 +22,15 @@ from brainseg_runtime.images.jpeg import decode_stream, read_frame
 from brainseg_runtime.images.libraries import pillow
 from brainseg_runtime.images.lzw import is_old_style, lzw_length
 from brainseg_runtime.images.raster import COPY_AGAIN, UNCOMPRESSED, truncated
-from brainseg_runtime.images.tiff_layout import Compression, Layout
+from brainseg_runtime.images.tiff_layout import Compression, Layout, Segment
 from brainseg_runtime.images.tiff_tags import Page, Tag
 
 Buffer: TypeAlias = bytes | memoryview
 _YCBCR: Final = 6
 _REVERSED: Final = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 _JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
+_MOST_SECONDS: Final = 30  # the largest image takes 2
+_END_OF_BLOCK: Final = 24  # bits
 _LZMA_MEMORY: Final = 96 << 20  # of xz -9, the most that a writer offers, is 65 MiB
 _SLACK: Final = bytes(8)
 """After the last code, so that libtiff, which reads a word ahead, does not complain of an end."""
@@ -41,6 +44,19 @@ def decoded(layout: Layout, page: Page, compression: Compression) -> Iterator[Bu
         MissingExtraError: Pillow is not installed, and one of its decoders is needed.
     """
     return _CODECS[compression](layout, page)
+
+
+def _in_time(segments: Iterable[Segment]) -> Iterator[Segment]:
+    """One after the other, as long as that takes no absurd time.
+
+    Raises:
+        ImageError: It does: a crafted file can name the same costly bytes tens of thousands of times.
+    """
+    latest = time.monotonic() + _MOST_SECONDS
+    for segment in segments:
+        if time.monotonic() > latest:
+            raise ImageError("the TIFF takes too long to decode", expected=f"{_MOST_SECONDS} s at most", got="more")
+        yield segment
 
 
 def upright_bits(segment: memoryview, page: Page) -> Buffer:
@@ -60,7 +76,7 @@ def _plain(layout: Layout, page: Page) -> Iterator[Buffer]:
 
 def _inflated(layout: Layout, page: Page) -> Iterator[Buffer]:
     """Deflate; where it goes on past its share, a strip that was filled up, its checksum is proven too."""
-    for segment in layout.segments:
+    for segment in _in_time(layout.segments):
         inflator = zlib.decompressobj()
         try:
             rows = inflator.decompress(upright_bits(segment.data, page), segment.need)
@@ -77,7 +93,7 @@ def _inflated(layout: Layout, page: Page) -> Iterator[Buffer]:
 
 def _from_lzma(layout: Layout, page: Page) -> Iterator[Buffer]:
     """LZMA in xz's container; a dictionary larger than any strip needs is refused."""
-    for segment in layout.segments:
+    for segment in _in_time(layout.segments):
         try:
             data = upright_bits(segment.data, page)
             rows = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_LZMA_MEMORY).decompress(data, segment.need)
@@ -91,7 +107,7 @@ def _from_lzma(layout: Layout, page: Page) -> Iterator[Buffer]:
 def _unpacked(layout: Layout, page: Page) -> Iterator[Buffer]:
     """PackBits, by Pillow; a strip is one long row to it, so that runs may cross the image's rows."""
     frombytes = pillow().frombytes
-    for segment in layout.segments:
+    for segment in _in_time(layout.segments):
         packed = bytes(upright_bits(segment.data, page))
         try:
             yield frombytes("L", (segment.need, 1), packed, "packbits", "L").tobytes()
@@ -105,7 +121,7 @@ def _from_jpeg(layout: Layout, page: Page) -> Iterator[Buffer]:
     colours = ""
     if layout.row_samples == 3:  # a stream of a TIFF has no mark of its own for its colour space
         colours = "YCbCr" if page.one(Tag.PHOTOMETRIC) == _YCBCR else "RGB"
-    for segment in layout.segments:
+    for segment in _in_time(layout.segments):
         stream = bytes(segment.data)
         if tables.endswith(_JPEG_END) and stream.startswith(_JPEG_START):
             stream = tables[:-2] + stream[2:]
@@ -131,7 +147,7 @@ def _from_jpeg(layout: Layout, page: Page) -> Iterator[Buffer]:
 def _from_lzw(layout: Layout, page: Page) -> Iterator[Buffer]:
     """LZW, by libtiff, once each segment was followed to its end."""
     checked = []
-    for number, segment in enumerate(layout.segments, 1):
+    for number, segment in enumerate(_in_time(layout.segments), 1):
         data = bytes(upright_bits(segment.data, page))
         length = lzw_length(data, segment.need)
         if length is None or length < segment.need:
@@ -150,11 +166,19 @@ def _from_ccitt(layout: Layout, page: Page) -> Iterator[Buffer]:
     tags = {Tag.WIDTH: layout.columns, Tag.BITS: 1, Tag.COMPRESSION: method}
     for number, (data, rows) in enumerate(zip(segments, _by_libtiff(layout, segments, tags), strict=True), 1):
         again = _encoded(rows, layout.columns, len(rows) // layout.row_bytes, method)
-        # The last byte has bits of padding, and group 4 may end with a mark or without.
-        sure = max(len(again) - (4 if method == Compression.CCITT_4 else 0), 0)
-        if data[:sure] != again[:sure]:
+        if not _same_rows(data, again, marked=method == Compression.CCITT_4):
             raise truncated(f"strip or tile {number} that is damaged or cut off")
         yield rows
+
+
+def _same_rows(data: bytes, again: bytes, *, marked: bool) -> bool:
+    """Whether CCITT data begins with what its rows encode to; the mark at the end of group 4 may be missing."""
+    if len(data) < len(again):
+        data = data.ljust(len(again), b"\0")
+    found, expected = (int.from_bytes(each[: len(again)], "big") for each in (data, again))
+    # The mark is the last 24 bits before the padding, and ends with a 1.
+    behind = (expected & -expected).bit_length() - 1 + _END_OF_BLOCK if marked and expected else 0
+    return found >> behind == expected >> behind
 
 
 def _encoded(packed: bytes, columns: int, rows: int, method: int) -> bytes:

@@ -1,34 +1,63 @@
-"""Patient bootstrap intervals, and the sign-flip permutation test between two models.
+"""Patient bootstrap intervals: BCa, and a reason where there is none.
 
 Patients are the independent units, slices and pixels of one patient are not; so whole patients are drawn with
-replacement and everything of a patient that is drawn comes with it. Intervals are percentile intervals. The same seed
-and number of patients give the same draws for every score, so intervals of one evaluation belong together.
+replacement and everything of a patient that is drawn comes with it. Intervals are bias-corrected and accelerated, as
+`scipy.stats.bootstrap(method="BCa")` computes them; the jackknife leaves out a patient at a time. The same seed and
+number of patients give the same draws for every score, so intervals of one evaluation belong together.
+
+There is no interval, (NaN, NaN) with a `reason`, where
+
+- there are too few patients: the widest interval that n patients can give, from the lowest to the highest, holds the
+  true median with probability 1 - 2**(1 - n). Below the level nothing resampled from them can promise it: 95 % needs 6.
+- the score does not vary, or a single patient decides whether it is defined.
 
 Legend: S bootstrap samples, P patients, K numbers that describe a patient.
-Source: Efron and Tibshirani, An Introduction to the Bootstrap, 1993, ch. 13 (percentile interval) and ch. 15 (test).
+Source: Efron and Tibshirani, An Introduction to the Bootstrap, 1993, ch. 14 (BCa).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Protocol, Self, TypeAlias, TypeVar
+from statistics import NormalDist
+from typing import Any, Protocol, Self, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from brainseg_runtime.errors import DataError
 
-Interval: TypeAlias = tuple[float, float]
-"""Low and high end; (NaN, NaN) where there is none, as for fewer than two patients."""
-
 SAMPLES = 2000
 """Bootstrap samples: the ends of a 95 % interval then rest on 50 samples each."""
 
-PERMUTATIONS = 10_000
-"""Sign flips that are drawn where there are too many to try all; the standard error of p = 0.05 is then 0.002."""
+LEVEL = 0.95
+"""Share of intervals that hold the true score."""
 
 _BLOCK_VALUES = 1 << 21  # numbers held at once, 16 MiB, whatever S, P and K are
+_NORMAL = NormalDist()
+
+
+class Interval(tuple[float, float]):
+    """Low and high end; (NaN, NaN) and the reason where there is no interval."""
+
+    reason: str
+    """Why there is none, as a sentence without full stop; empty where there is one."""
+
+    def __new__(cls, low: float, high: float, reason: str = "") -> Self:
+        """Make an interval."""
+        made = super().__new__(cls, (low, high))
+        made.reason = reason
+        return made
+
+    @classmethod
+    def none(cls, reason: str) -> Self:
+        """No interval."""
+        return cls(math.nan, math.nan, reason)
+
+    @property
+    def defined(self) -> bool:
+        """Whether there is an interval."""
+        return not self.reason
 
 
 class Additive(Protocol):
@@ -46,13 +75,23 @@ class Additive(Protocol):
 T = TypeVar("T", bound=Additive)
 
 
+def least_patients(level: float = LEVEL) -> int:
+    """Fewest patients that an interval of a level can rest on; see the head of this file.
+
+    Raises:
+        DataError: The level is not between 0 and 1.
+    """
+    _check_level(level)
+    return next(n for n in range(2, 1100) if 1 - 2.0 ** (1 - n) >= level)
+
+
 def bootstrap_interval(
     values: ArrayLike,
     statistic: Callable[..., Any] = np.mean,
     *,
     samples: int = SAMPLES,
     seed: int = 0,
-    level: float = 0.95,
+    level: float = LEVEL,
 ) -> Interval:
     """Interval of a statistic over one number per patient.
 
@@ -61,22 +100,24 @@ def bootstrap_interval(
         statistic: Called as ``statistic(drawn, axis=1)`` with (s, P) float64, returns (s,); such as `numpy.median`.
         samples: Bootstrap samples, S.
         seed: Of the draws.
-        level: Share of the samples inside, between 0 and 1.
+        level: Share of such intervals that hold the true value, between 0 and 1.
 
     Returns:
-        Low and high end; (NaN, NaN) for fewer than two patients.
+        Low and high end; (NaN, NaN) and the reason where there is none.
 
     Raises:
         DataError: The values are not one finite number per patient, or `samples` or `level` is out of range.
     """
     numbers = _per_patient(values, "values")
-    if len(numbers) < 2:
-        return math.nan, math.nan
-    drawn = [
-        np.asarray(statistic(numbers[chosen], axis=1), dtype=np.float64)
-        for chosen in _draws(len(numbers), samples, seed, width=1)
-    ]
-    return _percentiles(np.concatenate(drawn), level)
+    if missing := _too_few(len(numbers), samples, level):
+        return missing
+
+    def of(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.asarray(statistic(rows, axis=1), dtype=np.float64)
+
+    drawn = [of(numbers[chosen]) for chosen in _draws(len(numbers), samples, seed, width=1)]
+    left_out = of(numbers[_all_but_one(len(numbers))])
+    return _bca(float(of(numbers[None])[0]), np.concatenate(drawn), left_out, level)
 
 
 def bootstrap_ratio(
@@ -85,19 +126,19 @@ def bootstrap_ratio(
     *,
     samples: int = SAMPLES,
     seed: int = 0,
-    level: float = 0.95,
+    level: float = LEVEL,
 ) -> Interval:
     """Interval of a mean over slices, drawn by patient: sum of the patients' sums over sum of their slice counts.
 
     Args:
         numerators: (P,) finite sum of a score over a patient's slices.
-        denominators: (P,) number of those slices, 0 allowed.
+        denominators: (P,) number of those slices, 0 allowed; such patients do not count towards the fewest.
         samples: Bootstrap samples, S. Samples without a slice are left out.
         seed: Of the draws.
-        level: Share of the samples inside, between 0 and 1.
+        level: Share of such intervals that hold the true value, between 0 and 1.
 
     Returns:
-        Low and high end; (NaN, NaN) for fewer than two patients or where no sample holds a slice.
+        Low and high end; (NaN, NaN) and the reason where there is none.
 
     Raises:
         DataError: As for `bootstrap_interval`, or the two differ in length.
@@ -105,13 +146,16 @@ def bootstrap_ratio(
     sums, sizes = _per_patient(numerators, "numerators"), _per_patient(denominators, "denominators")
     if len(sums) != len(sizes):
         raise DataError("sums and slice counts do not match", expected=f"{len(sums)} counts", got=len(sizes))
-    if len(sums) < 2:
-        return math.nan, math.nan
-    ratios = []
-    for chosen in _draws(len(sums), samples, seed, width=2):
-        over, under = sums[chosen].sum(axis=1), sizes[chosen].sum(axis=1)
-        ratios.append(np.divide(over, under, out=np.full(len(over), np.nan), where=under > 0))
-    return _percentiles(np.concatenate(ratios), level)
+    having = int(np.count_nonzero(sizes))
+    which = "patients" if having == len(sizes) else "patients with such slices"
+    if missing := _too_few(having, samples, level, which=which):
+        return missing
+    drawn = [
+        _over(sums[chosen].sum(axis=1), sizes[chosen].sum(axis=1))
+        for chosen in _draws(len(sums), samples, seed, width=2)
+    ]
+    left_out = _over(sums.sum() - sums, sizes.sum() - sizes)
+    return _bca(float(sums.sum() / sizes.sum()), np.concatenate(drawn), left_out, level)
 
 
 def bootstrap_pooled(
@@ -120,7 +164,7 @@ def bootstrap_pooled(
     *,
     samples: int = SAMPLES,
     seed: int = 0,
-    level: float = 0.95,
+    level: float = LEVEL,
 ) -> Interval:
     """Interval of a score over the pixels of all patients together: patients are drawn, their counts summed.
 
@@ -129,60 +173,61 @@ def bootstrap_pooled(
         score: From the pooled counts to a number; samples for which it is NaN, as an AUC without tumour, are left out.
         samples: Bootstrap samples, S.
         seed: Of the draws.
-        level: Share of the samples inside, between 0 and 1.
+        level: Share of such intervals that hold the true value, between 0 and 1.
 
     Returns:
-        Low and high end; (NaN, NaN) for fewer than two patients or where every sample is NaN.
+        Low and high end; (NaN, NaN) and the reason where there is none.
 
     Raises:
         DataError: `samples` or `level` is out of range.
     """
-    if len(parts) < 2:
-        return math.nan, math.nan
+    if missing := _too_few(len(parts), samples, level):
+        return missing
     # Sums of whole numbers below 2**53 are exact in float64, and BLAS multiplies nothing else fast.
     table = np.stack([part.to_vector() for part in parts]).astype(np.float64)
-    scores: list[float] = []
+
+    def of(sums: NDArray[np.float64]) -> list[float]:
+        return [score(parts[0].from_vector(row)) for row in sums.astype(np.int64)]
+
+    drawn: list[float] = []
     for chosen in _draws(len(parts), samples, seed, width=table.shape[1]):
-        sums = (_multiplicities(chosen) @ table).astype(np.int64)
-        scores += [score(parts[0].from_vector(row)) for row in sums]
-    return _percentiles(np.array(scores), level)
+        drawn += of(_multiplicities(chosen) @ table)
+    whole = table.sum(axis=0)
+    left_out = [of(whole[None] - row)[0] for row in table]
+    return _bca(of(whole[None])[0], np.array(drawn), np.array(left_out), level)
 
 
-def paired_permutation_test(a: ArrayLike, b: ArrayLike, *, samples: int = PERMUTATIONS, seed: int = 0) -> float:
-    """Two-sided p of the hypothesis that two models differ by chance alone, from the same patients' scores.
+def _bca(observed: float, drawn: NDArray[np.float64], left_out: NDArray[np.float64], level: float) -> Interval:
+    """The interval from a statistic, its bootstrap samples (S,) and its jackknife (P,)."""
+    drawn = drawn[~np.isnan(drawn)]
+    if math.isnan(observed) or not len(drawn):
+        return Interval.none("the score itself is undefined")
+    if np.isnan(left_out).any():
+        return Interval.none("a single patient decides whether the score is defined")
+    influence = left_out.mean() - left_out
+    # Differences of the size of rounding alone are none: they would be scaled up to an interval of noise.
+    if np.abs(influence).max() <= 1e-12 * max(abs(observed), np.abs(left_out).max()):
+        return Interval.none("the score does not vary between patients")
+    below = (np.count_nonzero(drawn < observed) + np.count_nonzero(drawn <= observed)) / (2 * len(drawn))
+    if not 0 < below < 1:
+        return Interval.none("every resampled score lies on one side of the score")
+    bias = _NORMAL.inv_cdf(below)
+    acceleration = float((influence**3).sum() / (influence**2).sum() ** 1.5 / 6)
+    tail = _NORMAL.inv_cdf((1 - level) / 2)
+    shares = [_NORMAL.cdf(bias + (bias + end) / (1 - acceleration * (bias + end))) for end in (tail, -tail)]
+    low, high = np.quantile(drawn, shares)
+    return Interval(float(low), float(high))
 
-    Under it each patient's difference is as likely to have the other sign; the statistic is the mean difference. All
-    2**P sign flips are tried where that is no more than `samples`, and p is then exact; otherwise flips are drawn and
-    the observed order counts as one of them, so p is never 0.
 
-    Args:
-        a: (P,) finite score per patient of one model.
-        b: (P,) finite score per patient of the other, the same patients in the same order.
-        samples: Sign flips to draw.
-        seed: Of the draws.
-
-    Returns:
-        p in (0, 1]; 1 where no patient differs.
-
-    Raises:
-        DataError: The two do not hold one finite number per patient each, or `samples` is below 1.
-    """
-    first, second = _per_patient(a, "first scores"), _per_patient(b, "second scores")
-    if len(first) != len(second) or not len(first):
-        raise DataError("scores are not paired", expected=f"{len(first)} patients, at least one", got=len(second))
-    _check_samples(samples)
-    differences = first - second
-    # Flips that give the same sum but for rounding are ties with the observed one, not losses against it.
-    least = abs(differences.sum()) - 1e-12 * np.abs(differences).sum()
-    if 2 ** len(differences) <= samples:
-        signs = 1.0 - 2.0 * ((np.arange(2 ** len(differences))[:, None] >> np.arange(len(differences))) & 1)
-        return float(np.mean(np.abs(signs @ differences) >= least))
-    rng = np.random.default_rng(seed)
-    extreme = 0
-    for size in _block_sizes(samples, len(differences)):
-        signs = 1.0 - 2.0 * rng.integers(0, 2, size=(size, len(differences)))
-        extreme += int(np.count_nonzero(np.abs(signs @ differences) >= least))
-    return (extreme + 1) / (samples + 1)
+def _too_few(patients: int, samples: int, level: float, *, which: str = "patients") -> Interval | None:
+    """No interval and the reason, where there are too few patients."""
+    if samples < 1:
+        raise DataError("too few samples", expected="at least 1", got=samples)
+    least = least_patients(level)
+    if patients >= least:
+        return None
+    counted = which if patients != 1 else which.replace("patients", "patient", 1)
+    return Interval.none(f"{patients} {counted}: a {level * 100:g} % interval needs at least {least}")
 
 
 def _per_patient(values: ArrayLike, name: str) -> NDArray[np.float64]:
@@ -200,17 +245,21 @@ def _per_patient(values: ArrayLike, name: str) -> NDArray[np.float64]:
 
 def _draws(patients: int, samples: int, seed: int, *, width: int) -> Iterator[NDArray[np.int64]]:
     """Blocks (s, P) of patient indices, S rows in all; which ones depends on P, S and the seed, never on the block."""
-    _check_samples(samples)
     rng = np.random.default_rng(seed)
-    for size in _block_sizes(samples, max(patients, width)):
-        yield rng.integers(0, patients, size=(size, patients))
+    block = max(1, _BLOCK_VALUES // max(patients, width))
+    for start in range(0, samples, block):
+        yield rng.integers(0, patients, size=(min(block, samples - start), patients))
 
 
-def _block_sizes(rows: int, width: int) -> Iterator[int]:
-    """Split a number of rows so that a block of `width` numbers each stays small."""
-    block = max(1, _BLOCK_VALUES // width)
-    for start in range(0, rows, block):
-        yield min(block, rows - start)
+def _all_but_one(patients: int) -> NDArray[np.int64]:
+    """(P, P - 1) patient indices, each row without another patient."""
+    return np.stack([np.delete(np.arange(patients), index) for index in range(patients)])
+
+
+def _over(sums: NDArray[np.float64], sizes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Sums over sizes; NaN where the size is 0."""
+    ratios: NDArray[np.float64] = np.divide(sums, sizes, out=np.full(len(sums), np.nan), where=sizes > 0)
+    return ratios
 
 
 def _multiplicities(chosen: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -220,17 +269,6 @@ def _multiplicities(chosen: NDArray[np.int64]) -> NDArray[np.float64]:
     return np.bincount(flat, minlength=rows * patients).reshape(rows, patients).astype(np.float64)
 
 
-def _percentiles(statistics: NDArray[np.float64], level: float) -> Interval:
-    """The interval that leaves equal shares outside on both sides."""
+def _check_level(level: float) -> None:
     if not 0 < level < 1:
         raise DataError("the level is out of range", expected="between 0 and 1", got=level)
-    defined = statistics[~np.isnan(statistics)]
-    if not len(defined):
-        return math.nan, math.nan
-    low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
-
-
-def _check_samples(samples: int) -> None:
-    if samples < 1:
-        raise DataError("too few samples", expected="at least 1", got=samples)

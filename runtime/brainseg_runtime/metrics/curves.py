@@ -6,7 +6,6 @@ Source: Fawcett, An introduction to ROC analysis, 2006; Guo et al., On calibrati
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -51,11 +50,11 @@ class Calibration:
     """How far probabilities are from frequencies.
 
     Attributes:
-        ece: Expected calibration error: mean over pixels of their bin's |probability - tumour|; NaN without pixels.
+        ece: Expected calibration error: mean over pixels of their bin's |probability - tumour|; None without pixels.
         bins: The bins that hold pixels, by rising probability; a reliability diagram's points.
     """
 
-    ece: float
+    ece: float | None
     bins: tuple[CalibrationBin, ...]
 
 
@@ -133,7 +132,7 @@ def calibration(histogram: Histogram, bins: int = 15) -> Calibration:
         )
         for i in np.flatnonzero(n)
     )
-    ece = float(np.abs(total - positive).sum() / n.sum()) if filled else math.nan
+    ece = float(np.abs(total - positive).sum() / n.sum()) if filled else None
     return Calibration(ece=ece, bins=filled)
 
 

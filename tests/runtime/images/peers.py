@@ -71,7 +71,7 @@ def tifffile_sees(data: bytes) -> NDArray[np.uint8] | None:
         return None
     if pixels.dtype != np.uint8:
         return None
-    return np.moveaxis(pixels, 0, -1) if pixels.ndim == 3 and int(page.planarconfig) == 2 else pixels
+    return np.moveaxis(pixels, 0, -1) if pixels.ndim == 3 and page.planarconfig == 2 else pixels
 
 
 def peers_agree(data: bytes) -> NDArray[np.uint8] | None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,8 @@ from brainseg_runtime.errors import FileWriteError, ImageError, MissingExtraErro
 from brainseg_runtime.images import (
     Patient,
     SlicePaths,
+    decode_image,
+    decode_mask,
     patient_problems,
     read_image,
     read_mask,
@@ -39,11 +43,125 @@ def test_an_image_reads_as_it_was_written(tmp_path: Path) -> None:
     assert (read_image(str(tmp_path / "a.tif")) == IMAGE).all()
 
 
-@pytest.mark.parametrize("high", [1, 255])
-def test_masks_of_either_form_read_as_0_and_1(tmp_path: Path, high: int) -> None:
+@pytest.mark.parametrize("high", [1, 2, 128, 254, 255])
+def test_masks_of_0_and_any_other_value_read_as_0_and_1(tmp_path: Path, high: int) -> None:
     mask = read_mask(save(tmp_path / "m.tif", MASK * np.uint8(high)))
     assert mask.dtype == np.uint8
     assert (mask == MASK).all()
+
+
+def _bool_by_tifffile(path: Path) -> None:
+    tifffile.imwrite(path, MASK.astype(bool))  # marked as inverted, and stored as it is
+
+
+def _bool_black_is_zero(path: Path) -> None:
+    tifffile.imwrite(path, MASK.astype(bool), photometric="minisblack", software=False)
+
+
+def _bilevel(compression: str) -> Callable[[Path], None]:
+    return lambda path: Image.fromarray(MASK * np.uint8(255)).convert("1").save(path, "TIFF", compression=compression)
+
+
+def _inverted(path: Path) -> None:
+    tifffile.imwrite(path, ~MASK.astype(bool), photometric="miniswhite", software=False)
+
+
+def _palette(path: Path) -> None:
+    picture = Image.fromarray(MASK)
+    picture.putpalette([0, 0, 0, 255, 255, 255])
+    picture.save(path, "TIFF")
+
+
+def _palette_of_greys(path: Path) -> None:
+    picture = Image.fromarray(MASK * np.uint8(200), "P")
+    picture.putpalette([value for level in range(256) for value in (level,) * 3])
+    picture.save(path, "TIFF", compression="tiff_lzw")
+
+
+def _equal_channels(path: Path) -> None:
+    Image.fromarray(np.dstack([MASK * np.uint8(255)] * 3)).save(path, "TIFF")
+
+
+def _opaque(path: Path) -> None:
+    Image.fromarray(np.dstack([MASK * np.uint8(255)] * 3 + [np.full_like(MASK, 255)])).save(path, "PNG")
+
+
+def _png(path: Path) -> None:
+    Image.fromarray(MASK * np.uint8(255)).convert("1").save(path, "PNG")
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        _bool_by_tifffile,
+        _bool_black_is_zero,
+        *(pytest.param(_bilevel(name), id=name) for name in ("raw", "packbits", "tiff_lzw", "tiff_adobe_deflate")),
+        *(pytest.param(_bilevel(name), id=name) for name in ("group4", "tiff_ccitt")),
+        _inverted,
+        _palette,
+        _palette_of_greys,
+        _equal_channels,
+        _opaque,
+        _png,
+    ],
+)
+def test_a_mask_that_is_binary_in_any_form_is_read(tmp_path: Path, write: Callable[[Path], None]) -> None:
+    write(tmp_path / "m.tif")
+    assert np.array_equal(read_mask(tmp_path / "m.tif"), MASK)
+
+
+@pytest.mark.parametrize("compression", ["group4", "tiff_ccitt"])
+def test_a_ccitt_mask_cut_off_is_an_error_and_never_filled_up(tmp_path: Path, compression: str) -> None:
+    _bilevel(compression)(tmp_path / "m.tif")
+    data = (tmp_path / "m.tif").read_bytes()
+    with Image.open(tmp_path / "m.tif") as picture:
+        at, count = (dict(picture.tag_v2)[tag][0] for tag in (273, 279))  # type: ignore[attr-defined]
+    for length in range(count - 1):
+        # Of group 4 the mark at the end may be missing, 24 bits and up to 7 of padding.
+        allowed = contextlib.suppress(ImageError) if length >= count - 4 else pytest.raises(ImageError)
+        with allowed:
+            assert np.array_equal(
+                MASK, decode_mask(data[:at] + data[at : at + length].ljust(count, b"\0") + data[at + count :], "m.tif")
+            )
+
+
+def test_a_colour_image_and_one_with_three_colours_are_no_masks(tmp_path: Path) -> None:
+    Image.fromarray(np.dstack([MASK * np.uint8(255), MASK, MASK])).save(tmp_path / "m.png")
+    with pytest.raises(ImageError, match="channels differ"):
+        read_mask(tmp_path / "m.png")
+    picture = Image.fromarray(MASK + (MASK & np.uint8(1)) * (IMAGE[..., 0] > 128))
+    picture.putpalette([0, 0, 0, 128, 128, 128, 255, 255, 255])
+    picture.save(tmp_path / "p.png")
+    with pytest.raises(ImageError, match="not binary"):
+        read_mask(tmp_path / "p.png")
+
+
+def test_a_grey_image_is_flair_alone_only_where_that_is_said(tmp_path: Path) -> None:
+    path = save(tmp_path / "a.tif", IMAGE[..., 0])
+    with pytest.raises(ImageError, match="three channels") as caught:
+        read_image(path)
+    assert "--flair-only" in str(caught.value.remedy)
+    assert np.array_equal(read_image(path, flair_only=True), np.repeat(IMAGE[..., :1], 3, axis=2))
+    found = decode_image(path.read_bytes(), "a.tif", flair_only=True)
+    assert any("FLAIR alone" in note for note in found.notes)
+
+
+def test_equal_channels_are_flair_alone_and_others_are_not(tmp_path: Path) -> None:
+    equal = np.repeat(IMAGE[..., :1], 3, axis=2)
+    assert np.array_equal(read_image(save(tmp_path / "a.tif", equal), flair_only=True), equal)
+    with pytest.raises(ImageError, match="channels differ") as caught:
+        read_image(save(tmp_path / "b.tif", IMAGE), flair_only=True)
+    assert "leave --flair-only" in str(caught.value.remedy)
+
+
+@pytest.mark.parametrize("kind", ["tif", "png"])
+def test_a_slice_is_read_from_any_lossless_format(tmp_path: Path, kind: str) -> None:
+    Image.fromarray(IMAGE).save(tmp_path / f"a.{kind}")
+    Image.fromarray(MASK * np.uint8(255)).save(tmp_path / f"a_mask.{kind}")
+    paths = SlicePaths(number=1, image=tmp_path / f"a.{kind}", mask=tmp_path / f"a_mask.{kind}")
+    image, mask = read_slice(paths)
+    assert np.array_equal(image, IMAGE)
+    assert np.array_equal(mask, MASK)
 
 
 @pytest.mark.parametrize("value", [0, 1])
@@ -52,7 +170,7 @@ def test_empty_and_full_masks_are_masks(tmp_path: Path, value: int) -> None:
     assert (read_mask(save(tmp_path / "m.tif", mask * np.uint8(255))) == mask).all()
 
 
-@pytest.mark.parametrize("values", [(0, 128), (0, 1, 255), (254,), (0, 2, 255)])
+@pytest.mark.parametrize("values", [(1, 128), (0, 1, 255), (254,), (0, 2, 255)])
 def test_a_mask_with_other_values_is_refused_and_they_are_named(tmp_path: Path, values: tuple[int, ...]) -> None:
     pixels = np.resize(np.array(values, np.uint8), (16, 16))
     with pytest.raises(ImageError, match="not binary") as caught:
@@ -136,7 +254,7 @@ def test_every_faulty_file_of_a_patient_is_told_at_once(tmp_path: Path) -> None:
     assert patient_problems(patient) == ()
     slices[0].image.write_bytes(slices[0].image.read_bytes()[:-7])
     slices[0].image.with_name("p_1_mask.tif").write_bytes(b"nothing of the kind")
-    save(tmp_path / "p_2_mask.tif", MASK * np.uint8(7))
+    save(tmp_path / "p_2_mask.tif", MASK * np.uint8(7) + np.uint8(2))
     save(tmp_path / "p_3_mask.tif", MASK[1:])
     save(tmp_path / "p_4.tif", IMAGE[..., 0])
     save(tmp_path / "p_5.tif", IMAGE[:20])
@@ -145,10 +263,11 @@ def test_every_faulty_file_of_a_patient_is_told_at_once(tmp_path: Path) -> None:
     assert [Path(problem.split(":")[0].split(" is ")[0].split(" does ")[0]).name for problem in found] == named
 
 
-def test_without_tifffile_the_errors_name_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_libraries_the_errors_name_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "a.tif"
-    tifffile.imwrite(path, IMAGE, photometric="rgb", compression="zlib")
+    Image.fromarray(IMAGE).save(path, compression="tiff_lzw")
     monkeypatch.setitem(sys.modules, "tifffile", None)
+    monkeypatch.setitem(sys.modules, "PIL", None)
     patient = Patient(id="p", site="", slices=(SlicePaths(number=1, image=path, mask=None),))
     for call in (lambda: read_image(path), lambda: write_mask(path, MASK), lambda: patient_problems(patient)):
         with pytest.raises(MissingExtraError, match=r"brainseg-runtime\[io\]"):

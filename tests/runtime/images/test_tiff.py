@@ -305,3 +305,11 @@ def test_no_file_is_left_open() -> None:
         assert_image_or_error(seed)
         assert_image_or_error(seed[:-30])
     assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
+
+
+def test_a_file_that_takes_absurdly_long_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = itertools.count(step=20)
+    monkeypatch.setattr(time, "monotonic", lambda: float(next(seconds)))
+    for compression, encode in ((5, lzw), (8, zlib.compress), (32773, packbits)):
+        with pytest.raises(ImageError, match="too long"):
+            pixels_of(strips(PIXELS, compression=compression, encode=encode))

@@ -1,0 +1,94 @@
+"""Initial weights must not know the patients that are to judge them.
+
+The run that the weights are of names its split, and the split's file lies beside the run: it says who trained it and
+who chose its epoch. Nobody of those may be held out now, by person and not only by folder.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from brainseg_train.errors import LeakageError, SplitError
+from brainseg_train.persons import some_of
+from brainseg_train.split import PARTS, Part, Split
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_KNOWN_TO: Mapping[Part, tuple[Part, ...]] = {"validation": ("train",), "test": ("train", "validation")}
+"""For each part that judges now, the parts of then whose patients the weights know."""
+
+
+def require_unseen(initial: Path, data_digest: str, split_digest: str, split: Split) -> bool:
+    """Refuse initial weights that were trained or chosen on somebody who is held out now.
+
+    Args:
+        initial: The run's folder, or its weights file.
+        data_digest: Of the data set that the weights were trained on.
+        split_digest: Of the split that they were trained on.
+        split: The split that they are to be trained on now.
+
+    Returns:
+        Whether that could be checked: False where the old split's file is gone and the data set was another one.
+
+    Raises:
+        LeakageError: Somebody who is held out now was seen then; or the data set is the same, the split is not, and
+            the old one's file is gone.
+    """
+    if split_digest == split.digest:
+        return True
+    path = (initial if initial.is_dir() else initial.parent).parent / "splits" / f"{split_digest}.json"
+    try:
+        before = Split.load(path)
+    except SplitError as error:
+        if data_digest != split.data_digest:
+            return False
+        raise LeakageError(
+            "the initial weights were trained on another split of the same data",
+            expected=f"split {split.digest[:12]}, or the old split's file, which says who was seen",
+            got=f"split {split_digest[:12]}, and no file {path}",
+            remedy="start from a run of this split, that is with the same --seed and --test, or afresh",
+        ) from error
+    if before.leaky or split.leaky:
+        _require_same_set(before, split)
+        return True
+    seen = {
+        f"{name} ({_part_of(name, split)} now, {_part_of_person(name, before, split, then)} then)": None
+        for part, then in _KNOWN_TO.items()
+        for name in split.part(part)
+        if _part_of_person(name, before, split, then) is not None
+    }
+    if seen:
+        raise LeakageError(
+            "the initial weights have seen patients that are held out now",
+            expected="nobody of validation and test among those who trained them, nobody of test among those who chose "
+            "their epoch",
+            got=some_of(seen),
+            remedy="start from a run that has not seen them, such as one of the same --seed, or afresh",
+        )
+    return True
+
+
+def _part_of_person(name: str, before: Split, now: Split, parts: tuple[Part, ...]) -> Part | None:
+    """In which of some parts of the old split the person of a patient was, if in any."""
+    for part in parts:
+        names = before.part(part)
+        if name in names or now.person(name) in {now.person(one) for one in names} | {before.person(o) for o in names}:
+            return part
+    return None
+
+
+def _part_of(name: str, split: Split) -> Part:
+    return next(part for part in PARTS if name in split.part(part))
+
+
+def _require_same_set(before: Split, now: Split) -> None:
+    """A split by slice puts every patient into every part: only another data set's weights know nobody."""
+    if before.data_digest == now.data_digest:
+        raise LeakageError(
+            "the initial weights were trained on another split of the same data",
+            expected=f"split {now.digest[:12]}",
+            got=f"split {before.digest[:12]}; one of the two is by slice, so that every patient was seen",
+            remedy="start from a run of this very split, or afresh",
+        )
