@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brainseg_runtime.errors import BrainsegError, WorkerError
+from brainseg_runtime.interrupt import deferred
 
 _LOADING = 600.0  # most seconds to load in: TensorRT builds its engine for minutes
 WARM_UP = 3  # calls before the clock starts: the first ones allocate and, on some providers, compile
@@ -123,22 +124,21 @@ def measure_apart(case: BenchCase) -> BenchRow:
 def _uninterrupted() -> Iterator[None]:
     """Holds interrupts back while a process is started: one that is half started has no parent to end it.
 
-    The new process keeps them blocked: Ctrl-C, which reaches every process of a terminal, is the parent's to handle.
+    The new process keeps Ctrl-C blocked, which reaches every process of a terminal: it is the parent's to handle.
     """
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    with deferred():
+        if not hasattr(signal, "pthread_sigmask"):
+            yield
+            return
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            yield
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _answer(case: BenchCase, to: Connection) -> None:
     """Measures in the fresh process, and sends the row or what is in its way."""
-    if hasattr(signal, "pthread_sigmask"):
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # as a job in the background has it
         # Ctrl-C reaches every process of a terminal; this one ends without a traceback of its own.
         signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -40,10 +40,18 @@ def interruptible() -> Iterator[None]:
 
     Ctrl-C that is ignored stays so: a shell lets a job in the background ignore it.
     """
-    ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-    numbers = tuple(number for number in _signals() if not (ignored and number is signal.SIGINT))
-    with _handled(numbers, raise_interrupt):
+    with _handled(_not_ignored(), raise_interrupt):
         yield
+
+
+@contextmanager
+def deferred() -> Iterator[None]:
+    """Holds interrupts back, and raises `KeyboardInterrupt` at the end if one came."""
+    came = threading.Event()
+    with _handled(_not_ignored(), lambda number, frame: came.set()):  # noqa: ARG005 - the form that `signal` calls
+        yield
+    if came.is_set():
+        raise KeyboardInterrupt
 
 
 def raise_interrupt(number: int, frame: FrameType | None) -> None:
@@ -81,6 +89,12 @@ def _handled(numbers: tuple[signal.Signals, ...], handle: Callable[[int, FrameTy
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _not_ignored() -> tuple[signal.Signals, ...]:
+    """What counts as an interrupt, but Ctrl-C where it is ignored."""
+    ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    return tuple(number for number in _signals() if not (ignored and number is signal.SIGINT))
 
 
 def _signals() -> tuple[signal.Signals, ...]:

@@ -238,9 +238,11 @@ def leaderboard(defs: Definitions) -> Schema:
         "second": TEXT,
         "difference": NUMBER,
         "ci95": INTERVAL,
-        "p_value": NUMBER,
-        "p_corrected": NUMBER,
-        "more_than_noise": FLAG,
+        "p_value": nullable(NUMBER),
+        "p_corrected": nullable(NUMBER),
+        "more_than_noise": nullable(FLAG),
+        "reason": told(nullable(TEXT), "Why there is no p: too few patients differ."),
+        "ci95_reason": told(nullable(TEXT), "Why there is no interval."),
         "patients": INTEGER,
     }
     return record(

@@ -17,11 +17,8 @@ def text_of(name: str) -> str:
 
 
 def main() -> None:
-    """Writes every schema, and removes those of documents that are no longer written."""
+    """Writes every schema."""
     FOLDER.mkdir(exist_ok=True)
-    for path in FOLDER.glob("*.schema.json"):
-        if path.name.removesuffix(".schema.json") not in DOCUMENTS:
-            path.unlink()
     for name in DOCUMENTS:
         (FOLDER / f"{name}.schema.json").write_text(text_of(name), encoding="utf-8")
 
