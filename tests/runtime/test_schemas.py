@@ -53,6 +53,13 @@ def test_evaluation(tmp_path: Path, patients: int) -> None:
     assert not violations("evaluation", written("evaluate", BUNDLE, made_data(tmp_path / "data", patients=patients)))
 
 
+@pytest.mark.parametrize("more", [[], ["--spacing", "1", "1", "5"]])
+def test_evaluation_of_masks_that_are_there(tmp_path: Path, more: list[str]) -> None:
+    data, out = made_data(tmp_path / "data"), tmp_path / "out"
+    written("predict", BUNDLE, data, "-o", out)
+    assert not violations("evaluation", written("evaluate", data, "--predictions", out, *more))
+
+
 def test_a_faulty_data_set(tmp_path: Path) -> None:
     data = made_data(tmp_path / "data", masks=False)
     found = written("evaluate", BUNDLE, data, code=1)

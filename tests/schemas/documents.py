@@ -94,7 +94,7 @@ def predictions(defs: Definitions) -> Schema:
 def evaluation(defs: Definitions) -> Schema:
     """`brainseg evaluate --json`."""
     scores = defs.ref(Evaluation)
-    ran = {"bundle": TEXT, "digest": nullable(SHA256), "data": TEXT, "seconds": NUMBER}
+    ran = {"bundle": nullable(TEXT), "digest": nullable(SHA256), "data": TEXT, "seconds": NUMBER}
     ran |= {"left_out": listed(TEXT), "versions": by_name(TEXT)}
     return _extended(defs, scores, {"run": record(ran)})
 
