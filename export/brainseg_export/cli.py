@@ -5,7 +5,6 @@ PyTorch and onnx are imported only once there is something to export, so that `-
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,9 +12,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from brainseg_runtime import commands
+from brainseg_runtime.application import CODES, finished, make_application
 from brainseg_runtime.console import Console
 from brainseg_runtime.errors import BrainsegError
 from brainseg_runtime.manifest import LABEL
+from brainseg_runtime.output_paths import check_outputs
+from brainseg_runtime.start import run_command
 from brainseg_runtime.strict_json import Json
 from brainseg_runtime.version import __version__
 
@@ -24,17 +26,9 @@ if TYPE_CHECKING:
     from brainseg_export.select import Chosen
 
 _VARIANTS = ("fp32", "int8", "fp16")
-_CODES = "Exit codes: 0 done, 1 a fault in the input or the result, 2 wrong usage, 130 interrupted."
 _DATA = Path("data/kaggle_3m")
 
-app = typer.Typer(
-    add_completion=False,
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    # Boxes on a terminal; elsewhere plain text, which never cuts a name short.
-    rich_markup_mode="rich" if sys.stdout.isatty() and sys.stderr.isatty() else None,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
-)
+app = make_application()
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -43,10 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Args:
         arguments: What stands after `brainseg-export`; default: the process's own.
     """
-    try:
-        app(args=arguments, prog_name="brainseg-export")
-    except KeyboardInterrupt:
-        sys.exit(commands.INTERRUPTED)
+    run_command("brainseg-export", lambda: finished(app), arguments)
 
 
 def _show_version(wanted: bool) -> None:
@@ -55,7 +46,7 @@ def _show_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.command(epilog=f"Example: brainseg-export --best --runs runs --out bundles --require int8\n\n{_CODES}")
+@app.command(epilog=f"Example: brainseg-export --best --runs runs --out bundles --require int8\n\n{CODES}")
 def export(  # noqa: PLR0913, PLR0917 - one parameter an option
     best: Annotated[
         bool, typer.Option("--best", help="The best run of the newest finished study of all networks.")
@@ -102,6 +93,10 @@ def export(  # noqa: PLR0913, PLR0917 - one parameter an option
     json: Annotated[
         str | None, typer.Option(metavar="FILE", help="Write the result as JSON to this file; - is standard output.")
     ] = None,
+    quiet: Annotated[
+        bool,
+        typer.Option("--quiet", "-q", help="Tell warnings and faults alone; results go where --json and --out say."),
+    ] = False,
     version: Annotated[
         bool, typer.Option("--version", help="Show the version and exit.", callback=_show_version, is_eager=True)
     ] = False,
@@ -148,7 +143,7 @@ def export(  # noqa: PLR0913, PLR0917 - one parameter an option
         )
         return _export_all(chosen, out, data, cache, options, console)
 
-    raise typer.Exit(commands.run(json, work))
+    raise typer.Exit(commands.run(json, work, quiet=quiet))
 
 
 def _export_all(
@@ -161,6 +156,12 @@ def _export_all(
 
     if options.private_key is not None:
         require_signer(options.private_key)
+    targets = (
+        {_data_of(item, data) for item in chosen}
+        | {item.folder for item in chosen}
+        | {out / item.model for item in chosen}
+    )
+    check_outputs({"--json": console.json_target}, folders=[path for path in targets if path.is_dir()])
     bundles: list[Json] = []
     faults: list[Json] = []
     paths: list[str] = []

@@ -18,6 +18,7 @@ from brainseg_export.provenance import NOT_STATED, Provenance
 from brainseg_export.select import Chosen
 from brainseg_runtime.evaluation import Evaluation, PatientScores
 from brainseg_runtime.metrics.bootstrap import bootstrap_interval
+from brainseg_runtime.plurals import counted
 from brainseg_train.config import TrainConfig
 from brainseg_train.losses import LossConfig
 
@@ -248,7 +249,7 @@ def _scores(evaluation: Evaluation) -> list[str]:
     found = evaluation.detection
     return [
         _sentence(
-            f"{_many(evaluation.n_patients, 'patient')}, {_many(evaluation.n_slices, 'slice')}, at the slices' own",
+            f"{counted(evaluation.n_patients, 'patient')}, {counted(evaluation.n_slices, 'slice')}, at the slices' own",
             "size; intervals are 95 %, BCa, by bootstrap over patients.",
         ),
         "",
@@ -260,7 +261,7 @@ def _scores(evaluation: Evaluation) -> list[str]:
         ),
         "",
         _sentence(
-            f"Of {found.tumour_slices} slices with tumour {found.missed} were missed whole;",
+            f"Of {counted(found.tumour_slices, 'slice')} with tumour {found.missed} were missed whole;",
             f"of {found.healthy_slices} without, {found.false_alarms} were marked somewhere. Two empty masks score 1.",
         ),
     ]
@@ -314,14 +315,14 @@ def _failures(facts: Facts) -> list[str]:
 def _failure(patient: PatientScores) -> str:
     """One patient's result in words."""
     counts, found = patient.counts, patient.detection
-    told = [f"{patient.id} (site {patient.site}): Dice {patient.dice:.3f} over {patient.n_slices} slices"]
+    told = [f"{patient.id} (site {patient.site}): Dice {patient.dice:.3f} over {counted(patient.n_slices, 'slice')}"]
     if counts.truth:
         told.append(f"{1 - (patient.recall or 0.0):.0%} of {counts.truth:,} tumour pixels missed")
-    told.append(f"{counts.fp:,} pixels marked without tumour")
+    told.append(f"{counts.fp:,} {'pixel' if counts.fp == 1 else 'pixels'} marked without tumour")
     if found.missed:
-        told.append(f"{found.missed} of {found.tumour_slices} slices with tumour missed whole")
+        told.append(f"{found.missed} of {counted(found.tumour_slices, 'slice')} with tumour missed whole")
     if found.false_alarms:
-        told.append(f"{found.false_alarms} of {found.healthy_slices} slices without tumour marked")
+        told.append(f"{found.false_alarms} of {counted(found.healthy_slices, 'slice')} without tumour marked")
     return "; ".join(told) + "."
 
 
@@ -399,11 +400,6 @@ def _seen_data(guarded: bool) -> list[str]:
 def _sentence(*parts: str) -> str:
     """One line of Markdown from parts that fit into lines of code."""
     return " ".join(parts)
-
-
-def _many(count: int, what: str) -> str:
-    """A count with its noun."""
-    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def _number(value: float | None) -> str:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from brainseg_export.cases import batches
 from brainseg_export.errors import ParityError
 from brainseg_runtime.evaluate import Case, Predict
+from brainseg_runtime.plurals import counted
 from brainseg_runtime.strict_json import Json
 from brainseg_train.pipeline import InferencePipeline
 
@@ -195,7 +196,7 @@ def require(name: str, agreement: Agreement, *, limit: float = LIMIT) -> None:
         raise ParityError(
             f"{name} does not compute what the network computes",
             expected=f"differences of at most {limit:g} and equal masks outside ±{limit:g} of the threshold",
-            got=f"{agreement.max_difference:.3g}, and {agreement.outside_band} mask pixels outside the band",
+            got=f"{agreement.max_difference:.3g}, and {counted(agreement.outside_band, 'mask pixel')} outside the band",
             remedy="report this: an exporter or engine computes something else; nothing was written",
         )
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from brainseg_export.errors import SigningError
 from brainseg_runtime.errors import MissingExtraError
+from brainseg_runtime.extras import install_remedy
 from brainseg_runtime.manifest import SIGNATURE_NAME
 
 
@@ -51,7 +52,7 @@ def sign(folder: Path, private_key: Path) -> None:
 def _signer(private_key: Path) -> Any:  # noqa: ANN401 - a class without types
     """What signs with a key, which is read here."""
     if importlib.util.find_spec("model_signing") is None:
-        raise MissingExtraError("signing needs model-signing", remedy="pip install 'brainseg[sign]'")
+        raise MissingExtraError("signing needs model-signing", remedy=install_remedy("sign"))
     if not private_key.is_file():
         raise SigningError(f"no private key at {private_key}", expected="a PEM file", got="nothing")
     from model_signing import hashing, signing

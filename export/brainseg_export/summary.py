@@ -8,6 +8,7 @@ from dataclasses import asdict
 from brainseg_export.engines import REQUIRED
 from brainseg_export.export import Result
 from brainseg_export.prove import Proof
+from brainseg_runtime.plurals import counted
 from brainseg_runtime.strict_json import Json
 
 HEADERS = ("file", "size", "max |Δp|", "masks equal", "Dice fp32 → here", "ms per slice")
@@ -88,8 +89,8 @@ def _parity_sentences(fp32: Proof) -> list[str]:
     for name, measured in fp32.measured.items():
         parts = {"validation": measured.agreement, **fp32.extra[name]}
         numbers = "; ".join(
-            f"{what.replace('_', ' ')} {item.slices} slices, max |Δp| {item.max_difference:.1e}, "
-            f"{item.outside_band} mask pixels outside the band"
+            f"{what.replace('_', ' ')} {counted(item.slices, 'slice')}, max |Δp| {item.max_difference:.1e}, "
+            f"{counted(item.outside_band, 'mask pixel')} outside the band"
             for what, item in parts.items()
         )
         told.append(f"parity on {name} ({'within' if fp32.within(name) else 'beyond'} its limit): {numbers}")

@@ -5,38 +5,44 @@
     segmenter = Segmenter.load("models/resunet", digest="...")
     result = segmenter.predict(image)  # (H, W, 3) uint8 -> .mask (H, W) uint8, .probability (H, W) float32
 
-Importing has no side effects; onnxruntime is loaded with the first model.
+Importing has no side effects. A name is imported when it is first asked for, so that a command answers an interrupt
+before numpy is there; onnxruntime is loaded with the first model.
 """
 
 from __future__ import annotations
 
-from brainseg_runtime.contract import Limits
-from brainseg_runtime.errors import (
-    ArgumentError,
-    BrainsegError,
-    BundleError,
-    BundleMissingError,
-    BundleSchemaError,
-    BundleTamperedError,
-    BundleTooLargeError,
-    CancelledError,
-    ContractError,
-    DataError,
-    DatasetError,
-    DigestMismatchError,
-    FileWriteError,
-    ImageError,
-    InferenceError,
-    InputError,
-    MissingExtraError,
-    ProviderError,
-    SignatureError,
-    WorkerError,
-)
-from brainseg_runtime.postprocess import PostProcessing
-from brainseg_runtime.results import Prediction, Provenance, Timing, VolumePrediction
-from brainseg_runtime.segmenter import Segmenter, SegmenterInfo
+import importlib
+
 from brainseg_runtime.version import __version__
+
+TYPE_CHECKING = False  # as `typing` has it, whose import takes longer than this whole package's
+if TYPE_CHECKING:
+    from brainseg_runtime.contract import Limits
+    from brainseg_runtime.errors import (
+        ArgumentError,
+        BrainsegError,
+        BundleError,
+        BundleMissingError,
+        BundleSchemaError,
+        BundleTamperedError,
+        BundleTooLargeError,
+        CancelledError,
+        ContractError,
+        DataError,
+        DatasetError,
+        DigestMismatchError,
+        FileWriteError,
+        ImageError,
+        InferenceError,
+        InputError,
+        MissingExtraError,
+        ProviderError,
+        SignatureError,
+        WorkerError,
+    )
+    from brainseg_runtime.postprocess import PostProcessing
+    from brainseg_runtime.results import Prediction, Provenance, Timing, VolumePrediction
+    from brainseg_runtime.segmenter import Segmenter, SegmenterInfo
 
 __all__ = [
     "ArgumentError",
@@ -69,3 +75,29 @@ __all__ = [
     "WorkerError",
     "__version__",
 ]
+
+_HOMES = {
+    "Limits": "contract",
+    "PostProcessing": "postprocess",
+    "Prediction": "results",
+    "Provenance": "results",
+    "Segmenter": "segmenter",
+    "SegmenterInfo": "segmenter",
+    "Timing": "results",
+    "VolumePrediction": "results",
+}
+"""The module that holds each public name; all others are in `errors`."""
+
+
+def __getattr__(name: str) -> object:
+    """A public name, imported from its module."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_HOMES.get(name, 'errors')}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """Public names beside the module's own."""
+    return sorted({*globals(), *__all__})

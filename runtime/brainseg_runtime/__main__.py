@@ -1,8 +1,17 @@
-"""`python -m brainseg_runtime`: the `brainseg` command where no script of that name is on the path."""
+"""`python -m brainseg_runtime`, and where the script `brainseg` begins."""
 
 from __future__ import annotations
 
-from brainseg_runtime.cli import main
+from brainseg_runtime.early import take_interrupts
+
+
+def main() -> None:
+    """Runs the `brainseg` command; interrupts count from here on, while everything else is imported too."""
+    take_interrupts()
+    from brainseg_runtime import cli
+
+    cli.main()
+
 
 if __name__ == "__main__":
     main()

@@ -42,6 +42,18 @@ def check_integer(name: str, value: object, *, low: int, high: int | None = None
     return number
 
 
+def check_threshold(value: object) -> float:
+    """A probability from which a pixel may count as tumour: above 0 and at most 1.
+
+    Raises:
+        ArgumentError: It is anything else.
+    """
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not 0 < value <= 1:  # type: ignore[operator]  # a number by now
+        raise ArgumentError("threshold is wrong", expected="a probability above 0 and at most 1", got=repr(value))
+    return float(value)  # type: ignore[arg-type]  # as above
+
+
 def check_deadline(value: object) -> float:
     """A number of seconds above 0; no end (infinity) counts as a day.
 

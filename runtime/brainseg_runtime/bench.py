@@ -12,6 +12,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -20,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brainseg_runtime.errors import BrainsegError, WorkerError
+from brainseg_runtime.interrupt import deferred
 
 _LOADING = 600.0  # most seconds to load in: TensorRT builds its engine for minutes
 WARM_UP = 3  # calls before the clock starts: the first ones allocate and, on some providers, compile
@@ -97,10 +99,11 @@ def measure_apart(case: BenchCase) -> BenchRow:
     fresh = multiprocessing.get_context("spawn")  # never forked: memory and threads of this process stay out of it
     answer, to_answer = fresh.Pipe(duplex=False)
     process = fresh.Process(target=_answer, args=(case, to_answer), daemon=True)
-    process.start()
-    to_answer.close()
     what = f"the process that measured {case.provider} {case.variant}"
     try:
+        with _uninterrupted():
+            process.start()
+        to_answer.close()
         if not answer.poll(_LOADING + 20 * case.seconds):
             raise WorkerError(f"{what} gave no answer", expected=f"one within {_LOADING + 20 * case.seconds:.0f} s")
         outcome: BenchRow | BrainsegError = answer.recv()
@@ -108,12 +111,30 @@ def measure_apart(case: BenchCase) -> BenchRow:
         remedy = "see the system's log: it may have run out of memory"
         raise WorkerError(f"{what} ended without an answer", remedy=remedy) from error
     finally:
-        process.kill()
-        process.join()
+        if process.pid is not None:
+            process.kill()
+            process.join()
         answer.close()
     if isinstance(outcome, BrainsegError):
         raise outcome
     return outcome
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Holds interrupts back while a process is started: one that is half started has no parent to end it.
+
+    The new process keeps Ctrl-C blocked, which reaches every process of a terminal: it is the parent's to handle.
+    """
+    with deferred():
+        if not hasattr(signal, "pthread_sigmask"):
+            yield
+            return
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            yield
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _answer(case: BenchCase, to: Connection) -> None:

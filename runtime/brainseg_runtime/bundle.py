@@ -131,7 +131,34 @@ def _check_folder(folder: Path) -> None:
     except (OSError, ValueError) as error:  # no permission, or a name that no file can have
         kind = getattr(error, "strerror", None) or str(error)
     if kind is not None:
-        raise BundleMissingError(f"no bundle at {folder}", expected="a folder with manifest.json", got=kind)
+        within = folder.name in {MANIFEST_NAME, "model.onnx"} and kind == "something else"
+        raise BundleMissingError(
+            f"no bundle at {folder}",
+            expected="a folder with manifest.json",
+            got=kind,
+            remedy=f"give {folder.parent}" if within else None,
+        )
+    try:
+        (folder / MANIFEST_NAME).lstat()
+    except FileNotFoundError as error:
+        raise BundleMissingError(
+            f"no bundle at {folder}",
+            expected="a folder with manifest.json",
+            got="a folder without",
+            remedy=_bundles_near(folder),
+        ) from error
+    except OSError:
+        return  # reading it says why
+
+
+def _bundles_near(folder: Path) -> str | None:
+    """Which bundles may have been meant: those directly inside the folder."""
+    try:
+        found = sorted(path.parent for path in folder.glob(f"*/{MANIFEST_NAME}"))
+    except OSError:
+        return None
+    shown = " or ".join(map(str, found[:8]))
+    return f"give {shown}" if found else None
 
 
 def _check_sizes(manifest: Manifest, limits: Limits) -> None:

@@ -4,11 +4,13 @@ Annotations are evaluated where they stand, so that typer, an optional dependenc
 why this file alone does not postpone them.
 """
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+from brainseg_runtime.application import CODES, finished, make_application
+from brainseg_runtime.errors import MissingExtraError
+from brainseg_runtime.start import run_command
 from brainseg_runtime.version import __version__
 
 if TYPE_CHECKING:
@@ -21,14 +23,28 @@ _THREADS = "Threads of one inference; default: the usable cores, at most 4. Mask
 _DIGEST = "Refuse any bundle but the one with this digest (SHA-256 of its manifest)."
 _JSON = "Write the result as JSON to this file; - is standard output, where then nothing else goes."
 _REPORT = "Write a page to read, in one self-contained HTML file."
-_CODES = "Exit codes: 0 done, 1 a fault in the input or the result, 2 wrong usage, 130 interrupted."
+_QUIET = "Tell warnings and faults alone; results go where --json, --report and -o say."
+_PREDICT = {
+    "input": "TIFF, PNG or JPEG files, patient folders or data sets.",
+    "out": "Folder for the results, outside the inputs.",
+    "probability": "Also <name>_probability.tif: float32 in [0, 1].",
+    "overlay": "Also <name>_overlay.png: the outline on FLAIR.",
+    "by_patient": "A folder in OUT for each patient, or all files side by side.",
+    "resume": "Keep what an earlier run did, once its hashes are checked.",
+    "overwrite": "Remove what a run of another model, threshold or layout left in OUT, and replace other files there.",
+    "threshold": "Probability from which a pixel is tumour, in place of the bundle's own, validated one.",
+    "strict": "Refuse slices that the input guard warns of.",
+    "flair_only": "Images are FLAIR alone (grey); it stands in for the other channels.",
+    "spacing": "Pixel width, pixel height and slice distance in mm, for volumes in mL.",
+}
 _ABOUT = {
     "predict": (
         "Segment slices: writes <name>_mask.tif (0 and 255) for each, and predictions.json, into the folder OUT.\n\n"
         "The JSON (predictions.json, and --json) has: schema, status, n_slices, n_done, n_failed, n_pending, "
-        "bundle, provider, variant, versions, spacing_mm, warnings, patients (id, folder, n_slices, n_done, "
-        "volume_px, volume_ml, areas, warnings), slices (name, input, patient, number, status, input_sha256, height, "
-        "width, area_px, mask, probability, overlay, warnings, error)."
+        "bundle, provider, variant, threshold, validated_threshold, versions, layout, spacing_mm, warnings, "
+        "patients (id, folder, n_slices, n_done, volume_px, volume_ml, areas, warnings), slices (name, input, patient, "
+        "number, status, input_sha256, height, width, area_px, mask, probability, overlay, warnings, error), earlier "
+        "(as slices)."
     ),
     "evaluate": (
         "Score a model, or masks that are there already, on patients whose true masks are known: Dice, IoU, precision, "
@@ -69,32 +85,26 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Args:
         arguments: What stands after `brainseg`; default: the process's own.
     """
-    try:
-        import rich  # noqa: F401 - asked for here so that one message names both
-        import typer  # noqa: F401
-    except ImportError as error:
-        sys.stderr.write(
-            f"error: the brainseg command needs {error.name}\n  remedy: pip install 'brainseg-runtime[cli]'\n"
-        )
-        sys.exit(1)
-    try:
-        application()(args=arguments, prog_name="brainseg")
-    except KeyboardInterrupt:
-        sys.exit(130)
+    run_command("brainseg", application, arguments)
 
 
 def application() -> "typer.Typer":
-    """The command with its sub-commands, as typer has it."""
-    import typer
+    """The command with its sub-commands, as typer has it.
 
-    app = typer.Typer(
-        add_completion=False,
-        no_args_is_help=True,
-        pretty_exceptions_enable=False,
-        # Boxes on a terminal; elsewhere plain text, which never cuts a name short.
-        rich_markup_mode="rich" if sys.stdout.isatty() and sys.stderr.isatty() else None,
-        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
-    )
+    Raises:
+        MissingExtraError: The extra `cli` is not installed.
+    """
+    try:
+        import rich  # noqa: F401 - asked for here so that one message names both
+        import typer
+    except ImportError as error:
+        from brainseg_runtime.extras import install_remedy
+
+        raise MissingExtraError(
+            f"the brainseg command needs {error.name}, which is not installed", remedy=install_remedy("cli")
+        ) from error
+
+    app = make_application()
 
     def show_version(wanted: bool) -> None:
         if wanted:
@@ -111,7 +121,7 @@ def application() -> "typer.Typer":
 
     for add in (_predict, _evaluate, _bench, _verify, _doctor):
         add(app)
-    return app
+    return finished(app)
 
 
 def _predict(app: "typer.Typer") -> None:
@@ -123,42 +133,34 @@ def _predict(app: "typer.Typer") -> None:
 
     example = "Example: brainseg predict models/resunet data/kaggle_3m -o masks --overlay --resume"
 
-    @app.command(help=_ABOUT["predict"], short_help="Segment slices.", epilog=f"{example}\n\n{_CODES}")
+    @app.command(help=_ABOUT["predict"], short_help="Segment slices.", epilog=f"{example}\n\n{CODES}")
     def predict(  # noqa: PLR0913, PLR0917 - the command's options
         bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help=_BUNDLE)],
-        inputs: Annotated[
-            list[Path], typer.Argument(metavar="INPUT", help="TIFF files, patient folders or data sets.")
-        ],
-        out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the results, outside the inputs.")],
-        probability: Annotated[
-            bool, typer.Option("--probability", help="Also <name>_probability.tif: float32 in [0, 1].")
-        ] = False,
-        overlay: Annotated[
-            bool, typer.Option("--overlay", help="Also <name>_overlay.png: the outline on FLAIR.")
-        ] = False,
-        resume: Annotated[
-            bool, typer.Option("--resume", help="Keep what an earlier run did, once its hashes are checked.")
-        ] = False,
-        strict: Annotated[bool, typer.Option("--strict", help="Refuse slices that the input guard warns of.")] = False,
-        flair_only: Annotated[
-            bool,
-            typer.Option("--flair-only", help="Images are FLAIR alone (grey); it stands in for the other channels."),
-        ] = False,
+        inputs: Annotated[list[Path], typer.Argument(metavar="INPUT...", help=_PREDICT["input"])],
+        out: Annotated[Path, typer.Option("-o", "--out", metavar="OUT", help=_PREDICT["out"])],
+        probability: Annotated[bool, typer.Option("--probability", help=_PREDICT["probability"])] = False,
+        overlay: Annotated[bool, typer.Option("--overlay", help=_PREDICT["overlay"])] = False,
+        by_patient: Annotated[bool, typer.Option("--by-patient/--flat", help=_PREDICT["by_patient"])] = False,
+        resume: Annotated[bool, typer.Option("--resume", help=_PREDICT["resume"])] = False,
+        overwrite: Annotated[bool, typer.Option("--overwrite", help=_PREDICT["overwrite"])] = False,
+        threshold: Annotated[float | None, typer.Option(metavar="T", help=_PREDICT["threshold"])] = None,
+        strict: Annotated[bool, typer.Option("--strict", help=_PREDICT["strict"])] = False,
+        flair_only: Annotated[bool, typer.Option("--flair-only", help=_PREDICT["flair_only"])] = False,
         spacing: Annotated[
-            tuple[float, float, float] | None,
-            typer.Option(
-                metavar="X Y Z", help="Pixel width, pixel height and slice distance in mm, for volumes in mL."
-            ),
+            tuple[float, float, float] | None, typer.Option(metavar="X Y Z", help=_PREDICT["spacing"])
         ] = None,
-        provider: Annotated[str, typer.Option(help=_PROVIDER)] = "auto",
-        variant: Annotated[str, typer.Option(help=_VARIANT)] = "auto",
-        threads: Annotated[int | None, typer.Option(min=1, max=256, help=_THREADS)] = None,
+        provider: Annotated[str, typer.Option(metavar="NAME", help=_PROVIDER)] = "auto",
+        variant: Annotated[str, typer.Option(metavar="NAME", help=_VARIANT)] = "auto",
+        threads: Annotated[int | None, typer.Option(metavar="N", min=1, max=256, help=_THREADS)] = None,
         digest: Annotated[str | None, typer.Option(metavar="HEX", help=_DIGEST)] = None,
         json: Annotated[str | None, typer.Option("--json", metavar="FILE", help=_JSON)] = None,
+        quiet: Annotated[bool, typer.Option("--quiet", "-q", help=_QUIET)] = False,
     ) -> None:
         """`brainseg predict`."""
         if spacing is not None and not all(0 < value < 1000 for value in spacing):
             raise typer.BadParameter("expected three lengths in mm, above 0 and below 1000", param_hint="--spacing")
+        if threshold is not None and not 0 < threshold <= 1:
+            raise typer.BadParameter("expected a probability above 0 and at most 1", param_hint="--threshold")
         model = commands.Model(bundle=bundle, provider=provider, variant=variant, threads=threads, digest=digest)
         wanted = command.Prediction(
             inputs=inputs,
@@ -166,11 +168,14 @@ def _predict(app: "typer.Typer") -> None:
             probability=probability,
             overlay=overlay,
             resume=resume,
+            overwrite=overwrite,
+            by_patient=by_patient,
+            threshold=threshold,
             strict=strict,
             flair_only=flair_only,
             spacing_mm=spacing,
         )
-        raise typer.Exit(commands.run(json, lambda console: command.predict(console, model, wanted)))
+        raise typer.Exit(commands.run(json, lambda console: command.predict(console, model, wanted), quiet=quiet))
 
 
 def _evaluate(app: "typer.Typer") -> None:
@@ -189,7 +194,7 @@ def _evaluate(app: "typer.Typer") -> None:
     @app.command(
         help=_ABOUT["evaluate"],
         short_help="Score a model, or masks, on patients whose true masks are known.",
-        epilog=f"{example}\n\n{_CODES}",
+        epilog=f"{example}\n\n{CODES}",
     )
     def evaluate(  # noqa: PLR0913, PLR0917 - the command's options
         paths: Annotated[
@@ -209,13 +214,14 @@ def _evaluate(app: "typer.Typer") -> None:
         ] = None,
         tolerance: Annotated[
             float,
-            typer.Option(min=0.0, max=1000.0, help="Of the surface Dice: pixels, and mm with --spacing."),
+            typer.Option(metavar="X", min=0.0, max=1000.0, help="Of the surface Dice: pixels, and mm with --spacing."),
         ] = TOLERANCE,
-        provider: Annotated[str, typer.Option(help=_PROVIDER)] = "auto",
-        variant: Annotated[str, typer.Option(help=_VARIANT)] = "auto",
-        threads: Annotated[int | None, typer.Option(min=1, max=256, help=_THREADS)] = None,
+        provider: Annotated[str, typer.Option(metavar="NAME", help=_PROVIDER)] = "auto",
+        variant: Annotated[str, typer.Option(metavar="NAME", help=_VARIANT)] = "auto",
+        threads: Annotated[int | None, typer.Option(metavar="N", min=1, max=256, help=_THREADS)] = None,
         digest: Annotated[str | None, typer.Option(metavar="HEX", help=_DIGEST)] = None,
         json: Annotated[str | None, typer.Option("--json", metavar="FILE", help=_JSON)] = None,
+        quiet: Annotated[bool, typer.Option("--quiet", "-q", help=_QUIET)] = False,
     ) -> None:
         """`brainseg evaluate`."""
         if spacing is not None and not all(0 < value < 1000 for value in spacing):
@@ -226,9 +232,10 @@ def _evaluate(app: "typer.Typer") -> None:
         wanted = command.Scoring(data=paths[-1], report=report, spacing_mm=spacing, tolerance=tolerance)
         if predictions is not None:
             folder = predictions
-            raise typer.Exit(commands.run(json, lambda console: command.evaluate_predictions(console, folder, wanted)))
+            work = lambda console: command.evaluate_predictions(console, folder, wanted)  # noqa: E731
+            raise typer.Exit(commands.run(json, work, quiet=quiet))
         model = commands.Model(bundle=paths[0], provider=provider, variant=variant, threads=threads, digest=digest)
-        raise typer.Exit(commands.run(json, lambda console: command.evaluate(console, model, wanted)))
+        raise typer.Exit(commands.run(json, lambda console: command.evaluate(console, model, wanted), quiet=quiet))
 
 
 def _scoring_fault(n_paths: int, predictions: Path | None, *, of_a_model: bool) -> str:
@@ -252,23 +259,33 @@ def _bench(app: "typer.Typer") -> None:
 
     example = "Example: brainseg bench models/resunet --provider cpu --batch 1 --batch 8 --threads 2 --json bench.json"
 
-    @app.command(help=_ABOUT["bench"], short_help="Time a model on this machine.", epilog=f"{example}\n\n{_CODES}")
+    @app.command(help=_ABOUT["bench"], short_help="Time a model on this machine.", epilog=f"{example}\n\n{CODES}")
     def bench(  # noqa: PLR0913, PLR0917 - the command's options
         bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help=_BUNDLE)],
         provider: Annotated[
-            list[str] | None, typer.Option(help="Provider to time; may be repeated; default: all that can be had.")
+            list[str] | None,
+            typer.Option(metavar="NAME", help="Provider to time; may be repeated; default: all that can be had."),
         ] = None,
         variant: Annotated[
-            list[str] | None, typer.Option(help="Variant to time; may be repeated; default: all of the bundle.")
+            list[str] | None,
+            typer.Option(metavar="NAME", help="Variant to time; may be repeated; default: all of the bundle."),
         ] = None,
         batch: Annotated[
-            list[int] | None, typer.Option(min=1, max=64, help="Slices a call; may be repeated; default: 1 and 8.")
+            list[int] | None,
+            typer.Option(metavar="N", min=1, max=64, help="Slices a call; may be repeated; default: 1 and 8."),
         ] = None,
-        threads: Annotated[list[int] | None, typer.Option(min=1, max=256, help=f"{_THREADS} May be repeated.")] = None,
-        side: Annotated[int, typer.Option(min=16, max=2048, help="Height and width of a slice in pixels.")] = 256,
-        seconds: Annotated[float, typer.Option(min=0.0, max=600.0, help="How long to time each row.")] = 3.0,
+        threads: Annotated[
+            list[int] | None, typer.Option(metavar="N", min=1, max=256, help=f"{_THREADS} May be repeated.")
+        ] = None,
+        side: Annotated[
+            int, typer.Option(metavar="N", min=16, max=2048, help="Height and width of a slice, in pixels.")
+        ] = 256,
+        seconds: Annotated[
+            float, typer.Option(metavar="S", min=0.0, max=600.0, help="How long to time each row.")
+        ] = 3.0,
         digest: Annotated[str | None, typer.Option(metavar="HEX", help=_DIGEST)] = None,
         json: Annotated[str | None, typer.Option("--json", metavar="FILE", help=_JSON)] = None,
+        quiet: Annotated[bool, typer.Option("--quiet", "-q", help=_QUIET)] = False,
     ) -> None:
         """`brainseg bench`."""
         wanted = command.Timing(
@@ -281,7 +298,7 @@ def _bench(app: "typer.Typer") -> None:
             seconds=seconds,
             digest=digest,
         )
-        raise typer.Exit(commands.run(json, lambda console: command.bench(console, wanted)))
+        raise typer.Exit(commands.run(json, lambda console: command.bench(console, wanted), quiet=quiet))
 
 
 def _verify(app: "typer.Typer") -> None:
@@ -295,7 +312,7 @@ def _verify(app: "typer.Typer") -> None:
     @app.command(
         help=_ABOUT["verify"],
         short_help="Check a bundle and this machine: PASS or FAIL.",
-        epilog=f"{example}\n\n{_CODES}",
+        epilog=f"{example}\n\n{CODES}",
     )
     def verify(
         bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help=_BUNDLE)],
@@ -303,9 +320,10 @@ def _verify(app: "typer.Typer") -> None:
         public_key: Annotated[
             Path | None, typer.Option(metavar="FILE", help="PEM public key that model.sig must be signed with.")
         ] = None,
-        provider: Annotated[str, typer.Option(help=_PROVIDER)] = "auto",
+        provider: Annotated[str, typer.Option(metavar="NAME", help=_PROVIDER)] = "auto",
         report: Annotated[Path | None, typer.Option(metavar="FILE.html", help=_REPORT)] = None,
         json: Annotated[str | None, typer.Option("--json", metavar="FILE", help=_JSON)] = None,
+        quiet: Annotated[bool, typer.Option("--quiet", "-q", help=_QUIET)] = False,
     ) -> None:
         """`brainseg verify`."""
         from brainseg_runtime.commands.verify import verify as work
@@ -316,6 +334,7 @@ def _verify(app: "typer.Typer") -> None:
                 lambda console: work(
                     console, bundle, digest=digest, public_key=public_key, provider=provider, report=report
                 ),
+                quiet=quiet,
             )
         )
 
@@ -329,15 +348,16 @@ def _doctor(app: "typer.Typer") -> None:
     @app.command(
         help=_ABOUT["doctor"],
         short_help="Tell what is installed and what would run.",
-        epilog=f"Example: brainseg doctor models/resunet --json doctor.json\n\n{_CODES}",
+        epilog=f"Example: brainseg doctor models/resunet --json doctor.json\n\n{CODES}",
     )
     def doctor(
         bundle: Annotated[
             Path | None, typer.Argument(metavar="BUNDLE", help="Also tell what would run this model.")
         ] = None,
         json: Annotated[str | None, typer.Option("--json", metavar="FILE", help=_JSON)] = None,
+        quiet: Annotated[bool, typer.Option("--quiet", "-q", help=_QUIET)] = False,
     ) -> None:
         """`brainseg doctor`."""
         from brainseg_runtime.commands.doctor import doctor as work
 
-        raise typer.Exit(commands.run(json, lambda console: work(console, bundle)))
+        raise typer.Exit(commands.run(json, lambda console: work(console, bundle), quiet=quiet))

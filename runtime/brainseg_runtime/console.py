@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Protocol, TextIO
 
 from brainseg_runtime.errors import BrainsegError, DatasetError, FileWriteError
 from brainseg_runtime.files import encode_json, write_text
+from brainseg_runtime.special_files import own_descriptor
+from brainseg_runtime.streams import closed_from_the_start
 
 if TYPE_CHECKING:
     from rich.console import Console as RichConsole
@@ -36,23 +38,46 @@ class Console:
 
     Args:
         json_target: What `--json` was given, if it was: a path, or "-" for stdout, where then nothing else goes.
+        quiet: Whether only warnings and faults are told, and no results, notes and progress.
     """
 
-    def __init__(self, json_target: str | None = None) -> None:
+    def __init__(self, json_target: str | None = None, *, quiet: bool = False) -> None:
+        if json_target not in {None, "-"} and own_descriptor(Path(str(json_target))) == 1:
+            json_target = "-"  # /dev/stdout is another name for it
         self._json = json_target
+        self._quiet = quiet
         for stream in (sys.stdout, sys.stderr):
             # A file name that the terminal's encoding lacks must not end a run.
             if hasattr(stream, "reconfigure"):
                 stream.reconfigure(errors="backslashreplace")
 
+    @property
+    def json_target(self) -> str | None:
+        """Where `--json` goes: a path, "-" for stdout, or None."""
+        return self._json
+
+    @property
+    def quiet(self) -> bool:
+        """Whether only warnings and faults are told."""
+        return self._quiet
+
     def say(self, text: str) -> None:
         """A line of the result, on stdout; left out where stdout is for JSON."""
-        if self._json != "-":
+        if self._json != "-" and not self._quiet:
             _write(sys.stdout, f"{text}\n")
 
     def note(self, text: str) -> None:
         """A line about the run, on stderr."""
-        _write(sys.stderr, f"{text}\n")
+        if not self._quiet:
+            _write(sys.stderr, f"{text}\n")
+
+    def warn(self, text: str) -> None:
+        """A warning, on stderr, told in any case."""
+        _write(sys.stderr, f"warning: {text}\n")
+
+    def error(self, text: str) -> None:
+        """What went wrong with one thing of several, on stderr, in one line."""
+        _write(sys.stderr, f"error: {text}\n")
 
     def fault(self, error: BrainsegError, *, about: str = "") -> None:
         """What went wrong, on stderr, one part a line."""
@@ -78,7 +103,7 @@ class Console:
 
     def table(self, headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """A table of the result, on stdout; left out where stdout is for JSON."""
-        if self._json == "-":
+        if self._json == "-" or self._quiet:
             return
         if sys.stdout.isatty():
             _rich_table(headers, rows)
@@ -89,11 +114,13 @@ class Console:
         """Writes a command's JSON where `--json` said; nowhere if it was not given.
 
         Raises:
-            FileWriteError: The file cannot be written.
+            FileWriteError: The file or stdout cannot be written.
         """
         # A path that is no UTF-8 holds halves of surrogate pairs, which JSON can only have as escapes.
         text = encode_json(value).encode("utf-8", "backslashreplace").decode("utf-8")
         if self._json == "-":
+            if closed_from_the_start(sys.stdout):
+                raise FileWriteError("standard output cannot be written", expected="an open stream", got="a closed one")
             _write(sys.stdout, text)
         elif self._json is not None:
             write_page(Path(self._json), text)
@@ -109,11 +136,13 @@ class Console:
         Yields:
             A function to call with how many more are done.
         """
-        if sys.stderr.isatty():
+        if self._quiet:
+            yield _unseen
+        elif sys.stderr.isatty():
             with _bar(what, total) as advance:
                 yield advance
         else:
-            yield _quiet(what, total)
+            yield _lines(what, total)
 
 
 def write_page(path: Path, text: str) -> None:
@@ -199,7 +228,11 @@ def _bar(what: str, total: int | None) -> Iterator[Advance]:
         yield advance
 
 
-def _quiet(what: str, total: int | None) -> Advance:
+def _unseen(done: int = 1) -> None:
+    """Progress that nobody wants to see."""
+
+
+def _lines(what: str, total: int | None) -> Advance:
     """Progress as a line now and then, and one when all is done."""
     begun = said = time.monotonic()
     count = 0

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from brainseg_runtime.bundle import open_bundle
 from brainseg_runtime.errors import BrainsegError
+from brainseg_runtime.plurals import counted
 from brainseg_runtime.processor import Processor, inspect_processor
 from brainseg_runtime.providers import PROVIDERS, Choice, ProviderStatus, choose, devices_for, provider_status
 from brainseg_runtime.segmenter import MAX_DEFAULT_THREADS
@@ -197,7 +198,7 @@ def _explain_rule(processor: Processor, providers: tuple[ProviderStatus, ...]) -
     available = [status.name for status in providers if status.available]
     exact = processor.exact_integers
     has = ", ".join(processor.features) or "none that matter"
-    lines = [f"processor: {processor.cores} cores, features {has}"]
+    lines = [f"processor: {counted(processor.cores, 'core')}, features {has}"]
     lines.append(
         "variant: int8 where the bundle has it, as the processor multiplies 8-bit integers exactly"
         if exact

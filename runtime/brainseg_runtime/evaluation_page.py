@@ -12,6 +12,7 @@ from brainseg_runtime.evaluation import Evaluation, PatientScores
 from brainseg_runtime.images.overlay import PREDICTION, TRUTH
 from brainseg_runtime.markup import Html, join
 from brainseg_runtime.metrics.scores import POOLED_LABELS
+from brainseg_runtime.plurals import counted
 from brainseg_runtime.report import Section, facts, figure_png, grid, interval_text, note, page, swatch, table
 from brainseg_runtime.svg import Series, Strip, diagonal, line_chart, strip_plot
 from brainseg_runtime.volume_page import agreement_chart, missing_lines, volume_tables
@@ -63,7 +64,9 @@ def evaluation_page(
     if pictures:
         sections.append(Section(title="Best, median and worst patient", parts=[_pictures(pictures)]))
     sections.append(Section(title="What ran", parts=[table(["", ""], list(run.items()))]))
-    lead = f"{plural(evaluation.n_patients, 'patient')}, {plural(evaluation.n_slices, 'slice')}, at native resolution."
+    lead = (
+        f"{counted(evaluation.n_patients, 'patient')}, {counted(evaluation.n_slices, 'slice')}, at native resolution."
+    )
     return page(title, sections, lead=lead, footer=f"Averaging: {evaluation.averaging}.")
 
 
@@ -285,8 +288,3 @@ def _titled(title: str, what: str, value: float | None, *, places: int = 3) -> s
 def _interval(ends: Interval95) -> str:
     """An interval for readers."""
     return interval_text(*(ends or (None, None)))
-
-
-def plural(number: int, noun: str) -> str:
-    """A count with its noun."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

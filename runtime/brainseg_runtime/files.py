@@ -2,7 +2,8 @@
 
 A write goes to a temporary sibling, is flushed to the disk, and takes the target's name in one step, so a reader sees
 the old file or the new one, never half of either. On POSIX the folder is flushed too, so that the new name survives a
-power cut; Windows has no such call, there the rename itself is journalled.
+power cut; Windows has no such call, there the rename itself is journalled. A link is followed and stays a link; devices
+and pipes are written through (`special_files`).
 """
 
 from __future__ import annotations
@@ -17,13 +18,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from brainseg_runtime.errors import BrainsegError, FileWriteError, InputError
+from brainseg_runtime.special_files import write_through
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all; an existing one is replaced.
+    """Write a file whole or not at all; an existing one is replaced, a device or a pipe is written to.
 
     Args:
-        path: Where; its parent folder must exist.
+        path: Where; its parent folder must exist. Of a link, the file that it leads to is meant.
         data: What.
 
     Raises:
@@ -32,6 +34,11 @@ def write_bytes(path: Path, data: bytes) -> None:
     path = Path(path)
     temporary = _sibling(path)
     try:
+        if write_through(path, data):
+            return
+        if path.is_symlink():
+            path = Path(os.path.realpath(path))
+            temporary = _sibling(path)
         with temporary.open("xb") as file:
             file.write(data)
             file.flush()

@@ -18,6 +18,7 @@ from brainseg_runtime.images.dataset import WHY_NO_FOLDER, find_copies
 from brainseg_runtime.images.finder import SliceFolder, find, kind_of
 from brainseg_runtime.images.formats import SUFFIXES
 from brainseg_runtime.images.names import belongs, folder_name, slice_name, slice_number, suffix
+from brainseg_runtime.layout import Layout, place
 from brainseg_runtime.problems import Problem, grouped, printable
 
 
@@ -52,20 +53,21 @@ class Collected:
     warnings: tuple[str, ...]
 
 
-def collect(inputs: Sequence[Path], out: Path) -> tuple[Item, ...]:
+def collect(inputs: Sequence[Path], out: Path, layout: Layout = "flat") -> tuple[Item, ...]:
     """The slices of `collect_all`, for callers who show no warnings."""
-    return collect_all(inputs, out).items
+    return collect_all(inputs, out, layout).items
 
 
-def collect_all(inputs: Sequence[Path], out: Path) -> Collected:
+def collect_all(inputs: Sequence[Path], out: Path, layout: Layout = "flat") -> Collected:
     """Lists every slice once, in the order of the inputs, patients by name, slices by number.
 
     Args:
         inputs: Images, patient folders (images directly inside) or data sets (patient folders inside), in any mix.
         out: Where results will go; looked at, not touched.
+        layout: How they will lie there.
 
     Returns:
-        At least one item; all names differ, also where upper and lower case do not count.
+        At least one item; no two would write the same file, also where upper and lower case do not count.
 
     Raises:
         InputError: An input is missing, is no image, cannot be listed or holds no image, or two slices would write the
@@ -78,7 +80,7 @@ def collect_all(inputs: Sequence[Path], out: Path) -> Collected:
     if not items:
         got = "; ".join(grouped(gathered.left_out)) or "nothing that is one"
         raise InputError("the inputs hold no image", expected="images", got=got)
-    _refuse_collisions(items, gathered.folders)
+    _refuse_collisions(items, gathered.folders, layout)
     _refuse_overwriting(inputs, items, out)
     left_out = (f"left out: {line}" for line in grouped(gathered.left_out))
     warnings = (f"warning: {line}" for line in grouped(gathered.problems))
@@ -166,18 +168,21 @@ def _image_beside(mask: Path) -> bool:
     return any(mask.with_name(slice_name(mask).stem + ending).exists() for ending in {mask.suffix, *SUFFIXES})
 
 
-def _refuse_collisions(items: Sequence[Item], folders: Sequence[SliceFolder]) -> None:
+def _refuse_collisions(items: Sequence[Item], folders: Sequence[SliceFolder], layout: Layout) -> None:
     """Raises where two slices would write the same file, on systems that ignore case too."""
-    counts = Counter(item.name.casefold() for item in items)
-    double = [item for item in items if counts[item.name.casefold()] > 1]
+    places = [place(item.name, item.patient, layout).casefold() for item in items]
+    counts = Counter(places)
+    double = [item for item, where in zip(items, places, strict=True) if counts[where] > 1]
     if not double:
         return
     if (copies := find_copies(folders)) is not None:
         raise InputError(f"{copies.problem}: they would write the same files", remedy=copies.remedy)
+    apart = len({place(item.name, item.patient, "by-patient").casefold() for item in double}) == len(double)
+    flat = ": results lie flat in one folder, so names must differ" if layout == "flat" else ""
     raise DatasetError(
-        f"{len(double)} inputs would write the same files: results lie flat in one folder, so names must differ",
+        f"{len(double)} inputs would write the same files{flat}",
         problems=[Problem(printable(str(item.path)), "has the name of another slice") for item in double],
-        remedy="run once for each of them, with an OUT of its own",
+        remedy=f"{'give --by-patient, or ' if apart else ''}run once for each of them, with an OUT of its own",
     )
 
 

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+_AGAIN_SECONDS = 0.01  # until an interrupt that came during an import is tried again
+
 
 @contextmanager
 def stoppable() -> Iterator[Callable[[], bool]]:
@@ -34,13 +36,43 @@ def stoppable() -> Iterator[Callable[[], bool]]:
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Turns every interrupt into `KeyboardInterrupt`, as Python does with Ctrl-C by itself."""
+    """Turns every interrupt into `KeyboardInterrupt`, as Python does with Ctrl-C by itself.
 
-    def handle(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the form that `signal` calls
+    Ctrl-C that is ignored stays so: a shell lets a job in the background ignore it.
+    """
+    with _handled(_not_ignored(), raise_interrupt):
+        yield
+
+
+@contextmanager
+def deferred() -> Iterator[None]:
+    """Holds interrupts back, and raises `KeyboardInterrupt` at the end if one came."""
+    came = threading.Event()
+    with _handled(_not_ignored(), lambda number, frame: came.set()):  # noqa: ARG005 - the form that `signal` calls
+        yield
+    if came.is_set():
         raise KeyboardInterrupt
 
-    with _handled(tuple(number for number in _signals() if number is not signal.SIGINT), handle):
-        yield
+
+def raise_interrupt(number: int, frame: FrameType | None) -> None:
+    """Raises `KeyboardInterrupt`, once no import is under way: libraries in C do not survive one that is cut off.
+
+    Args:
+        number: The signal's.
+        frame: Where it came.
+
+    Raises:
+        KeyboardInterrupt: No import is under way.
+    """
+    here = frame
+    while here is not None:
+        if here.f_code.co_filename.startswith("<frozen importlib"):
+            later = threading.Timer(_AGAIN_SECONDS, signal.raise_signal, (number,))
+            later.daemon = True
+            later.start()
+            return
+        here = here.f_back
+    raise KeyboardInterrupt
 
 
 @contextmanager
@@ -57,6 +89,12 @@ def _handled(numbers: tuple[signal.Signals, ...], handle: Callable[[int, FrameTy
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _not_ignored() -> tuple[signal.Signals, ...]:
+    """What counts as an interrupt, but Ctrl-C where it is ignored."""
+    ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    return tuple(number for number in _signals() if not (ignored and number is signal.SIGINT))
 
 
 def _signals() -> tuple[signal.Signals, ...]:

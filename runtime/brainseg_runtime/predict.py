@@ -21,15 +21,19 @@ from numpy.typing import NDArray
 
 from brainseg_runtime.contract import DEFAULT_LIMITS
 from brainseg_runtime.errors import BrainsegError, FileWriteError, ImageError, MissingExtraError
+from brainseg_runtime.extras import install_remedy
 from brainseg_runtime.files import read_capped, write_bytes
 from brainseg_runtime.images import decode_image, write_mask
 from brainseg_runtime.images.overlay import encode_png, overlay
 from brainseg_runtime.images.reading import read_ahead
 from brainseg_runtime.inputs import Item
-from brainseg_runtime.predictions import OUTPUTS, OutputFile, SliceEntry, sha256
-from brainseg_runtime.resume import still_holds, taken_over
+from brainseg_runtime.layout import Layout, file_name, place
+from brainseg_runtime.predictions import OutputFile, SliceEntry, sha256
+from brainseg_runtime.results import threshold_warnings
+from brainseg_runtime.resume import remove_outputs, still_holds, taken_over
 
 if TYPE_CHECKING:
+    from brainseg_runtime.results import Prediction
     from brainseg_runtime.segmenter import Segmenter
 
 _WORKERS = 2  # each way; reading and encoding a slice take a fraction of its inference
@@ -38,18 +42,22 @@ _AHEAD = 8  # slices read before their turn, and slices waiting to be written: 1
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PredictConfig:
-    """What to write for each slice besides its mask.
+    """How to make masks, and what to write for each slice.
 
     Attributes:
         probability: Also `<name>_probability.tif`, (H, W) float32 in [0, 1].
         overlay: Also `<name>_overlay.png`, the mask's outline on FLAIR.
         strict: A slice that the input guard warns of fails instead.
+        threshold: Probability from which a pixel is tumour; None: the model's own.
+        layout: Where the files lie in OUT.
         flair_only: Images are FLAIR alone, which stands in for the other channels.
     """
 
     probability: bool = False
     overlay: bool = False
     strict: bool = False
+    threshold: float | None = None
+    layout: Layout = "flat"
     flair_only: bool = False
 
     @property
@@ -59,16 +67,12 @@ class PredictConfig:
         return tuple(kind for kind, wanted in kinds.items() if wanted)
 
 
-def file_name(name: str, kind: str) -> str:
-    """What a slice's file of a kind, one of "mask", "probability" and "overlay", is called."""
-    return f"{name}_{kind}.{'png' if kind == 'overlay' else 'tif'}"
-
-
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """A slice that was read, or what already became of it."""
+    """A slice that was read, or what already became of it; its files are called after its place in OUT."""
 
     entry: SliceEntry
+    place: str
     image_hwc: NDArray[np.uint8] | None = None
 
 
@@ -86,9 +90,9 @@ def predict_files(
     Args:
         segmenter: Runs the model.
         items: What to segment.
-        out: An existing folder for `<name>_mask.tif` and what `config` adds.
+        out: An existing folder for each slice's `<name>_mask.tif` and what `config` adds.
         config: What to write.
-        known: Slices of an earlier run by name; one whose input and files are unchanged is taken over as it is.
+        known: Slices of an earlier run by place; one whose input and files are unchanged is taken over as it is.
         cancelled: Asked before each slice; once it says yes, slices that are finished are still written and yielded.
 
     Yields:
@@ -114,77 +118,64 @@ def predict_files(
 def _read(item: Item, out: Path, config: PredictConfig, known: Mapping[str, SliceEntry]) -> _Read:
     """Reads and decodes one slice, unless an earlier run's result still holds."""
     entry = SliceEntry.pending(item)
+    where = place(item.name, item.patient, config.layout)
     try:
         data = read_capped(item.path.resolve(), DEFAULT_LIMITS.max_image_file_bytes, error=ImageError)
         digest = sha256(data)
         entry = replace(entry, input_sha256=digest)
-        before = known.get(entry.name)
+        before = known.get(where)
         allowed = before is not None and not (config.strict and before.warnings)
         if before is not None and allowed and still_holds(before, digest, out, config.outputs):
-            return _Read(taken_over(before, item))
-        _remove_old(entry.name, out)
+            return _Read(taken_over(before, item), where)
+        remove_outputs(where, out)
         decoded = decode_image(data, str(item.path), flair_only=config.flair_only)
-        return _Read(replace(entry, warnings=decoded.notes), decoded.pixels)
+        return _Read(replace(entry, warnings=decoded.notes), where, decoded.pixels)
     except MissingExtraError:
         raise
     except BrainsegError as error:
         with contextlib.suppress(FileWriteError):  # the error at hand says more
-            _remove_old(entry.name, out)
-        return _Read(_failed(entry, error))
-
-
-def _remove_old(name: str, out: Path) -> None:
-    """Removes a slice's files of an earlier run, of all kinds.
-
-    Raises:
-        FileWriteError: The system refused.
-    """
-    for kind in OUTPUTS:
-        path = out / file_name(name, kind)
-        try:
-            path.unlink(missing_ok=True)
-        except OSError as error:
-            raise FileWriteError(
-                f"{path} of an earlier run cannot be removed", expected="a writable folder", got=error.strerror
-            ) from error
+            remove_outputs(where, out)
+        return _Read(_failed(entry, error), where)
 
 
 def _segment(
     segmenter: Segmenter, read: _Read, writers: ThreadPoolExecutor, out: Path, config: PredictConfig
 ) -> Future[SliceEntry]:
     """Runs the model on one slice, and leaves the writing to the writers."""
-    if read.image_hwc is None:
+    image_hwc = read.image_hwc
+    if image_hwc is None:
         return _settled(read.entry)
     try:
-        result = segmenter.predict(read.image_hwc, strict=config.strict)
+        result = segmenter.predict(image_hwc, strict=config.strict, threshold=config.threshold)
     except BrainsegError as error:
         return _settled(_failed(read.entry, error))
     height, width = result.mask.shape
-    entry = replace(read.entry, height=height, width=width, area_px=result.area)
-    entry = replace(entry, warnings=(*entry.warnings, *result.warnings))
-    return writers.submit(_write, entry, read.image_hwc, result.mask, result.probability, out, config)
+    # What holds for every slice alike is told once, for the run.
+    of_the_run = threshold_warnings(segmenter.info.provenance.threshold, config.threshold)
+    warnings = (*read.entry.warnings, *(each for each in result.warnings if each not in of_the_run))
+    entry = replace(read.entry, height=height, width=width, area_px=result.area, warnings=warnings)
+    read = replace(read, entry=entry)
+    return writers.submit(_write, read, image_hwc, result, out, config)
 
 
 def _write(
-    entry: SliceEntry,
-    image_hwc: NDArray[np.uint8],
-    mask: NDArray[np.uint8],
-    probability: NDArray[np.float32],
-    out: Path,
-    config: PredictConfig,
+    read: _Read, image_hwc: NDArray[np.uint8], result: Prediction, out: Path, config: PredictConfig
 ) -> SliceEntry:
     """Writes one slice's files and tells what they hold."""
+    entry = read.entry
     files: dict[str, OutputFile] = {}
     try:
+        if "/" in read.place:
+            make_folder((out / read.place).parent)
         for kind in config.outputs:
-            path = out / file_name(entry.name, kind)
+            file = file_name(read.place, kind)
             if kind == "mask":
-                write_mask(path, mask)
+                write_mask(out / file, result.mask)
             elif kind == "probability":
-                write_bytes(path, encode_probability(probability))
+                write_bytes(out / file, encode_probability(result.probability))
             else:
-                write_bytes(path, encode_png(overlay(image_hwc, prediction=mask)))
-            files[kind] = OutputFile.of(path)
+                write_bytes(out / file, encode_png(overlay(image_hwc, prediction=result.mask)))
+            files[kind] = OutputFile.of(out, file)
     except MissingExtraError:
         raise
     except BrainsegError as error:
@@ -211,11 +202,25 @@ def encode_probability(probability: NDArray[np.float32]) -> bytes:
         import tifffile
     except ImportError as error:
         raise MissingExtraError(
-            "TIFF files need tifffile, which is not installed", remedy="pip install 'brainseg-runtime[io]'"
+            "TIFF files need tifffile, which is not installed", remedy=install_remedy("io")
         ) from error
     buffer = io.BytesIO()
     tifffile.imwrite(buffer, probability, photometric="minisblack", metadata=None, software=False)
     return buffer.getvalue()
+
+
+def make_folder(path: Path) -> None:
+    """Makes a folder for results.
+
+    Raises:
+        FileWriteError: The system refused, or a file stands there.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FileWriteError(
+            f"{path} cannot be made", expected="a folder for the results", got=error.strerror
+        ) from error
 
 
 def _failed(entry: SliceEntry, error: BrainsegError) -> SliceEntry:

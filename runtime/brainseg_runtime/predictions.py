@@ -16,30 +16,31 @@ from typing import Final, Literal
 from brainseg_runtime.files import read_capped, write_json
 from brainseg_runtime.images.names import folder_name
 from brainseg_runtime.inputs import Item, missing_numbers
+from brainseg_runtime.layout import OUTPUTS, Layout, path_text
 
 SCHEMA: Final = "brainseg/predictions/1"
 FILE: Final = "predictions.json"
 MAX_BYTES: Final = 512 << 20  # about a million slices
-OUTPUTS: Final = ("mask", "probability", "overlay")
 DECISIVE: Final = ("brainseg", "onnxruntime")
 """Packages whose version may change a mask's bits."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OutputFile:
-    """A file that was written: its name in OUT and the SHA-256 of its bytes, read back from the disk."""
+    """A file that was written: its path from OUT on, and the SHA-256 of its bytes, read back from the disk."""
 
     file: str
     sha256: str
 
     @classmethod
-    def of(cls, path: Path) -> OutputFile:
-        """Describes a file that is there.
+    def of(cls, out: Path, file: str) -> OutputFile:
+        """Describes a file that is there, by its path from OUT on.
 
         Raises:
             BrainsegError: It cannot be read.
         """
-        return cls(file=path_text(path.name), sha256=sha256(read_capped(path, MAX_BYTES)))
+        path = out / file
+        return cls(file=file, sha256=sha256(read_capped(path, MAX_BYTES)))
 
     def to_json(self) -> dict[str, object]:
         """As `predictions.json` holds it."""
@@ -119,7 +120,7 @@ class PatientEntry:
     Attributes:
         folder: The patient's folder; its name is the patient's id.
         slices: The patient's entries, in order.
-        volume_px: Tumour pixels over all slices; None while slices are not done.
+        volume_px: Tumour pixels over all slices; None while slices are not done, or where they differ in size.
         volume_ml: The same in mL; None where `volume_px` or the spacing is unknown.
         warnings: What makes the volume less than whole.
     """
@@ -136,12 +137,16 @@ class PatientEntry:
     ) -> PatientEntry:
         """Adds up a patient's slices."""
         whole = all(entry.status == "done" for entry in slices)
-        volume = sum(entry.area_px or 0 for entry in slices) if whole else None
+        sizes = sorted({(entry.height, entry.width) for entry in slices if entry.status == "done"}, key=str)
+        volume = sum(entry.area_px or 0 for entry in slices) if whole and len(sizes) == 1 else None
         ml = None if volume is None or spacing_mm is None else volume * math.prod(spacing_mm) / 1000.0
         gaps = missing_numbers(entry.number for entry in slices)
         warnings = [f"slices missing between the first and the last: {', '.join(map(str, gaps))}"] if gaps else []
         if not whole:
             warnings.append("not every slice is done, so no volume is given")
+        if len(sizes) > 1:
+            shown = ", ".join(f"{height}x{width}" for height, width in sizes)
+            warnings.append(f"the slices differ in size ({shown}), so no volume is given")
         return cls(folder=folder, slices=tuple(slices), volume_px=volume, volume_ml=ml, warnings=tuple(warnings))
 
     @property
@@ -177,12 +182,14 @@ class Origin:
         provider: Execution provider that ran.
         variant: Variant that ran.
         versions: Of the packages named in `DECISIVE`.
+        threshold: Probability from which a pixel is tumour; None: the bundle's own.
     """
 
     digest: str
     provider: str
     variant: str
     versions: Mapping[str, str]
+    threshold: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -195,7 +202,10 @@ class Predictions:
         versions: Package name to version.
         entries: One for each slice, in the order of the inputs.
         spacing_mm: Pixel width, pixel height and slice distance in mm, or None.
-        warnings: What was found among the inputs that does not fit, and what was left out.
+        validated_threshold: The bundle's own threshold.
+        layout: Where the files lie in OUT.
+        warnings: What holds for the whole run, what among the inputs does not fit, and what was left out.
+        earlier: Finished slices of earlier runs by the same origin, not among these inputs, whose files stay in OUT.
         interrupted: Whether the run was stopped before its end.
     """
 
@@ -204,7 +214,10 @@ class Predictions:
     versions: Mapping[str, str]
     entries: Sequence[SliceEntry]
     spacing_mm: tuple[float, float, float] | None = None
+    validated_threshold: float | None = None
+    layout: Layout = "flat"
     warnings: tuple[str, ...] = ()
+    earlier: Sequence[SliceEntry] = ()
     interrupted: bool = False
 
     @property
@@ -236,11 +249,15 @@ class Predictions:
             "bundle": {"path": path_text(self.bundle), "digest": self.origin.digest},
             "provider": self.origin.provider,
             "variant": self.origin.variant,
+            "threshold": self.validated_threshold if self.origin.threshold is None else self.origin.threshold,
+            "validated_threshold": self.validated_threshold,
             "versions": dict(self.versions),
+            "layout": self.layout,
             "spacing_mm": None if self.spacing_mm is None else list(self.spacing_mm),
             "warnings": list(self.warnings),
             "patients": [patient.to_json() for patient in self.patients()],
             "slices": [entry.to_json() for entry in self.entries],
+            "earlier": [entry.to_json() for entry in self.earlier],
         }
 
     def save(self, out: Path) -> None:
@@ -255,8 +272,3 @@ class Predictions:
 def sha256(data: bytes) -> str:
     """Hexadecimal SHA-256."""
     return hashlib.sha256(data).hexdigest()
-
-
-def path_text(path: Path | str) -> str:
-    """A path as text that JSON can hold: bytes that are no UTF-8 are written out as escapes."""
-    return str(path).encode("utf-8", "backslashreplace").decode("utf-8")

@@ -16,6 +16,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from brainseg_runtime.errors import ProviderError
+from brainseg_runtime.extras import install_remedy
 from brainseg_runtime.manifest import Manifest
 from brainseg_runtime.processor import Processor
 
@@ -36,7 +37,6 @@ PREFERENCE: Final = ("tensorrt", "cuda", "openvino", "cpu")
 
 _REMEDY: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "openvino": "pip install 'brainseg-runtime[openvino]', in place of onnxruntime-openvino if that is there",
         "cuda": "replace onnxruntime with onnxruntime-gpu: pip uninstall onnxruntime, then pip install onnxruntime-gpu",
         "tensorrt": "replace onnxruntime with onnxruntime-gpu and install TensorRT",
         "coreml": "use macOS, where onnxruntime brings it",
@@ -111,8 +111,15 @@ def require_provider(name: str) -> None:
             f"provider {name} cannot be had",
             expected="an installed provider",
             got=status.reason,
-            remedy=_REMEDY.get(name),
+            remedy=_remedy(name),
         )
+
+
+def _remedy(name: str) -> str | None:
+    """How to get a provider."""
+    if name == "openvino":
+        return f"{install_remedy('openvino')}, in place of onnxruntime-openvino if that is there"
+    return _REMEDY.get(name)
 
 
 def choose(manifest: Manifest, provider: str, variant: str, processor: Processor) -> Choice:
@@ -231,5 +238,5 @@ def _register_openvino() -> None:
             "the OpenVINO plug-in cannot be loaded",
             expected=f"a {_PLUGIN} that fits onnxruntime {onnxruntime.__version__}",
             got=error,
-            remedy=_REMEDY["openvino"],
+            remedy=_remedy("openvino"),
         ) from error

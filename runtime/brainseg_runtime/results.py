@@ -6,7 +6,7 @@ Legend: N slices, H rows, W columns.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,7 +37,25 @@ class Provenance:
     model: str
     """Name and version, such as ``resunet 1.0.0``."""
     threshold: float | None
-    """Probability from which a pixel is tumour; None where no manifest states it."""
+    """Probability from which a pixel is tumour: the manifest's, or the caller's; None where neither states it."""
+
+
+def at_threshold(provenance: Provenance, threshold: float | None) -> Provenance:
+    """The provenance of a mask that is made at a threshold of the caller's own; None: the model's."""
+    return provenance if threshold is None else replace(provenance, threshold=threshold)
+
+
+def threshold_warnings(validated: float | None, threshold: float | None) -> tuple[str, ...]:
+    """What to say about masks at a threshold.
+
+    Args:
+        validated: The model's own, which its scores were measured at; None where no manifest states it.
+        threshold: The caller's; None: the model's own.
+    """
+    if threshold is None or threshold == validated:
+        return ()
+    known = "none was validated" if validated is None else f"the validated one is {validated:g}"
+    return (f"masks are made at threshold {threshold:g}; {known}, and the model's scores do not hold here",)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brainseg_runtime import series
-from brainseg_runtime.arguments import MAX_THREADS, check_integer, check_kind, check_path
+from brainseg_runtime.arguments import MAX_THREADS, check_integer, check_kind, check_path, check_threshold
 from brainseg_runtime.bundle import Bundle, open_bundle
 from brainseg_runtime.contract import DEFAULT_LIMITS, Limits
 from brainseg_runtime.engine import Engine
@@ -31,7 +31,14 @@ from brainseg_runtime.manifest import Fingerprint
 from brainseg_runtime.postprocess import PostProcessing
 from brainseg_runtime.processor import Processor, inspect_processor, usable_cores
 from brainseg_runtime.providers import Choice, choose, provider_status
-from brainseg_runtime.results import Prediction, Provenance, Timing, VolumePrediction
+from brainseg_runtime.results import (
+    Prediction,
+    Provenance,
+    Timing,
+    VolumePrediction,
+    at_threshold,
+    threshold_warnings,
+)
 from brainseg_runtime.series import Cancel, Progress, check_image
 from brainseg_runtime.version import __version__
 
@@ -210,22 +217,27 @@ class Segmenter:
         """Provider and variant actually in use and why, digests, threads, limits, versions."""
         return self._info
 
-    def predict(self, image: NDArray[np.uint8], *, strict: bool = False) -> Prediction:
+    def predict(self, image: NDArray[np.uint8], *, strict: bool = False, threshold: float | None = None) -> Prediction:
         """Segment one slice.
 
         Args:
             image: (H, W, 3) uint8, channels pre-contrast, FLAIR, post-contrast; H and W within the limits, any strides,
                 read-only or not. It is not changed.
             strict: Refuse what the input guard warns of.
+            threshold: Probability in float32 from which a pixel is tumour, above 0 and at most 1; None takes the
+                model's own, the one that was validated. At any other the result warns.
 
         Returns:
             Mask, probability, area, warnings, timing and provenance.
 
         Raises:
+            ArgumentError: The threshold is no such number.
             ImageError: The image is not such an array, or, with `strict`, one to distrust.
             InferenceError: The model could not be run.
         """
         start = time.perf_counter()
+        own = self._info.provenance.threshold
+        asked = None if threshold is None or threshold == own else check_threshold(threshold)
         image = check_image(image, self._info.limits)
         warnings = inspect_image(image, self._fingerprint)
         if strict:
@@ -233,23 +245,30 @@ class Segmenter:
         before = time.perf_counter()
         mask, probability = self._engine.run(image[None])
         after = time.perf_counter()
+        if asked is not None:
+            mask = (probability >= np.float32(asked)).view(np.uint8)
         return Prediction(
             mask=mask[0],
             probability=probability[0],
             area=int(np.count_nonzero(mask)),
-            warnings=(*self._notes, *warnings),
-            provenance=self._info.provenance,
+            warnings=(*self._notes, *threshold_warnings(own, asked), *warnings),
+            provenance=at_threshold(self._info.provenance, asked),
             timing=Timing(total=time.perf_counter() - start, inference=after - before),
         )
 
     def predict_batch(
-        self, images: NDArray[np.uint8] | Sequence[NDArray[np.uint8]], *, strict: bool = False
+        self,
+        images: NDArray[np.uint8] | Sequence[NDArray[np.uint8]],
+        *,
+        strict: bool = False,
+        threshold: float | None = None,
     ) -> tuple[Prediction, ...]:
         """Segment several slices, which may differ in size; the same bits as one by one.
 
         Args:
             images: (N, H, W, 3) uint8, or a sequence of (H, W, 3) uint8; at most `Limits.max_batch`.
             strict: As `predict`.
+            threshold: As `predict`.
 
         Returns:
             One prediction an image, in order.
@@ -258,7 +277,8 @@ class Segmenter:
             ImageError: An image is not as `predict` takes it, or there are none or too many.
             InferenceError: The model could not be run.
         """
-        return series.predict_batch(images, self._info.limits, partial(self.predict, strict=strict))
+        predict = partial(self.predict, strict=strict, threshold=threshold)
+        return series.predict_batch(images, self._info.limits, predict)
 
     def predict_volume(
         self,
@@ -268,6 +288,7 @@ class Segmenter:
         cancel: Cancel | None = None,
         strict: bool = False,
         postprocessing: PostProcessing | None = None,
+        threshold: float | None = None,
     ) -> VolumePrediction:
         """Segment the slices of one patient; the same bits as slice by slice.
 
@@ -277,6 +298,7 @@ class Segmenter:
             cancel: Called before each slice; a true answer stops.
             strict: As `predict`.
             postprocessing: What to do with the masks of the whole volume; None: nothing.
+            threshold: As `predict`.
 
         Returns:
             Masks, probabilities, areas, warnings by slice, timing and provenance.
@@ -289,8 +311,8 @@ class Segmenter:
         return series.predict_volume(
             slices,
             self._info.limits,
-            partial(self.predict, strict=strict),
-            self._info.provenance,
+            partial(self.predict, strict=strict, threshold=threshold),
+            at_threshold(self._info.provenance, threshold),
             progress=progress,
             cancel=cancel,
             postprocessing=postprocessing,

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from brainseg_runtime.contract import DEFAULT_LIMITS
 from brainseg_runtime.errors import MissingExtraError, SignatureError
+from brainseg_runtime.extras import install_remedy
 from brainseg_runtime.files import read_capped
 from brainseg_runtime.images.litter import is_litter
 from brainseg_runtime.manifest import SIGNATURE_NAME
@@ -40,7 +41,7 @@ def verify_signature(folder: str | os.PathLike[str], public_key: str | os.PathLi
     except ImportError as error:
         raise MissingExtraError(
             "checking a signature needs model-signing",
-            remedy="pip install 'brainseg[sign]' or 'brainseg-runtime[sign]'",
+            remedy=install_remedy("sign"),
         ) from error
     try:
         config = verifying.Config()  # type: ignore[no-untyped-call]  # its constructor has no annotations

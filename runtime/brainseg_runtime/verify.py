@@ -19,6 +19,7 @@ from brainseg_runtime.contract import DEFAULT_LIMITS, Limits
 from brainseg_runtime.errors import BrainsegError
 from brainseg_runtime.golden import Answer, GoldenCase, decode
 from brainseg_runtime.manifest import SIGNATURE_NAME, Tolerance
+from brainseg_runtime.plurals import counted
 from brainseg_runtime.providers import provider_status
 from brainseg_runtime.segmenter import Segmenter
 from brainseg_runtime.signature import verify_signature
@@ -168,12 +169,12 @@ def _attempt(name: str, action: Callable[[], T], describe: Callable[[T], str]) -
 def _describe(bundle: Bundle) -> str:
     """What an opened bundle holds."""
     size = sum(len(data) for data in bundle.files.values())
-    return f"{len(bundle.files)} files, {size / 2**20:.1f} MiB, every SHA-256 as listed"
+    return f"{counted(len(bundle.files), 'file')}, {size / 2**20:.1f} MiB, every SHA-256 as listed"
 
 
 def _describe_run(segmenter: Segmenter) -> str:
     """What runs a variant."""
-    return f"runs on {segmenter.info.provider} with {segmenter.info.threads} threads"
+    return f"runs on {segmenter.info.provider} with {counted(segmenter.info.threads, 'thread')}"
 
 
 def _check_digest(digest: str | None, bundle: Bundle) -> Check:
@@ -208,7 +209,9 @@ def _check_variants(bundle: Bundle, provider: str, limits: Limits, used: dict[st
     cases: tuple[GoldenCase, ...] = ()
     if bundle.manifest.golden is not None:
         data = bundle.files[bundle.manifest.golden]
-        check, decoded = _attempt("golden", lambda: decode(data, limits=limits), lambda found: f"{len(found)} cases")
+        check, decoded = _attempt(
+            "golden", lambda: decode(data, limits=limits), lambda found: counted(len(found), "case")
+        )
         yield check
         cases = decoded[0] if decoded else ()
     for variant in bundle.manifest.variants:
@@ -239,7 +242,7 @@ def _check_golden(bundle: Bundle, segmenter: Segmenter, cases: tuple[GoldenCase,
     return Check(
         name=name,
         status=Status.FAIL if failed else Status.PASS,
-        detail=f"{len(results)} cases on {provider}: {failed[0] if failed else results[worst][1]}",
+        detail=f"{counted(len(results), 'case')} on {provider}: {failed[0] if failed else results[worst][1]}",
     )
 
 

@@ -20,13 +20,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brainseg_runtime import series, wire
-from brainseg_runtime.arguments import check_deadline, check_integer, check_kind, check_path
+from brainseg_runtime.arguments import check_deadline, check_integer, check_kind, check_path, check_threshold
 from brainseg_runtime.contract import DEFAULT_LIMITS, Limits
 from brainseg_runtime.errors import WorkerError
 from brainseg_runtime.isolated_process import IsolatedProcess, raise_error
 from brainseg_runtime.memory_cap import LEAST_MIB
 from brainseg_runtime.postprocess import PostProcessing
-from brainseg_runtime.results import Prediction, Provenance, Timing, VolumePrediction
+from brainseg_runtime.results import Prediction, Provenance, Timing, VolumePrediction, at_threshold
 from brainseg_runtime.segmenter import SegmenterInfo, thread_count
 from brainseg_runtime.series import Cancel, Progress
 from brainseg_runtime.strict_json import Fields, Json
@@ -140,7 +140,7 @@ class IsolatedSegmenter:
         child = self._child
         return None if child is None else child.pid
 
-    def predict(self, image: NDArray[np.uint8], *, strict: bool = False) -> Prediction:
+    def predict(self, image: NDArray[np.uint8], *, strict: bool = False, threshold: float | None = None) -> Prediction:
         """As `Segmenter.predict`.
 
         Raises:
@@ -149,18 +149,25 @@ class IsolatedSegmenter:
         """
         pixels = series.check_image(image, self._info.limits)
         height, width = pixels.shape[:2]
-        head: dict[str, Json] = {"height": height, "width": width, "strict": strict}
-        return _read_result(self._exchange(head, pixels), (height, width), self._info.provenance)
+        asked = None if threshold is None else check_threshold(threshold)
+        head: dict[str, Json] = {"height": height, "width": width, "strict": strict, "threshold": asked}
+        provenance = at_threshold(self._info.provenance, asked)
+        return _read_result(self._exchange(head, pixels), (height, width), provenance)
 
     def predict_batch(
-        self, images: NDArray[np.uint8] | Sequence[NDArray[np.uint8]], *, strict: bool = False
+        self,
+        images: NDArray[np.uint8] | Sequence[NDArray[np.uint8]],
+        *,
+        strict: bool = False,
+        threshold: float | None = None,
     ) -> tuple[Prediction, ...]:
         """As `Segmenter.predict_batch`.
 
         Raises:
             WorkerError: As `predict`.
         """
-        return series.predict_batch(images, self._info.limits, partial(self.predict, strict=strict))
+        predict = partial(self.predict, strict=strict, threshold=threshold)
+        return series.predict_batch(images, self._info.limits, predict)
 
     def predict_volume(
         self,
@@ -170,6 +177,7 @@ class IsolatedSegmenter:
         cancel: Cancel | None = None,
         strict: bool = False,
         postprocessing: PostProcessing | None = None,
+        threshold: float | None = None,
     ) -> VolumePrediction:
         """As `Segmenter.predict_volume`; the deadline holds for each slice.
 
@@ -179,8 +187,8 @@ class IsolatedSegmenter:
         return series.predict_volume(
             slices,
             self._info.limits,
-            partial(self.predict, strict=strict),
-            self._info.provenance,
+            partial(self.predict, strict=strict, threshold=threshold),
+            at_threshold(self._info.provenance, threshold),
             progress=progress,
             cancel=cancel,
             postprocessing=postprocessing,

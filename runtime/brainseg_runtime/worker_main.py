@@ -77,11 +77,13 @@ def _predict(segmenter: Segmenter, message: wire.Message) -> Prediction:
     fields = Fields(dict(message.head), "predict", error=WorkerError)
     height, width = fields.integer("height"), fields.integer("width")
     strict = fields.take("strict") is True
+    threshold = fields.take("threshold")
     fields.close()
     if len(message.blobs) != 1 or len(message.blobs[0]) != height * width * 3:
         raise WorkerError("an image's bytes do not fit its size", expected=height * width * 3)
     image = np.frombuffer(message.blobs[0], np.uint8).reshape(height, width, 3)
-    return segmenter.predict(image, strict=strict)
+    asked = threshold if isinstance(threshold, float) else None
+    return segmenter.predict(image, strict=strict, threshold=asked)
 
 
 def _result_json(result: Prediction) -> dict[str, Json]:

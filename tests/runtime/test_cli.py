@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -71,7 +72,9 @@ def test_without_its_extra_the_command_names_it_and_exits_with_1(missing: str) -
         [sys.executable, "-c", hidden], capture_output=True, text=True, env=environment(), check=False, timeout=60
     )
     assert done.returncode == 1
-    assert "pip install 'brainseg-runtime[cli]'" in done.stderr
+    assert "brainseg-runtime[cli]" in done.stderr
+    assert re.search(r"remedy: .*pip install", done.stderr)
+    assert not re.search(r"pip install ['\"]?brainseg", done.stderr), "the package is on no index"
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
 

@@ -185,7 +185,7 @@ def test_a_name_that_is_no_utf8_is_segmented_and_resumed(tmp_path: Path) -> None
     assert (out / entry["mask"]["file"]).exists()
     done = brainseg("predict", BUNDLE, folder, "-o", out, "--resume")
     assert done.code == 0, done.err
-    assert "resume: 1 slices" in done.err
+    assert "resume: 1 slice " in done.err
 
 
 def test_colliding_names_are_an_error_before_anything_is_written(tmp_path: Path) -> None:
@@ -254,18 +254,6 @@ def test_resume_takes_nothing_over_from_another_version(tmp_path: Path, package:
     found["versions"][package] = "0.0.1"
     (out / "predictions.json").write_text(json.dumps(found), encoding="utf-8")
     assert "resume: 0 slices" in brainseg("predict", BUNDLE, folder, "-o", out, "--resume").err
-
-
-def test_resume_takes_nothing_over_from_another_model(tmp_path: Path) -> None:
-    folder, out = made_patient(tmp_path / "TCGA_X_1_19990101", slices=2), tmp_path / "out"
-    assert brainseg("predict", BUNDLE, folder, "-o", out).code == 0
-    found = record(out)
-    found["bundle"]["digest"] = "0" * 64
-    (out / "predictions.json").write_text(json.dumps(found), encoding="utf-8")
-    done = brainseg("predict", BUNDLE, folder, "-o", out, "--resume")
-    assert done.code == 0
-    assert "resume: 0 slices" in done.err
-    assert record(out)["bundle"]["digest"] != "0" * 64
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"schema": "brainseg/predictions/1"}'])

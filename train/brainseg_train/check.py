@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from brainseg_runtime.contract import CHANNELS
+from brainseg_runtime.plurals import counted
 from brainseg_train.content import (
     SliceFacts,
     content_digest,
@@ -174,7 +175,8 @@ class DatasetReport:
     def to_text(self) -> str:
         """The report as tables of plain text; names are never cut short."""
         counts = (
-            f"{len(self.patients)} patients, {self.n_slices} slices of {self.size[0]}×{self.size[1]} pixels, "
+            f"{counted(len(self.patients), 'patient')}, {counted(self.n_slices, 'slice')} of "
+            f"{self.size[0]}×{self.size[1]} pixels, "
             f"{self.n_tumour_slices} of them with tumour"
         )
         return "\n".join(
@@ -196,17 +198,20 @@ class DatasetReport:
         notes = []
         for name in (_PRE, _POST):
             patients = self.missing(name)
-            notes.append(f"{name} missing (repeats FLAIR) in {len(patients)} whole patients{_listed(patients)}")
+            notes.append(
+                f"{name} missing (repeats FLAIR) in {counted(len(patients), 'whole patient')}{_listed(patients)}"
+            )
         repeats = [f"{key} ({name})" for key, name in self.single_repeats]
-        notes.append(f"FLAIR repeated in {len(repeats)} single slices{_listed(repeats)}")
+        notes.append(f"FLAIR repeated in {counted(len(repeats), 'single slice')}{_listed(repeats)}")
         blank = sum(patient.n_blank_slices for patient in self.patients)
-        notes.append(f"{blank} blank slices")
+        notes.append(counted(blank, "blank slice"))
         healthy = [patient.id for patient in self.patients if patient.tumour_pixels == 0]
-        notes.append(f"{len(healthy)} patients without tumour{_listed(healthy)}")
+        notes.append(f"{counted(len(healthy), 'patient')} without tumour{_listed(healthy)}")
         groups = [" = ".join(group) for group in self.duplicates]
-        notes.append(f"{len(groups)} slices shared by several patients{_listed(groups)}")
+        notes.append(f"{counted(len(groups), 'slice')} shared by several patients{_listed(groups)}")
         several = [f"{person} ({len(names)})" for person, names in self.persons_with_several.items()]
-        notes.append(f"{len(self.persons)} persons, {len(several)} with several examinations{_listed(several)}")
+        persons = counted(len(self.persons), "person")
+        notes.append(f"{persons}, {len(several)} with several examinations{_listed(several)}")
         notes += self.left_out
         return notes
 

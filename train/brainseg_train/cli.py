@@ -5,20 +5,19 @@ PyTorch is imported only by the commands that train, so that `--help` and usage 
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from brainseg_runtime.application import CODES, finished, make_application
+from brainseg_runtime.start import run_command
 from brainseg_runtime.version import __version__
 from brainseg_train import commands
 from brainseg_train.threads import wait_asleep
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-_CODES = "Exit codes: 0 done, 1 a fault in the input or the result, 2 wrong usage, 130 interrupted."
 
 DataOption = Annotated[
     str | None,
@@ -100,14 +99,12 @@ JsonOption = Annotated[
     ),
 ]
 
-app = typer.Typer(
-    add_completion=False,
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    # Boxes on a terminal; elsewhere plain text, which never cuts a name short.
-    rich_markup_mode="rich" if sys.stdout.isatty() and sys.stderr.isatty() else None,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
-)
+QuietOption = Annotated[
+    bool,
+    typer.Option("--quiet", "-q", help="Tell warnings and faults alone; results go where --json and --runs say."),
+]
+
+app = make_application()
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -117,10 +114,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         arguments: What stands after `brainseg-train`; default: the process's own.
     """
     wait_asleep()
-    try:
-        app(args=arguments, prog_name="brainseg-train")
-    except KeyboardInterrupt:
-        sys.exit(130)
+    run_command("brainseg-train", lambda: finished(app), arguments)
 
 
 def _show_version(wanted: bool) -> None:
@@ -141,7 +135,7 @@ def root(
 @app.command(
     "all",
     short_help="Train, tune and compare the networks.",
-    epilog=f"Example: brainseg-train all --data data/kaggle_3m --preset quick --json leaderboard.json\n\n{_CODES}",
+    epilog=f"Example: brainseg-train all --data data/kaggle_3m --preset quick --json leaderboard.json\n\n{CODES}",
 )
 def all_(  # noqa: PLR0913, PLR0917 - one parameter an option
     data: DataOption = None,
@@ -170,6 +164,7 @@ def all_(  # noqa: PLR0913, PLR0917 - one parameter an option
     data_url: DataUrlOption = None,
     data_citation: DataCitationOption = None,
     json: JsonOption = None,
+    quiet: QuietOption = False,
 ) -> None:
     """Train and tune the networks, choose by validation Dice, look at the test part once, and rank.
 
@@ -198,13 +193,15 @@ def all_(  # noqa: PLR0913, PLR0917 - one parameter an option
     )
     names = tuple(name.strip() for name in models.split(",") if name.strip())
     tuning = commands.Tuning(search=search, trials=trials)
-    code = commands.run(json, lambda console: commands.compare(console, work, settings, names, tuning), resumable=True)
+    code = commands.run(
+        json, lambda console: commands.compare(console, work, settings, names, tuning), quiet=quiet, resumable=True
+    )
     raise typer.Exit(code)
 
 
 @app.command(
     short_help="Train one network.",
-    epilog=f"Example: brainseg-train fit resunet --data data/kaggle_3m --rate 3e-4:1e-6 --batch 16\n\n{_CODES}",
+    epilog=f"Example: brainseg-train fit resunet --data data/kaggle_3m --rate 3e-4:1e-6 --batch 16\n\n{CODES}",
 )
 def fit(  # noqa: PLR0913, PLR0917 - one parameter an option
     model: Annotated[str, typer.Argument(help="unet, resunet or deeplab.")],
@@ -250,6 +247,7 @@ def fit(  # noqa: PLR0913, PLR0917 - one parameter an option
     data_url: DataUrlOption = None,
     data_citation: DataCitationOption = None,
     json: JsonOption = None,
+    quiet: QuietOption = False,
 ) -> None:
     """Train one network with one configuration. The test part is not looked at.
 
@@ -275,18 +273,21 @@ def fit(  # noqa: PLR0913, PLR0917 - one parameter an option
         threads=threads,
     )
     training = commands.Training(rate=rate, batch=batch, initial=initial, config=config, test=test)
-    code = commands.run(json, lambda console: commands.fit(console, work, settings, model, training), resumable=True)
+    code = commands.run(
+        json, lambda console: commands.fit(console, work, settings, model, training), quiet=quiet, resumable=True
+    )
     raise typer.Exit(code)
 
 
 @app.command(
     short_help="Check a data set and tell what it holds.",
-    epilog=f"Example: brainseg-train check data/kaggle_3m --json check.json\n\n{_CODES}",
+    epilog=f"Example: brainseg-train check data/kaggle_3m --json check.json\n\n{CODES}",
 )
 def check(
     data: Annotated[Path, typer.Argument(help="Folder of patient folders.")],
     person_from: PersonOption = None,
     json: JsonOption = None,
+    quiet: QuietOption = False,
 ) -> None:
     """Check a data set and tell what it holds. Everything that is wrong is listed at once, with the file's name.
 
@@ -295,29 +296,31 @@ def check(
     faulty set: data, fault (what, problems, remedy).
     """
     about = {"data": str(data)}
-    raise typer.Exit(commands.run(json, lambda console: commands.check(console, data, person_from), about=about))
+    work = lambda console: commands.check(console, data, person_from)  # noqa: E731 - as the other commands have it
+    raise typer.Exit(commands.run(json, work, quiet=quiet, about=about))
 
 
 @app.command(
     short_help="Generate patients with brain tumours.",
-    epilog=f"Example: brainseg-train phantom patients --patients 20 --seed 7\n\n{_CODES}",
+    epilog=f"Example: brainseg-train phantom patients --patients 20 --seed 7\n\n{CODES}",
 )
 def phantom(
     out: Annotated[Path, typer.Argument(help="Folder to write; an older phantom there is replaced.")],
     patients: Annotated[int, typer.Option(min=1, help="How many patients.")] = commands.PHANTOM_PATIENTS,
     seed: Annotated[int, typer.Option(min=0, help="Which phantom: the same seed gives the same bytes.")] = 0,
     json: JsonOption = None,
+    quiet: QuietOption = False,
 ) -> None:
     """Generate patients with brain tumours, in the layout of kaggle_3m.
 
     The JSON has: data, patients, seed.
     """
-    raise typer.Exit(commands.run(json, lambda console: commands.phantom(console, out, patients, seed)))
+    raise typer.Exit(commands.run(json, lambda console: commands.phantom(console, out, patients, seed), quiet=quiet))
 
 
 @app.command(
     short_help="Make leaderboard and report again from records.",
-    epilog=f"Example: brainseg-train report runs\n\n{_CODES}",
+    epilog=f"Example: brainseg-train report runs\n\n{CODES}",
 )
 def report(
     runs: Annotated[Path, typer.Argument(help="Folder of runs.")],
@@ -325,12 +328,13 @@ def report(
         str | None, typer.Option(metavar="ID", help="Which study; default: the newest comparison that is complete.")
     ] = None,
     json: JsonOption = None,
+    quiet: QuietOption = False,
 ) -> None:
     """Make leaderboard and report again from the records alone: neither data nor weights are read.
 
     The JSON is that of all.
     """
-    raise typer.Exit(commands.run(json, lambda console: commands.report(console, runs, study)))
+    raise typer.Exit(commands.run(json, lambda console: commands.report(console, runs, study), quiet=quiet))
 
 
 if __name__ == "__main__":

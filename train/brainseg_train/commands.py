@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import signal
-import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 from brainseg_runtime.console import Console
 from brainseg_runtime.errors import BrainsegError, DataError
+from brainseg_runtime.interrupt import interruptible
+from brainseg_runtime.output_paths import check_outputs
+from brainseg_runtime.plurals import counted
+from brainseg_runtime.start import DONE, FAULT, INTERRUPTED, USAGE
 from brainseg_runtime.version import __version__
 from brainseg_train.errors import ConfigError, UsageError
 from brainseg_train.system_faults import as_fault, require_writable
@@ -27,8 +29,6 @@ if TYPE_CHECKING:
     from brainseg_train.persons import PersonRule
     from brainseg_train.split_file import SplitFile
     from brainseg_train.study import Study
-
-DONE, FAULT, USAGE, INTERRUPTED = 0, 1, 2, 130
 
 DEFAULT_DATA: Final = Path("data/kaggle_3m")
 """Where the real set is looked for."""
@@ -170,6 +170,7 @@ def run(
     json_target: str | None,
     work: Callable[[Console], int],
     *,
+    quiet: bool = False,
     resumable: bool = False,
     about: Mapping[str, object] | None = None,
 ) -> int:
@@ -178,15 +179,16 @@ def run(
     Args:
         json_target: What `--json` was given, if it was.
         work: The command.
+        quiet: Whether only warnings and faults are told.
         resumable: Whether the command can go on after an interrupt.
         about: What the JSON of a faulty data set holds besides the fault.
 
     Returns:
         0 done, 1 a fault in the input or the result, 2 options that do not go together, 130 interrupted.
     """
-    console = Console(json_target)
+    console = Console(json_target, quiet=quiet)
     try:
-        with _interruptible():
+        with interruptible():
             return work(console)
     except BrainsegError as error:
         console.fault(error)
@@ -201,20 +203,6 @@ def run(
         kept = "; everything is kept, the same command with --resume goes on" if resumable else ""
         console.note(f"interrupted{kept}")
         return INTERRUPTED
-
-
-@contextlib.contextmanager
-def _interruptible() -> Iterator[None]:
-    """A polite kill, and Ctrl-Break on Windows, act like Ctrl-C."""
-    names = [name for name in ("SIGTERM", "SIGBREAK") if hasattr(signal, name)]
-    if threading.current_thread() is not threading.main_thread():
-        names = []
-    before = {getattr(signal, name): signal.signal(getattr(signal, name), signal.default_int_handler) for name in names}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def compare(console: Console, work: Work, settings: Settings, models: tuple[str, ...], tuning: Tuning) -> int:
@@ -248,6 +236,7 @@ def compare(console: Console, work: Work, settings: Settings, models: tuple[str,
             threads=settings.threads,
             tensorboard=work.tensorboard,
         )
+    _check_json(console, work)
     root, plan = _settle(asked, work, console)
     tell_leaderboard(_carry_out(plan, root, work, console), console)
     return DONE
@@ -275,6 +264,7 @@ def fit(console: Console, work: Work, settings: Settings, model: str, training: 
             threads=settings.threads,
             tensorboard=work.tensorboard,
         )
+    _check_json(console, work)
     root, plan = _settle(asked, work, console)
     if together.launched():
         return _fit_together(plan, root, work, console)
@@ -287,6 +277,7 @@ def check(console: Console, data: Path, person_from: str | None) -> int:
     from brainseg_train.check import check as check_data
     from brainseg_train.persons import PersonRule
 
+    check_outputs({"--json": console.json_target}, folders=[data])
     with _usage():
         rule = PersonRule.read(person_from)
     with _slices_read(console) as on_slice:
@@ -298,8 +289,9 @@ def check(console: Console, data: Path, person_from: str | None) -> int:
 
 def phantom(console: Console, out: Path, patients: int, seed: int) -> int:
     """Generate patients; see `brainseg-train phantom --help`."""
+    check_outputs({"--json": console.json_target}, folders=[out])
     _write_phantom(console, out, patients, seed)
-    console.say(f"{out}: {patients} generated patients")
+    console.say(f"{out}: {counted(patients, 'generated patient')}")
     console.emit({"data": str(out), "patients": patients, "seed": seed})
     return DONE
 
@@ -308,8 +300,22 @@ def report(console: Console, runs: Path, study_id: str | None) -> int:
     """Make leaderboard and report again; see `brainseg-train report --help`."""
     from brainseg_train.study import newest_complete
 
+    _check_in_runs(console, runs)
     tell_leaderboard(newest_complete(runs, study_id), console)
     return DONE
+
+
+def _check_json(console: Console, work: Work) -> None:
+    """Refuses to write JSON over the data set, a record or a result of another kind."""
+    data = DEFAULT_DATA if work.data is None else Path(work.data)
+    _check_in_runs(console, work.runs, *([data] if work.data != PHANTOM and data.is_dir() else []))
+
+
+def _check_in_runs(console: Console, runs: Path, *inputs: Path) -> None:
+    """Refuses to write JSON into a run, a study or an input, or over the other results of a comparison."""
+    results = {name: runs / name for name in ("leaderboard.md", "report.html")}
+    inside = [path for path in (*runs.glob("*/"), *inputs) if path.is_dir()]
+    check_outputs({"--json": console.json_target, **results}, folders=inside)
 
 
 @contextlib.contextmanager
@@ -397,7 +403,7 @@ def _carry_out(plan: Plan, root: Path, work: Work, console: Console) -> Study:
         return study
     workers, _ = comparison.layout(dataclasses.replace(plan, threads=study.record.threads), study.request)
     tell_layout(study, plan.threads, workers, console)
-    with display(comparison.epochs_left(study)) as shown:
+    with display(comparison.epochs_left(study), quiet=console.quiet) as shown:
         return comparison.carry_out(study, dataset, workers=workers, cache=work.cache, display=shown)
 
 
@@ -412,7 +418,7 @@ def _fit_together(plan: Plan, root: Path, work: Work, console: Console) -> int:
     if not together.leads():
         together.fit_together(plan, open_data, work.runs, resume=work.resume, emit=lambda _event: None)
         return DONE
-    with display(plan.config(plan.models[0]).epochs) as shown:
+    with display(plan.config(plan.models[0]).epochs, quiet=console.quiet) as shown:
         study = together.fit_together(
             plan, open_data, work.runs, resume=work.resume, emit=shown.show, source=work.source(root)
         )

@@ -7,6 +7,8 @@ import threading
 from types import FrameType, TracebackType
 from typing import Any, Self
 
+from brainseg_runtime.interrupt import raise_interrupt
+
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -26,7 +28,7 @@ class Interrupts:
         if threading.current_thread() is threading.main_thread():
             for number in _SIGNALS:
                 handler = signal.getsignal(number)
-                if handler in (signal.default_int_handler, signal.SIG_DFL):
+                if handler in (signal.default_int_handler, signal.SIG_DFL, raise_interrupt):
                     self._before[number] = handler
                     signal.signal(number, self._catch)
         return self

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from brainseg_runtime import files
 from brainseg_runtime.metrics import bootstrap_interval, least_p, paired_permutation_test
 from brainseg_runtime.metrics.scores import LESIONS, SURFACE
+from brainseg_runtime.plurals import counted
 from brainseg_runtime.report import NOT_DEFINED, interval_text, number_text
 from brainseg_train import records
 from brainseg_train.final import TestRecord, load_test
@@ -214,9 +215,9 @@ def subtitle(board: Mapping[str, Any]) -> str:
     over = f"{board['folds']}-fold cross-validation" if board["folds"] else "test part, looked at once"
     marked = " **(split by slice: leaky)**" if board["leaky"] else ""
     return (
-        f"Scores on the {over}: {first['n_patients']} patients, {first['n_slices']} slices at native resolution, "
-        f"threshold {first['threshold']}; 95 % BCa intervals by patient bootstrap; ranked by the mean Dice of "
-        f"patients' volumes{marked}."
+        f"Scores on the {over}: {counted(first['n_patients'], 'patient')}, {counted(first['n_slices'], 'slice')} at "
+        f"native resolution, threshold {first['threshold']}; 95 % BCa intervals by patient bootstrap; ranked by the "
+        f"mean Dice of patients' volumes{marked}."
     )
 
 

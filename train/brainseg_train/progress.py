@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Literal, Protocol, Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeRemainingColumn
 
+from brainseg_runtime.plurals import counted
+
 if TYPE_CHECKING:
     from types import TracebackType
 
@@ -78,13 +80,14 @@ class Display(Protocol):
         """Write a sentence above whatever moves."""
 
 
-def display(epochs: int) -> Display:
+def display(epochs: int, *, quiet: bool = False) -> Display:
     """Bars on standard error where that is a terminal, lines elsewhere.
 
     Args:
         epochs: Epochs that the study has left if no trial ends early.
+        quiet: Whether nothing is shown.
     """
-    console = Console(stderr=True)
+    console = Console(stderr=True, quiet=quiet)
     return Bars(console, epochs=epochs) if console.is_terminal else Lines(console, epochs=epochs)
 
 
@@ -222,6 +225,6 @@ def _ending(event: Event) -> str:
         "failed": "failed",
         "interrupted": "interrupted, kept for --resume",
     }
-    epochs = f"{event.epoch} epoch{'' if event.epoch == 1 else 's'}"
     reason = f": {event.reason}" if event.reason else ""
-    return f"{event.trial}: {words.get(event.status, event.status)} after {epochs}{best}{reason}"
+    after = counted(event.epoch, "epoch")
+    return f"{event.trial}: {words.get(event.status, event.status)} after {after}{best}{reason}"

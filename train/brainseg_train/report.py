@@ -14,6 +14,7 @@ from PIL import Image
 from brainseg_runtime import files
 from brainseg_runtime.images.overlay import BOTH, PREDICTION, TRUTH
 from brainseg_runtime.markup import Html, element
+from brainseg_runtime.plurals import counted
 from brainseg_runtime.report import (
     NOT_DEFINED,
     Section,
@@ -168,8 +169,8 @@ def _order(board: Mapping[str, Any]) -> list[Html | str]:
     ]
     patients = board["rows"][0]["test"]["n_patients"]
     caption = (
-        f"Paired permutation test over {patients} patients' volume Dice, two-sided; corrected by Holm for "
-        f"{len(rows)} pair{'s' if len(rows) != 1 else ''}"
+        f"Paired permutation test over the volume Dice of {counted(patients, 'patient')}, two-sided; corrected by "
+        f"Holm for {counted(len(rows), 'pair')}"
     )
     head = ["pair", "mean difference", "95 % interval", "p", "p corrected", ""]
     made = table(head, rows, caption=caption) if rows else Html("")
@@ -241,9 +242,9 @@ def _tuning(board: Mapping[str, Any]) -> list[str]:
     baseline = board["baseline"]["validation_dice"]
     text = (
         f"Chosen by validation Dice (mean over the validation patients' volumes, at 128×128) among "
-        f"{len(rows)} runs, {board['search']} search. The best single threshold on FLAIR has {baseline:.3f} there; "
-        "a run still below it after a third of its epochs is given up as hopeless, but not under "
-        "the presets paper and shipped."
+        f"{counted(len(rows), 'run')}, {board['search']} search. The best single threshold on FLAIR has "
+        f"{baseline:.3f} there; a run still below it after a third of its epochs is given up as hopeless, but not "
+        "under the presets paper and shipped."
     )
     return [text, table([*head, "validation Dice", "time"], rows)]
 
@@ -266,7 +267,7 @@ def _origin(current: Study, board: Mapping[str, Any]) -> Html:
         ("split digest", _code(board["split_digest"])),
         (
             "precision, device",
-            f"{run.precision}, {run.device}, {run.threads} thread{'s' if run.threads > 1 else ''} a run",
+            f"{run.precision}, {run.device}, {counted(run.threads, 'thread')} a run",
         ),
         ("versions", versions),
         ("source", _code(commit)),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from brainseg_runtime.plurals import counted
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -31,10 +33,12 @@ def tell_start(study: Study, origin: str, dataset: DataSet, console: Console) ->
         "complete": "is complete: nothing is trained or measured again",
     }
     trials = request.search.trials
-    parts = f"{trials} run{'s' if trials > 1 else ''} each of {', '.join(request.models)}"
+    parts = f"{counted(trials, 'run')} each of {', '.join(request.models)}"
     if len(request.splits) > 1:
         parts += f" on each of {len(request.splits)} folds"
-    console.note(f"{dataset.root}: {len(dataset.patients)} patients, {len(dataset.slices)} slices")
+    console.note(
+        f"{dataset.root}: {counted(len(dataset.patients), 'patient')}, {counted(len(dataset.slices), 'slice')}"
+    )
     console.note(f"study {study.record.id} {words[origin]}: {parts}, preset {request.preset}")
     split = study.split()
     if split.persons:
@@ -44,7 +48,7 @@ def tell_start(study: Study, origin: str, dataset: DataSet, console: Console) ->
             f"{some_of(split.persons)}"
         )
     if request.leaky:
-        console.note(f"warning: {LEAK}")
+        console.warn(LEAK)
 
 
 def tell_layout(study: Study, threads: int | None, workers: int, console: Console) -> None:

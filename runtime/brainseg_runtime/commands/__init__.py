@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 from brainseg_runtime.console import Console
 from brainseg_runtime.errors import BrainsegError
 from brainseg_runtime.interrupt import interruptible
+from brainseg_runtime.plurals import counted
+from brainseg_runtime.start import DONE, FAULT, INTERRUPTED
 
 if TYPE_CHECKING:
     from brainseg_runtime.segmenter import Segmenter
 
-DONE, FAULT, INTERRUPTED = 0, 1, 130
+__all__ = ["DONE", "FAULT", "INTERRUPTED", "Model", "run", "running"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,17 +50,18 @@ class Model:
         )
 
 
-def run(json_target: str | None, work: Callable[[Console], int]) -> int:
+def run(json_target: str | None, work: Callable[[Console], int], *, quiet: bool = False) -> int:
     """Does a command's work, and turns faults and interrupts into messages and exit codes.
 
     Args:
         json_target: What `--json` was given, if it was.
         work: The command.
+        quiet: Whether only warnings and faults are told.
 
     Returns:
         0 done, 1 a fault in the input or the result, 130 interrupted.
     """
-    console = Console(json_target)
+    console = Console(json_target, quiet=quiet)
     try:
         with interruptible():
             return work(console)
@@ -74,5 +77,4 @@ def run(json_target: str | None, work: Callable[[Console], int]) -> int:
 def running(segmenter: Segmenter) -> str:
     """What runs, in words: model, variant, provider, threads."""
     info = segmenter.info
-    threads = f"{info.threads} thread{'' if info.threads == 1 else 's'}"
-    return f"{info.provenance.model} ({info.variant}) on {info.provider}, {threads}"
+    return f"{info.provenance.model} ({info.variant}) on {info.provider}, {counted(info.threads, 'thread')}"

@@ -12,8 +12,9 @@ from brainseg_runtime.bundle import open_bundle
 from brainseg_runtime.commands import DONE, FAULT
 from brainseg_runtime.console import Console
 from brainseg_runtime.errors import BrainsegError
+from brainseg_runtime.output_paths import check_outputs
 from brainseg_runtime.processor import inspect_processor
-from brainseg_runtime.providers import list_providers
+from brainseg_runtime.providers import choose, list_providers
 
 _HEADERS = ("provider", "variant", "threads", "batch", "p50 ms", "p95 ms", "slices/s", "peak MiB")
 
@@ -35,8 +36,10 @@ class Timing:
 def bench(console: Console, wanted: Timing) -> int:
     """Times every combination; see `brainseg bench --help`.
 
-    A combination that cannot be had is told and left out; it is a fault where its provider or variant was asked for.
+    A combination that cannot be had is told and left out, before a process is started for it; it is a fault where its
+    provider or variant was asked for.
     """
+    check_outputs({"--json": console.json_target}, folders=[wanted.bundle])
     bundle = open_bundle(wanted.bundle, digest=wanted.digest)
     plan = cases(
         wanted.bundle,
@@ -48,17 +51,19 @@ def bench(console: Console, wanted: Timing) -> int:
         side=wanted.side,
         seconds=wanted.seconds,
     )
+    processor = inspect_processor()
     rows: list[BenchRow] = []
     refused: list[dict[str, object]] = []
     with console.progress("rows", len(plan)) as advance:
         for case in plan:
             try:
+                choose(bundle.manifest, case.provider, case.variant, processor)
                 rows.append(measure_apart(case))
             except BrainsegError as error:
                 console.fault(error, about=f"{case.provider} {case.variant}, batch {case.batch}: ")
                 refused.append(refusal(case, error))
             advance()
-    machine: dict[str, object] = asdict(inspect_processor())
+    machine: dict[str, object] = asdict(processor)
     machine.update(system=platform.system(), release=platform.release())
     console.emit(
         {
@@ -68,7 +73,8 @@ def bench(console: Console, wanted: Timing) -> int:
             "machine": machine,
         }
     )
-    console.table(_HEADERS, [_cells(row) for row in rows])
+    if rows:
+        console.table(_HEADERS, [_cells(row) for row in rows])
     asked_for = bool(wanted.providers or wanted.variants)
     return FAULT if not rows or (refused and asked_for) else DONE
 

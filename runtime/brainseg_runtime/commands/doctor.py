@@ -7,10 +7,13 @@ from pathlib import Path
 from brainseg_runtime.commands import DONE, FAULT
 from brainseg_runtime.console import Console
 from brainseg_runtime.doctor import Diagnosis, diagnose
+from brainseg_runtime.output_paths import check_outputs
+from brainseg_runtime.plurals import counted
 
 
 def doctor(console: Console, bundle: Path | None) -> int:
     """Looks at this machine; see `brainseg doctor --help`."""
+    check_outputs({"--json": console.json_target}, folders=[bundle] if bundle is not None else [])
     found = diagnose(bundle)
     console.emit(found.to_json())
     _tell(console, found)
@@ -24,7 +27,7 @@ def _tell(console: Console, found: Diagnosis) -> None:
         ("python", found.python),
         ("processor", found.processor.name or found.processor.architecture),
         ("features", ", ".join(found.processor.features) or "none that matter here"),
-        ("cores", f"{found.processor.cores}, of which {found.default_threads} are used by default"),
+        ("cores", f"{found.processor.cores}; used by default: {found.default_threads}"),
         *found.versions.items(),
     ]
     console.table(["machine", ""], machine)
@@ -40,7 +43,6 @@ def _tell(console: Console, found: Diagnosis) -> None:
         for line in found.choice.reasons:
             console.say(f"  {line}")
     for problem in found.problems:
-        console.note(f"problem: {problem.what}\n  remedy: {problem.remedy}")
+        console.warn(f"{problem.what}\n  remedy: {problem.remedy}")
     console.say("")
-    count = len(found.problems)
-    console.say("nothing gets in the way" if found.ok else f"{count} problem{'' if count == 1 else 's'}")
+    console.say("nothing gets in the way" if found.ok else counted(len(found.problems), "problem"))

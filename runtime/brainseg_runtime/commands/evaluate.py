@@ -14,12 +14,14 @@ from brainseg_runtime.console import Console, write_page
 from brainseg_runtime.evaluate import BATCH, evaluate_masks
 from brainseg_runtime.evaluate import evaluate as score
 from brainseg_runtime.evaluation import Evaluation
-from brainseg_runtime.evaluation_page import chosen_patients, evaluation_page, plural
+from brainseg_runtime.evaluation_page import chosen_patients, evaluation_page
 from brainseg_runtime.images import read_mask
 from brainseg_runtime.images.dataset import Patient, scan_dataset
 from brainseg_runtime.metrics.scores import LESIONS, POOLED_LABELS, SURFACE
 from brainseg_runtime.metrics.surface import TOLERANCE
+from brainseg_runtime.output_paths import check_outputs
 from brainseg_runtime.pictures import MaskOf, patient_picture
+from brainseg_runtime.plurals import counted
 from brainseg_runtime.predicted_masks import find_predictions, predicted_cases
 from brainseg_runtime.report import NOT_DEFINED, interval_text
 from brainseg_runtime.summary import Settings
@@ -39,11 +41,12 @@ class Scoring:
 
 def evaluate(console: Console, model: Model, wanted: Scoring) -> int:
     """Scores a model on a data set; see `brainseg evaluate --help`."""
+    _check_outputs(console, wanted, model.bundle)
     left_out: list[str] = []
     patients = _patients(console, wanted.data, left_out)
     segmenter = model.load()
     info = segmenter.info
-    console.note(f"{plural(len(patients), 'patient')}, {running(segmenter)}")
+    console.note(f"{counted(len(patients), 'patient')}, {running(segmenter)}")
     begun = time.perf_counter()
     with console.progress("slices", sum(len(patient.slices) for patient in patients.values())) as advance:
         evaluation = score(
@@ -72,11 +75,12 @@ def evaluate(console: Console, model: Model, wanted: Scoring) -> int:
 
 def evaluate_predictions(console: Console, folder: Path, wanted: Scoring) -> int:
     """Scores masks that are there already; see `brainseg evaluate --help`."""
+    _check_outputs(console, wanted, folder)
     left_out: list[str] = []
     patients = _patients(console, wanted.data, left_out)
     predicted = find_predictions(folder, tuple(patients.values()))
     n_slices = sum(len(patient.slices) for patient in patients.values())
-    console.note(f"{plural(len(patients), 'patient')}, {plural(n_slices, 'mask')} of {folder}")
+    console.note(f"{counted(len(patients), 'patient')}, {counted(n_slices, 'mask')} of {folder}")
     settings = Settings(
         predictions=str(folder),
         no_probability=predicted.no_probability,
@@ -102,6 +106,11 @@ def evaluate_predictions(console: Console, folder: Path, wanted: Scoring) -> int
         _write_report(wanted.report, evaluation, patients, masks, used, f"Evaluation of the masks in {folder.name}")
     _tell_evaluation(console, evaluation)
     return DONE
+
+
+def _check_outputs(console: Console, wanted: Scoring, other: Path) -> None:
+    """Refuses outputs that would lie among the patients, or in the bundle or the folder of predicted masks."""
+    check_outputs({"--json": console.json_target, "--report": wanted.report}, folders=[other, wanted.data])
 
 
 def _patients(console: Console, data: Path, left_out: list[str]) -> dict[str, Patient]:
@@ -160,4 +169,4 @@ def _tell_evaluation(console: Console, evaluation: Evaluation) -> None:
     for line in missing_lines(evaluation.missing):
         console.note(line)
     what = f"{evaluation.provider} {evaluation.variant}" if evaluation.predictions is None else evaluation.predictions
-    console.say(f"{plural(evaluation.n_patients, 'patient')}, {plural(evaluation.n_slices, 'slice')}, {what}")
+    console.say(f"{counted(evaluation.n_patients, 'patient')}, {counted(evaluation.n_slices, 'slice')}, {what}")

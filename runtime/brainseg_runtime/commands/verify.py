@@ -8,15 +8,24 @@ from pathlib import Path
 from brainseg_runtime.commands import DONE, FAULT
 from brainseg_runtime.console import Console, write_page
 from brainseg_runtime.doctor import installed_versions
+from brainseg_runtime.errors import InputError
+from brainseg_runtime.files import read_capped
+from brainseg_runtime.output_paths import check_outputs
 from brainseg_runtime.processor import inspect_processor
 from brainseg_runtime.verification_page import verification_page
 from brainseg_runtime.verify import verify_bundle
+
+_MAX_KEY_BYTES = 1 << 16  # a key takes a few hundred
 
 
 def verify(
     console: Console, bundle: Path, *, digest: str | None, public_key: Path | None, provider: str, report: Path | None
 ) -> int:
     """Checks a bundle on this machine; see `brainseg verify --help`."""
+    kept = [] if public_key is None else [public_key]
+    check_outputs({"--json": console.json_target, "--report": report}, files=kept, folders=[bundle])
+    if public_key is not None:
+        _require_key(public_key)
     found = verify_bundle(bundle, digest, public_key, provider)
     console.emit(found.to_json())
     if report is not None:
@@ -25,3 +34,20 @@ def verify(
     console.table(["check", "result", "detail"], [(each.name, each.status.value, each.detail) for each in found.checks])
     console.say(f"{'PASS' if found.ok else 'FAIL'}: {bundle}")
     return DONE if found.ok else FAULT
+
+
+def _require_key(path: Path) -> None:
+    """Refuses a key that is none: the caller's slip is no fault of the bundle.
+
+    Raises:
+        InputError: The file is missing, cannot be read, or holds no public key in PEM.
+    """
+    if not path.exists():
+        raise InputError(f"there is no public key at {path}", expected="a PEM file", got="nothing")
+    data = read_capped(path.resolve(), _MAX_KEY_BYTES)
+    if b"-----BEGIN PUBLIC KEY-----" not in data:
+        raise InputError(
+            f"{path} is no public key",
+            expected='a PEM file with "BEGIN PUBLIC KEY"',
+            got=f"{len(data)} bytes of another kind",
+        )

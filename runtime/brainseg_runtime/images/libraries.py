@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import ModuleType
 
 from brainseg_runtime.errors import MissingExtraError
+from brainseg_runtime.extras import install_remedy
 
 
 def pillow() -> ModuleType:
@@ -17,6 +18,6 @@ def pillow() -> ModuleType:
         from PIL import Image
     except ImportError as error:
         raise MissingExtraError(
-            "this image cannot be read", expected="pillow", got=error, remedy='pip install "brainseg-runtime[io]"'
+            "this image cannot be read", expected="pillow", got=error, remedy=install_remedy("io")
         ) from error
     return Image

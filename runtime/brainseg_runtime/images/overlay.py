@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brainseg_runtime.errors import MissingExtraError
+from brainseg_runtime.extras import install_remedy
 
 FLAIR = 1  # channel order of the data set: pre-contrast, FLAIR, post-contrast
 TRUTH = (92, 214, 120)  # green
@@ -83,9 +84,7 @@ def encode_png(rgb: Pixels) -> bytes:
     try:
         from PIL import Image
     except ImportError as error:
-        raise MissingExtraError(
-            "pictures need pillow, which is not installed", remedy="pip install 'brainseg-runtime[io]'"
-        ) from error
+        raise MissingExtraError("pictures need pillow, which is not installed", remedy=install_remedy("io")) from error
     buffer = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(rgb)).save(buffer, format="PNG")
     return buffer.getvalue()

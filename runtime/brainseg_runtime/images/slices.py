@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from brainseg_runtime.contract import DEFAULT_LIMITS, Limits
 from brainseg_runtime.errors import ImageError, MissingExtraError
+from brainseg_runtime.extras import install_remedy
 from brainseg_runtime.files import read_capped, write_bytes
 from brainseg_runtime.images.dataset import Patient, SlicePaths
 from brainseg_runtime.images.formats import read_raster
@@ -212,7 +213,7 @@ def write_mask(path: Path | str, mask: NDArray[Any]) -> None:
         import tifffile
     except ImportError as error:
         raise MissingExtraError(
-            "TIFF files cannot be written", expected="tifffile", got=error, remedy='pip install "brainseg-runtime[io]"'
+            "TIFF files cannot be written", expected="tifffile", got=error, remedy=install_remedy("io")
         ) from error
     buffer = io.BytesIO()
     tifffile.imwrite(buffer, mask.astype(np.uint8) * np.uint8(255), photometric="minisblack")

@@ -1,0 +1,69 @@
+"""How to install a missing extra from where this package itself came from, as it is on no package index.
+
+An installer records where it took a distribution from in `direct_url.json` (PEP 610). Where that file or folder is
+still there it is named; elsewhere the reader is told what to look for.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+from pathlib import Path
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+from brainseg_runtime.version import __version__
+
+_WHOLE: Final = "brainseg"
+_RUNTIME: Final = "brainseg-runtime"
+_BUILT_IN: Final = frozenset({"io", "cli"})
+"""Extras of `brainseg-runtime` whose packages `brainseg` itself always brings."""
+
+
+def install_remedy(extra: str) -> str:
+    """What to run so that an extra of this package is installed, as the remedy of an error.
+
+    Args:
+        extra: Such as "io", "cli", "openvino", "sign", "train" or "export".
+    """
+    name = _WHOLE if extra in {"train", "export"} else _installed()
+    built_in = name == _WHOLE and extra in _BUILT_IN
+    wanted = "" if built_in else f"[{extra}]"
+    return f"install {_RUNTIME if built_in else name}[{extra}] from where this came from: {_command(name, wanted)}"
+
+
+def _command(name: str, wanted: str) -> str:
+    """The installer's command, for the wheel or the source tree at hand."""
+    source = _source(name)
+    if source is not None:
+        return f'pip install {source[0]}"{source[1]}{wanted}"'
+    wheel = f"{name.replace('-', '_')}-{__version__}-py3-none-any.whl"
+    tree = "." if name == _WHOLE else "./runtime"
+    return f'pip install "PATH/{wheel}{wanted}", or in the source tree pip install "{tree}{wanted}"'
+
+
+def _installed() -> str:
+    """The distribution that this package was installed with; from sources alone, the whole."""
+    for name in (_RUNTIME, _WHOLE):
+        try:
+            importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+        return name
+    return _WHOLE
+
+
+def _source(name: str) -> tuple[str, Path] | None:
+    """What installs a distribution again: an option and its wheel or folder; None where that is unknown or gone."""
+    try:
+        record = json.loads(importlib.metadata.distribution(name).read_text("direct_url.json") or "{}")
+        url = urlsplit(str(record.get("url", "")))
+    except (importlib.metadata.PackageNotFoundError, ValueError, AttributeError):
+        return None
+    if url.scheme != "file":
+        return None
+    text = unquote(url.path)
+    path = Path(text.lstrip("/") if os.name == "nt" else text)  # there "/C:/..." stands for "C:/..."
+    editable = "-e " if record.get("dir_info", {}).get("editable") else ""
+    return (editable, path) if path.exists() else None

@@ -1,0 +1,373 @@
+"""Every JSON that the commands write, as JSON Schema (Draft 2020-12)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from brainseg_export.calibrate import Calibration as ExportCalibration
+from brainseg_export.gate import Verdict
+from brainseg_export.parity import Agreement
+from brainseg_runtime.bench import BenchRow
+from brainseg_runtime.contract import CHANNELS
+from brainseg_runtime.contract import SCHEMA as BUNDLE_SCHEMA
+from brainseg_runtime.doctor import Problem
+from brainseg_runtime.evaluation import Evaluation
+from brainseg_runtime.manifest import ChannelRange, FileEntry, Licence, Variant
+from brainseg_runtime.predictions import SCHEMA as PREDICTIONS_SCHEMA
+from brainseg_runtime.predictions import OutputFile, SliceEntry
+from brainseg_runtime.processor import Processor
+from brainseg_runtime.providers import Choice, ProviderStatus
+from brainseg_runtime.verify import Check
+from brainseg_train.check import PatientReport, SiteReport
+from brainseg_train.config import TrainConfig
+from brainseg_train.leaderboard import SCHEMA as LEADERBOARD_SCHEMA
+from brainseg_train.records import EpochRecord, RunRecord
+from tests.schemas.types import (
+    ANY_OBJECT,
+    FLAG,
+    INTEGER,
+    NUMBER,
+    TEXT,
+    Definitions,
+    Schema,
+    by_name,
+    listed,
+    nullable,
+    record,
+    told,
+)
+
+DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
+
+ERROR: Final = told(
+    record(
+        {name: nullable(TEXT) if name not in {"kind", "what"} else TEXT for name in ("kind", "what")}
+        | {name: nullable(TEXT) for name in ("expected", "got", "remedy")},
+        optional={"problems": listed(TEXT)},
+    ),
+    "What went wrong, what was expected, what came, and what to do about it.",
+)
+INTERVAL: Final = nullable({"type": "array", "items": NUMBER, "minItems": 2, "maxItems": 2})
+SHA256: Final = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
+MODEL: Final = {"path": TEXT, "digest": nullable(SHA256)}
+
+
+def predictions(defs: Definitions) -> Schema:
+    """`predictions.json`, and `brainseg predict --json`."""
+    file = nullable(defs.ref(OutputFile, file=TEXT, sha256=SHA256))
+    entry = defs.ref(SliceEntry, mask=file, probability=file, overlay=file, error=nullable(ERROR))
+    area = record({"name": TEXT, "number": nullable(INTEGER), "area_px": nullable(INTEGER)})
+    patient = record(
+        {
+            "id": TEXT,
+            "folder": TEXT,
+            "n_slices": INTEGER,
+            "n_done": INTEGER,
+            "volume_px": told(nullable(INTEGER), "Null unless all slices are done and of one size."),
+            "volume_ml": told(nullable(NUMBER), "Null without spacing or volume_px."),
+            "areas": listed(area),
+            "warnings": listed(TEXT),
+        }
+    )
+    return record(
+        {
+            "schema": {"const": PREDICTIONS_SCHEMA},
+            "status": {"enum": ["complete", "faulty", "interrupted"]},
+            **dict.fromkeys(("n_slices", "n_done", "n_failed", "n_pending"), INTEGER),
+            "bundle": record(MODEL),
+            "provider": TEXT,
+            "variant": TEXT,
+            "threshold": told(nullable(NUMBER), "Probability from which a pixel is tumour in these masks."),
+            "validated_threshold": told(nullable(NUMBER), "The bundle's own."),
+            "versions": by_name(TEXT),
+            "layout": {"enum": ["flat", "by-patient"]},
+            "spacing_mm": nullable({"type": "array", "items": NUMBER, "minItems": 3, "maxItems": 3}),
+            "warnings": told(listed(TEXT), "What holds for the whole run."),
+            "patients": listed(patient),
+            "slices": listed(entry),
+            "earlier": told(listed(entry), "Slices of earlier runs by the same model whose files stay in the folder."),
+        }
+    )
+
+
+def evaluation(defs: Definitions) -> Schema:
+    """`brainseg evaluate --json`."""
+    scores = defs.ref(Evaluation)
+    ran = {"bundle": nullable(TEXT), "digest": nullable(SHA256), "data": TEXT, "seconds": NUMBER}
+    ran |= {"left_out": listed(TEXT), "versions": by_name(TEXT)}
+    return _extended(defs, scores, {"run": record(ran)})
+
+
+def bench(defs: Definitions) -> Schema:
+    """`brainseg bench --json`."""
+    wanted = {"provider": TEXT, "variant": TEXT, "batch": INTEGER, "threads": nullable(INTEGER)}
+    machine = _extended(defs, defs.ref(Processor), {"system": TEXT, "release": TEXT})
+    return record(
+        {
+            "rows": listed(defs.ref(BenchRow)),
+            "refused": listed(record({**wanted, "error": ERROR})),
+            "bundle": record(MODEL),
+            "machine": machine,
+        }
+    )
+
+
+def verification(defs: Definitions) -> Schema:
+    """`brainseg verify --json`."""
+    return record(
+        {
+            "bundle": TEXT,
+            "ok": FLAG,
+            "digest": nullable(SHA256),
+            "name": nullable(TEXT),
+            "provider": nullable(TEXT),
+            "providers": by_name(TEXT),
+            "checks": listed(defs.ref(Check)),
+        }
+    )
+
+
+def doctor(defs: Definitions) -> Schema:
+    """`brainseg doctor --json`."""
+    return record(
+        {
+            "ok": FLAG,
+            "versions": by_name(TEXT),
+            "system": TEXT,
+            "python": TEXT,
+            "processor": defs.ref(Processor),
+            "exact_integers": FLAG,
+            "default_threads": INTEGER,
+            "providers": listed(defs.ref(ProviderStatus)),
+            "choice": nullable(defs.ref(Choice)),
+            "rule": listed(TEXT),
+            "problems": listed(defs.ref(Problem)),
+        }
+    )
+
+
+def manifest(defs: Definitions) -> Schema:
+    """`manifest.json` of a bundle."""
+    tensor = record({"name": TEXT, "dtype": TEXT, "shape": listed(TEXT)})
+    limits = record(dict.fromkeys(("max_batch", "min_side", "max_side"), INTEGER))
+    channels = record(dict.fromkeys(CHANNELS, defs.ref(ChannelRange)))
+    fingerprint = record({"slices": INTEGER, "channels": channels})
+    return record(
+        {
+            "schema": {"const": BUNDLE_SCHEMA},
+            "name": TEXT,
+            "version": TEXT,
+            "files": by_name(defs.ref(FileEntry, sha256=SHA256, bytes=INTEGER)),
+            "contract": record({"input": tensor, "outputs": listed(tensor), "limits": limits}),
+            "threshold": {"type": "number", "minimum": 0, "maximum": 1},
+            "temperature": NUMBER,
+            "variants": by_name(defs.ref(Variant)),
+            "golden": nullable(TEXT),
+            "fingerprint": nullable(fingerprint),
+            "training": ANY_OBJECT,
+            "licence": defs.ref(Licence),
+            "tools": by_name(TEXT),
+        }
+    )
+
+
+def check(defs: Definitions) -> Schema:
+    """`brainseg-train check --json`: of a set that can be used, or of one with faults."""
+    intensity = record({"min": INTEGER, "max": INTEGER, "mean": NUMBER})
+    patient = defs.ref(PatientReport, intensity=record(dict.fromkeys(CHANNELS, intensity)))
+    report = record(
+        {
+            "data": TEXT,
+            "digest": SHA256,
+            "size": {"type": "array", "items": INTEGER, "minItems": 2, "maxItems": 2},
+            **dict.fromkeys(("n_patients", "n_slices", "n_tumour_slices"), INTEGER),
+            "burden": record(dict.fromkeys(("mean", "median", "min", "max"), NUMBER)),
+            "sites": listed(defs.ref(SiteReport)),
+            "patients": listed(patient),
+            "n_persons": INTEGER,
+            "persons": listed(record({"id": TEXT, "examinations": listed(TEXT)})),
+            "persons_with_several": listed(TEXT),
+            "missing_sequences": by_name(listed(TEXT)),
+            "repeated_slices": listed(record({"slice": TEXT, "channel": TEXT})),
+            "duplicates": listed(listed(TEXT)),
+            "left_out": listed(TEXT),
+        }
+    )
+    return {"oneOf": [report, record({"data": TEXT, "fault": ERROR})]}
+
+
+def fault(defs: Definitions) -> Schema:  # noqa: ARG001 - of the others' form
+    """`--json` of any command whose data set is faulty."""
+    return record({"fault": ERROR}, optional={"data": TEXT})
+
+
+def phantom(defs: Definitions) -> Schema:  # noqa: ARG001 - of the others' form
+    """`brainseg-train phantom --json`."""
+    return record({"data": TEXT, "patients": INTEGER, "seed": INTEGER})
+
+
+def run(defs: Definitions) -> Schema:
+    """`run.json` of a run."""
+    return defs.ref(RunRecord, model=record({"name": TEXT, "width": INTEGER}), seed=INTEGER)
+
+
+def history(defs: Definitions) -> Schema:
+    """A line of a run's `history.jsonl`."""
+    return defs.ref(EpochRecord)
+
+
+def leaderboard(defs: Definitions) -> Schema:
+    """`leaderboard.json`, and `brainseg-train all --json` and `report --json`."""
+    trial = {
+        "model": TEXT,
+        "fold": INTEGER,
+        "trial": INTEGER,
+        "params": ANY_OBJECT,
+        "configuration": TEXT,
+        "status": TEXT,
+        "stopped": nullable(TEXT),
+        "epochs": INTEGER,
+        "best_epoch": nullable(INTEGER),
+        "validation": nullable(by_name(NUMBER)),
+        "parameters": INTEGER,
+        "timing": ANY_OBJECT,
+    }
+    pair = {
+        "first": TEXT,
+        "second": TEXT,
+        "difference": NUMBER,
+        "ci95": INTERVAL,
+        "p_value": nullable(NUMBER),
+        "p_corrected": nullable(NUMBER),
+        "more_than_noise": nullable(FLAG),
+        "reason": told(nullable(TEXT), "Why there is no p: too few patients differ."),
+        "ci95_reason": told(nullable(TEXT), "Why there is no interval."),
+        "patients": INTEGER,
+    }
+    return record(
+        {
+            "schema": {"const": LEADERBOARD_SCHEMA},
+            "kind": TEXT,
+            "preset": TEXT,
+            "seed": INTEGER,
+            "search": TEXT,
+            "split_by": TEXT,
+            "leaky": FLAG,
+            "note": nullable(TEXT),
+            "folds": nullable(INTEGER),
+            "data_digest": SHA256,
+            "split_digest": SHA256,
+            "ranked_by": TEXT,
+            "rows": listed(_row(defs)),
+            "comparisons": listed(record(pair)),
+            "verdict": TEXT,
+            "baseline": record({"what": TEXT, "validation_dice": NUMBER}),
+            "trials": listed(record(trial)),
+            "timing": ANY_OBJECT,
+        }
+    )
+
+
+def fit(defs: Definitions) -> Schema:
+    """`brainseg-train fit --json`."""
+    return record({"study": TEXT, "runs": listed(run(defs))}, optional={"row": _row(defs)})
+
+
+def export(defs: Definitions) -> Schema:
+    """`brainseg-export --json`."""
+    agreement = _extended(defs, defs.ref(Agreement), {"mask_agreement": NUMBER})
+    parity = {
+        "type": "object",
+        "properties": {"limit": NUMBER, "passed": FLAG},
+        "additionalProperties": agreement,
+    }
+    losses = ("mean_drop", "worst_drop", "max_mean_drop", "max_patient_drop")
+    figures = ("volume_dice", *losses, "mask_agreement", "max_difference")
+    verdict = told(
+        record({"passed": FLAG, "worst_patient": TEXT, **dict.fromkeys(figures, NUMBER)}),
+        " ".join((Verdict.__doc__ or "").split()),
+    )
+    candidate = {
+        "variant": TEXT,
+        "label": TEXT,
+        "bytes": INTEGER,
+        "dice": NUMBER,
+        "parity": by_name(parity),
+        "refused": by_name(TEXT),
+    }
+    measured = record(candidate, optional={"gate": by_name(verdict)})
+    bundle = {
+        "model": TEXT,
+        "path": TEXT,
+        "digest": SHA256,
+        "run": TEXT,
+        "reason": TEXT,
+        "calibration": defs.ref(ExportCalibration),
+        "files": by_name(INTEGER),
+        "variants": by_name(measured),
+        "tried": listed(measured),
+        "left_out": by_name(TEXT),
+        "latency_ms": by_name(by_name(NUMBER)),
+    }
+    failed = {**ERROR, "properties": {"model": TEXT, **ERROR["properties"]}, "required": ["model", *ERROR["required"]]}
+    return record({"bundles": listed(record(bundle)), "faults": listed(failed)})
+
+
+DOCUMENTS: Final[Mapping[str, Callable[[Definitions], Schema]]] = {
+    "predictions": predictions,
+    "evaluation": evaluation,
+    "bench": bench,
+    "verification": verification,
+    "doctor": doctor,
+    "manifest": manifest,
+    "check": check,
+    "fault": fault,
+    "phantom": phantom,
+    "run": run,
+    "history": history,
+    "leaderboard": leaderboard,
+    "fit": fit,
+    "export": export,
+}
+"""Each document's name, which is its file's, and what makes its schema."""
+
+
+def document(name: str) -> Schema:
+    """A whole schema, with everything that it refers to."""
+    make = DOCUMENTS[name]
+    defs = Definitions()
+    body = make(defs)
+    about = " ".join((make.__doc__ or "").split())
+    head: dict[str, Any] = {"$schema": DRAFT, "$id": f"urn:brainseg:{name}", "title": about}
+    return {**head, **body, **({"$defs": defs.made} if defs.made else {})}
+
+
+def _row(defs: Definitions) -> Schema:
+    """A network's line of the leaderboard."""
+    timing = record({"seconds": NUMBER, "test_seconds": NUMBER, "runs": listed(TEXT)})
+    return record(
+        {
+            "rank": INTEGER,
+            "model": TEXT,
+            "chosen": TEXT,
+            "config": defs.ref(TrainConfig),
+            "validation": by_name(NUMBER),
+            "test": _extended(defs, defs.ref(Evaluation), {"dice": NUMBER}),
+            "parameters": INTEGER,
+            "epochs": INTEGER,
+            "best_epoch": nullable(INTEGER),
+            "leaky": FLAG,
+            "timing": timing,
+        }
+    )
+
+
+def _extended(defs: Definitions, base: Schema, more: Mapping[str, Schema]) -> Schema:
+    """A dataclass's object with further keys."""
+    whole = defs.made[base["$ref"].rpartition("/")[2]]
+    return {
+        **whole,
+        "properties": {**whole["properties"], **more},
+        "required": [*whole["required"], *more],
+    }
