@@ -338,9 +338,9 @@ def _settle(asked: Plan, work: Work, console: Console) -> tuple[Path, Plan]:
     with _usage():
         configs = [asked.config(name) for name in asked.models]
     place(configs[0])
-    require_writable(work.runs, option="--runs")
     if asked.tensorboard:
         require_writer()
+    require_writable(work.runs, option="--runs")
     root, preset = _find(work, console)
     return root, dataclasses.replace(asked, preset=preset)
 
