@@ -45,7 +45,8 @@ def test_slices_that_came_and_went_are_told(tmp_path: Path) -> None:
     cached = replace(DATASET.cached, digest="e" * 64)
     moved = replace(DATASET.slices[0], image=DATASET.slices[0].image.with_name("new.tif"))
     now = dataclasses.replace(DATASET, slices=(moved, *DATASET.slices[1:]), cached=cached)
-    assert changed_slices(tmp_path, DATASET.digest, now) == f"1 slice new ({moved.key}); 1 slice gone ({DATASET.slices[0].key})"
+    told = changed_slices(tmp_path, DATASET.digest, now)
+    assert told == f"1 slice new ({moved.key}); 1 slice gone ({DATASET.slices[0].key})"
 
 
 def test_where_nothing_was_kept_the_digests_are_told(tmp_path: Path) -> None:
