@@ -21,17 +21,23 @@ from brainseg_runtime.manifest import ChannelRange, Fingerprint
 MARGIN: Final = 8.0
 """Grey levels by which an image may lie outside what training showed before it is called unlike it."""
 
+LONGEST: Final = 4 / 3
+"""Longer side to shorter up to which a model that squeezes slices to a square was measured to lose nothing."""
+
 _GRID: Final = 64
 _PEAK: Final = 99
 """Percentile that stands for the brightest tissue, without single hot pixels."""
 
 
-def inspect_image(image_hwc: NDArray[np.uint8], fingerprint: Fingerprint | None) -> tuple[str, ...]:
+def inspect_image(
+    image_hwc: NDArray[np.uint8], fingerprint: Fingerprint | None, *, squeezes: bool = False
+) -> tuple[str, ...]:
     """Reasons to distrust an image.
 
     Args:
         image_hwc: (H, W, 3) uint8.
         fingerprint: The training images' intensities, or None to leave that check out.
+        squeezes: Whether the model squeezes images that are not square, as bundles of release 0.1.0 do.
 
     Returns:
         One sentence a reason, empty where there is none. A blank slice gives that reason alone.
@@ -48,6 +54,13 @@ def inspect_image(image_hwc: NDArray[np.uint8], fingerprint: Fingerprint | None)
         f"repeated channel: {CHANNELS[a]} and {CHANNELS[b]} are equal, so a sequence is missing"
         for a, b in _repeated(image_hwc, sums)
     ]
+    height, width = image_hwc.shape[:2]
+    if squeezes and max(height, width) > LONGEST * min(height, width):
+        side = max(height, width)
+        reasons.append(
+            f"squeezed slice: {height}x{width} is not square and this bundle squeezes it, which costs accuracy; "
+            f"pad the slice with zeros to {side}x{side}, or use a bundle of a newer release"
+        )
     if fingerprint is not None:
         reasons += _unlike([total / pixels for total in sums], peaks, fingerprint)
     return tuple(reasons)

@@ -80,13 +80,20 @@ class Segmenter:
     """A loaded model. Make one with `load`; it is safe to share between threads and holds no global state."""
 
     def __init__(
-        self, engine: Engine, info: SegmenterInfo, fingerprint: Fingerprint | None, notes: tuple[str, ...]
+        self,
+        engine: Engine,
+        info: SegmenterInfo,
+        fingerprint: Fingerprint | None,
+        notes: tuple[str, ...],
+        *,
+        squeezes: bool = False,
     ) -> None:
         """Not for callers: `load` and `load_unsealed` make instances."""
         self._engine = engine
         self._info = info
         self._fingerprint = fingerprint
         self._notes = notes
+        self._squeezes = squeezes
 
     @classmethod
     def load(
@@ -157,7 +164,13 @@ class Segmenter:
             path=bundle.path,
             versions=_versions(),
         )
-        return cls(engine, info, manifest.fingerprint, _notes(entry.precision, processor))
+        return cls(
+            engine,
+            info,
+            manifest.fingerprint,
+            _notes(entry.precision, processor),
+            squeezes="aspect_ratio" not in manifest.training,
+        )
 
     @classmethod
     def load_unsealed(
@@ -239,7 +252,7 @@ class Segmenter:
         own = self._info.provenance.threshold
         asked = None if threshold is None or threshold == own else check_threshold(threshold)
         image = check_image(image, self._info.limits)
-        warnings = inspect_image(image, self._fingerprint)
+        warnings = inspect_image(image, self._fingerprint, squeezes=self._squeezes)
         if strict:
             refuse(warnings)
         before = time.perf_counter()

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from brainseg_runtime.bundle import open_bundle
 from brainseg_runtime.errors import DataError, ImageError
 from brainseg_runtime.guard import inspect_image, refuse, take_fingerprint
-from tests.runtime.tiny import slice_image
+from brainseg_runtime.segmenter import Segmenter
+from tests.runtime.tiny import TINY, slice_image
 
 SEEN = take_fingerprint(slice_image(96, 80, seed) for seed in range(20))
 
@@ -104,3 +107,22 @@ def test_the_guards_work_does_not_grow_with_the_image() -> None:
     sizes = [64, 256, 1024, 2048]
     reasons = [inspect_image(slice_image(side, side), SEEN) for side in sizes]
     assert all(a == b for a, b in pairwise(reasons))
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "warned"), [(64, 128, True), (90, 60, True), (64, 64, False), (60, 80, False)]
+)
+def test_a_long_slice_is_told_where_the_model_squeezes_it(height: int, width: int, warned: bool) -> None:
+    image = slice_image(height, width)
+    assert any("squeezed slice" in reason for reason in inspect_image(image, None, squeezes=True)) is warned
+    assert not any("squeezed slice" in reason for reason in inspect_image(image, None))
+
+
+def test_a_bundle_that_keeps_proportions_says_so_in_its_manifest() -> None:
+    """The tiny bundle is of release 0.1.0, whose graphs squeeze."""
+    bundle = open_bundle(TINY)
+    kept = replace(bundle.manifest, training={**bundle.manifest.training, "aspect_ratio": "kept"})
+    image = slice_image(40, 90)
+    older, newer = (Segmenter.from_bundle(replace(bundle, manifest=each)) for each in (bundle.manifest, kept))
+    assert any("squeezed" in warning for warning in older.predict(image).warnings)
+    assert not any("squeezed" in warning for warning in newer.predict(image).warnings)
