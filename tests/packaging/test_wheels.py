@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = {
-    "brainseg": "brainseg_runtime.cli:main",
-    "brainseg-train": "brainseg_train.cli:main",
-    "brainseg-export": "brainseg_export.cli:main",
+    "brainseg": "brainseg_runtime.__main__:main",
+    "brainseg-train": "brainseg_train.__main__:main",
+    "brainseg-export": "brainseg_export.__main__:main",
 }
 
 
@@ -70,7 +70,14 @@ def test_the_whole_wheel_brings_the_command_but_not_torch(whole_wheel: Wheel) ->
 
 def test_extras_are_those_that_the_documents_name(whole_wheel: Wheel, runtime_wheel: Wheel) -> None:
     assert set(runtime_wheel.metadata.get_all("Provides-Extra") or []) == {"cli", "io", "openvino", "sign"}
-    assert set(whole_wheel.metadata.get_all("Provides-Extra") or []) == {"dev", "export", "openvino", "sign", "train"}
+    assert set(whole_wheel.metadata.get_all("Provides-Extra") or []) == {
+        "dev",
+        "export",
+        "openvino",
+        "sign",
+        "tensorboard",
+        "train",
+    }
     assert {"tifffile", "pillow"} <= _requirements(runtime_wheel, "io")
     assert "onnxruntime-ep-openvino" in _requirements(runtime_wheel, "openvino")
     assert "torch" in _requirements(whole_wheel, "train")
