@@ -26,6 +26,7 @@ from brainseg_runtime.evaluate import MaskCase, MaskSlice
 from brainseg_runtime.images.dataset import Patient, SlicePaths
 from brainseg_runtime.images.litter import is_hidden
 from brainseg_runtime.images.reading import read_pair, size_problem
+from brainseg_runtime.plurals import counted
 from brainseg_runtime.prediction_record import read_record
 from brainseg_runtime.probability_map import read_probability
 from brainseg_runtime.problems import Problem, printable
@@ -129,8 +130,7 @@ def _sound(predicted: PredictedMasks, limits: Limits) -> Generator[tuple[str, Ma
             if read is not None and not problems:
                 yield patient_id, read
     if problems:
-        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-        raise DatasetError(f"the predictions cannot be scored: {count}", problems=problems)
+        raise DatasetError(f"the predictions cannot be scored: {counted(len(problems), 'problem')}", problems=problems)
 
 
 def _read(each: FoundSlice, limits: Limits, problems: list[Problem], *, probabilities: bool) -> MaskSlice | None:

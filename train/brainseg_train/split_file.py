@@ -68,7 +68,7 @@ class SplitFile:
             return cls(path=path, parts=_parts(rows, path))
         try:
             value = json.loads(read_capped(path, _LIMIT, error=SplitError).decode("utf-8-sig"))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise SplitError(f"{path} is not JSON", expected=_FORMS, got=error) from error
         if isinstance(value, dict) and "digest" in value:
             split = Split.from_json(value)
