@@ -134,7 +134,7 @@ def _sound(predicted: PredictedMasks, limits: Limits) -> Generator[tuple[str, Ma
 
 
 def _read(each: FoundSlice, limits: Limits, problems: list[Problem], *, probabilities: bool) -> MaskSlice | None:
-    """A slice's masks, all of one size; None, and problems, where they are not to be had."""
+    """A slice's masks, all of one size; None, with the reason among the problems, if one cannot be read."""
     true, found = (read_pair(None, path, limits=limits) for path in (each.paths.mask, each.mask))
     problems += (*true.problems, *found.problems)
     probability = None

@@ -42,7 +42,7 @@ class Model:
         """The model, verified and ready.
 
         Raises:
-            BrainsegError: The bundle, the provider or the variant cannot be had.
+            BrainsegError: The bundle, the provider or the variant is not available.
         """
         from brainseg_runtime.segmenter import Segmenter
 
