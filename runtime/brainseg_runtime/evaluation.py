@@ -97,7 +97,7 @@ class SliceScore:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Detection:
-    """Detection by slice: whether there was tumour, and whether any was predicted."""
+    """Detection by slice: was there tumour, was any predicted."""
 
     tumour_slices: int
     missed: int
