@@ -57,7 +57,7 @@ WAYS = (*PYTORCH, *RUNTIMES, OPENVINO_BF16)
 
 
 def why_not(way: str, bundle: Path) -> str | None:
-    """Why a way cannot be had here; None if it can."""
+    """Why a way is not available here; None if it can."""
     if way == "PyTorch bf16 channels_last" and not computes_bf16(torch.device("cpu")):
         return "this processor does not compute in bf16"
     if way == OPENVINO_BF16:

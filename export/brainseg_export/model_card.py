@@ -318,7 +318,7 @@ def _failure(patient: PatientScores) -> str:
     told = [f"{patient.id} (site {patient.site}): Dice {patient.dice:.3f} over {counted(patient.n_slices, 'slice')}"]
     if counts.truth:
         told.append(f"{1 - (patient.recall or 0.0):.0%} of {counts.truth:,} tumour pixels missed")
-    told.append(f"{counts.fp:,} {'pixel' if counts.fp == 1 else 'pixels'} marked without tumour")
+    told.append(f"{counted(counts.fp, 'pixel')} marked without tumour")
     if found.missed:
         told.append(f"{found.missed} of {counted(found.tumour_slices, 'slice')} with tumour missed whole")
     if found.false_alarms:

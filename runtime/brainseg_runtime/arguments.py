@@ -14,7 +14,7 @@ from brainseg_runtime.errors import ArgumentError
 T = TypeVar("T")
 
 MAX_THREADS: Final = 256
-"""Most threads within one operator; beyond any machine that this runs on, so that a slip is told."""
+"""Most threads within one operator; beyond any machine that this runs on, so that a slip is reported."""
 
 MAX_SECONDS: Final = 86_400.0
 """Longest deadline: a day. Systems differ in how long a thread may wait at most."""

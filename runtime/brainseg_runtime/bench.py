@@ -93,7 +93,7 @@ def measure_apart(case: BenchCase) -> BenchRow:
     """Measures one row in a fresh process.
 
     Raises:
-        BrainsegError: The row cannot be had, such as a provider that is not installed.
+        BrainsegError: The row is not available, such as a provider that is not installed.
         WorkerError: The process ended without an answer, or gave none in time.
     """
     fresh = multiprocessing.get_context("spawn")  # never forked: memory and threads of this process stay out of it
@@ -152,7 +152,7 @@ def measure(case: BenchCase) -> BenchRow:
     """Measures one row in this process.
 
     Raises:
-        BrainsegError: The bundle, the provider or the variant cannot be had.
+        BrainsegError: The bundle, the provider or the variant is not available.
     """
     begun = time.perf_counter()
     from brainseg_runtime.segmenter import Segmenter

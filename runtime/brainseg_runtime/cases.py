@@ -24,6 +24,7 @@ from brainseg_runtime.images.reading import Pair, read_ahead, read_pair, size_pr
 from brainseg_runtime.metrics.bootstrap import SAMPLES
 from brainseg_runtime.metrics.surface import TOLERANCE
 from brainseg_runtime.metrics.volume import SpacingXYZ
+from brainseg_runtime.plurals import counted
 from brainseg_runtime.problems import Problem
 
 if TYPE_CHECKING:
@@ -122,8 +123,7 @@ def _sound(reads: Generator[tuple[str, SlicePaths, Pair], None, None]) -> Genera
             if pair.mask is not None and not problems:
                 yield patient_id, (paths.number, pair.image, pair.mask)
     if problems:
-        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-        raise DatasetError(f"the data set cannot be read: {count}", problems=problems)
+        raise DatasetError(f"the data set cannot be read: {counted(len(problems), 'problem')}", problems=problems)
 
 
 def predict_arrays(segmenter: Segmenter, images: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:

@@ -13,7 +13,7 @@ BrainsegError
 │   ├── BundleTooLargeError     a file exceeds its cap
 │   ├── DigestMismatchError     the bundle is not the one that the caller pinned
 │   └── SignatureError          the signature is missing, broken, or cannot be checked
-├── ProviderError               the execution provider that was asked for cannot be had
+├── ProviderError               the execution provider that was asked for is not available
 ├── ContractError               a model's inputs or outputs are not those of the contract
 ├── InferenceError              the model could not be run
 │   ├── WorkerError             the isolated process crashed, hung or ran out of memory
@@ -144,7 +144,7 @@ class SignatureError(BundleError):
 
 
 class ProviderError(BrainsegError):
-    """The execution provider that was asked for cannot be had, or would not run the model."""
+    """The execution provider that was asked for is not available, or would not run the model."""
 
 
 class ContractError(BrainsegError):

@@ -210,13 +210,13 @@ def _averages(evaluation: Evaluation) -> Html:
 
 
 def _detection(evaluation: Evaluation) -> Html:
-    """Slices as wholes."""
+    """Detection by slice."""
     found = evaluation.detection
     rows = [
         ("with tumour", found.tumour_slices, "missed: nothing predicted", found.missed),
         ("without tumour", found.healthy_slices, "false alarm: something predicted", found.false_alarms),
     ]
-    return table(["slices", "number", "fault", "number of faults"], rows, caption="Slices as wholes")
+    return table(["slices", "number", "fault", "number of faults"], rows, caption="Detection by slice")
 
 
 def _sites(evaluation: Evaluation) -> Html:

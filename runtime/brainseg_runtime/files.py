@@ -206,6 +206,19 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def refused_by_system(error: OSError) -> FileWriteError:
+    """The named error for one that nobody foresaw, such as a name too long or a folder closed to this user.
+
+    Args:
+        error: What reached the edge of a command.
+    """
+    return FileWriteError(
+        f"the system refused {error.filename or 'a request'}",
+        expected="files and folders that can be read and written, with space",
+        got=error.strerror or error,
+    )
+
+
 def _refused(path: Path, error: OSError) -> FileWriteError:
     """The error for a write that the system refused."""
     return FileWriteError(

@@ -1,4 +1,4 @@
-"""Interrupts of a command: all of them end it as Ctrl-C does, or are a wish that is asked for between two slices.
+"""Interrupts of a command: each ends it as Ctrl-C does, or the first is a stop request, checked between slices.
 
 Interrupts are SIGINT (Ctrl-C) and SIGTERM; on Windows, which cannot send SIGINT to one process, also SIGBREAK
 (Ctrl-Break, `CTRL_BREAK_EVENT`). Outside the main thread Python handles no signals, and nothing here has an effect.
@@ -18,7 +18,7 @@ _AGAIN_SECONDS = 0.01  # until an interrupt that came during an import is tried 
 
 @contextmanager
 def stoppable() -> Iterator[Callable[[], bool]]:
-    """Turns the first interrupt into a wish, so that what is being written is finished, and the second into an end.
+    """Takes the first interrupt as a stop request, so that what is being written is finished; the second ends at once.
 
     Yields:
         A function that tells whether an interrupt came.

@@ -20,12 +20,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brainseg_runtime.contract import DEFAULT_LIMITS
-from brainseg_runtime.errors import BrainsegError, FileWriteError, ImageError, MissingExtraError
+from brainseg_runtime.errors import BrainsegError, FileWriteError, MissingExtraError
 from brainseg_runtime.extras import install_remedy
-from brainseg_runtime.files import read_capped, write_bytes
+from brainseg_runtime.files import write_bytes
 from brainseg_runtime.images import decode_image, write_mask
 from brainseg_runtime.images.overlay import encode_png, overlay
 from brainseg_runtime.images.reading import read_ahead
+from brainseg_runtime.images.slices import file_bytes
 from brainseg_runtime.inputs import Item
 from brainseg_runtime.layout import Layout, file_name, place
 from brainseg_runtime.predictions import OutputFile, SliceEntry, sha256
@@ -120,7 +121,7 @@ def _read(item: Item, out: Path, config: PredictConfig, known: Mapping[str, Slic
     entry = SliceEntry.pending(item)
     where = place(item.name, item.patient, config.layout)
     try:
-        data = read_capped(item.path.resolve(), DEFAULT_LIMITS.max_image_file_bytes, error=ImageError)
+        data = file_bytes(item.path, DEFAULT_LIMITS)
         digest = sha256(data)
         entry = replace(entry, input_sha256=digest)
         before = known.get(where)

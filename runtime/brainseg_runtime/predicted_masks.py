@@ -25,14 +25,15 @@ from brainseg_runtime.errors import DatasetError, ImageError
 from brainseg_runtime.evaluate import MaskCase, MaskSlice
 from brainseg_runtime.images.dataset import Patient, SlicePaths
 from brainseg_runtime.images.litter import is_hidden
+from brainseg_runtime.images.names import MASK, TIFF
 from brainseg_runtime.images.reading import read_pair, size_problem
+from brainseg_runtime.plurals import counted
 from brainseg_runtime.prediction_record import read_record
 from brainseg_runtime.probability_map import read_probability
 from brainseg_runtime.problems import Problem, printable
 
-SUFFIXES: Final = (".tif", ".tiff", ".png")
-MASK, PROBABILITY = "_mask", "_probability"
-
+_SUFFIXES: Final = TIFF | {".png"}
+_PROBABILITY: Final = "_probability"
 _DEPTH: Final = 4  # levels below the folder that are looked at; links may form loops
 _NO_MASK: Final = "has no predicted mask"
 _NAMES: Final = (
@@ -43,7 +44,7 @@ Key: TypeAlias = tuple[str, str]  # patient and slice name; the patient is empty
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class FoundSlice:
+class PredictedSlice:
     """A slice with its predicted files.
 
     Attributes:
@@ -66,7 +67,7 @@ class PredictedMasks:
         no_probability: Why probabilities are not used; empty where every slice has one.
     """
 
-    patients: Mapping[str, tuple[FoundSlice, ...]]
+    patients: Mapping[str, tuple[PredictedSlice, ...]]
     no_probability: str
 
 
@@ -129,12 +130,11 @@ def _sound(predicted: PredictedMasks, limits: Limits) -> Generator[tuple[str, Ma
             if read is not None and not problems:
                 yield patient_id, read
     if problems:
-        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-        raise DatasetError(f"the predictions cannot be scored: {count}", problems=problems)
+        raise DatasetError(f"the predictions cannot be scored: {counted(len(problems), 'problem')}", problems=problems)
 
 
-def _read(each: FoundSlice, limits: Limits, problems: list[Problem], *, probabilities: bool) -> MaskSlice | None:
-    """A slice's masks, all of one size; None, and problems, where they are not to be had."""
+def _read(each: PredictedSlice, limits: Limits, problems: list[Problem], *, probabilities: bool) -> MaskSlice | None:
+    """A slice's masks, all of one size; None, with the reason among the problems, if one cannot be read."""
     true, found = (read_pair(None, path, limits=limits) for path in (each.paths.mask, each.mask))
     problems += (*true.problems, *found.problems)
     probability = None
@@ -160,7 +160,7 @@ class _Finder:
         self._files = _files(folder)
         self._recorded = {(one.patient.casefold(), one.name.casefold()): one for one in read_record(folder)}
 
-    def slice_of(self, patient: Patient, paths: SlicePaths) -> FoundSlice | None:
+    def slice_of(self, patient: Patient, paths: SlicePaths) -> PredictedSlice | None:
         """A slice with its files; None, and a problem, where it has no mask of its own."""
         name, told = _name(paths), printable(f"{patient.id}/{paths.image.stem}")
         # The patient's own folder first, then anywhere if no other slice has the name.
@@ -168,7 +168,7 @@ class _Finder:
         known = next((self._recorded[who, name] for who in owners if (who, name) in self._recorded), None)
         if known is None:
             mask = self._only([(who, name + ending) for ending in (MASK, "") for who in owners], told)
-            probability = self._only([(who, name + PROBABILITY) for who in owners], told)
+            probability = self._only([(who, name + _PROBABILITY) for who in owners], told)
         else:
             mask, probability = known.mask, known.probability
         if mask is None:
@@ -179,7 +179,7 @@ class _Finder:
         elif paths.mask is not None and _same(mask, paths.mask):
             self.problems.append(Problem(told, "has its true mask for a predicted one"))
         else:
-            return FoundSlice(paths=paths, mask=mask, probability=probability)
+            return PredictedSlice(paths=paths, mask=mask, probability=probability)
         return None
 
     def _only(self, places: Iterable[Key], told: str) -> Path | None:
@@ -200,7 +200,7 @@ def _files(folder: Path) -> dict[Key, list[Path]]:
         raise DatasetError(f"{folder} cannot be read; expected a folder of predicted masks; got {got}")
     found: dict[Key, list[Path]] = {}
     for path in _walk(folder, _DEPTH):
-        if path.suffix.casefold() in SUFFIXES:
+        if path.suffix.casefold() in _SUFFIXES:
             for who in {"", folder.resolve().name.casefold(), *map(str.casefold, path.relative_to(folder).parts[:-1])}:
                 found.setdefault((who, path.stem.casefold()), []).append(path)
     return found

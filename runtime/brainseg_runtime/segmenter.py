@@ -122,7 +122,7 @@ class Segmenter:
         Raises:
             ArgumentError: An argument is of a wrong kind, or the threads are not from 1 to 256.
             BundleError: The bundle is incomplete, changed, too large, unknown, or not the pinned one.
-            ProviderError: The provider or variant that was named cannot be had.
+            ProviderError: The provider or variant that was named is not available.
             ContractError: The model does not keep the contract.
         """
         return cls.from_bundle(
@@ -195,7 +195,7 @@ class Segmenter:
         Raises:
             ArgumentError: An argument is of a wrong kind, or the threads are not from 1 to 256.
             BundleMissingError: The file cannot be read.
-            ProviderError: The provider cannot be had.
+            ProviderError: The provider is not available.
             ContractError: The file does not keep the contract.
         """
         path = check_path("path", path)

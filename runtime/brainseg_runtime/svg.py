@@ -272,7 +272,7 @@ def _draw_strip(strip: Strip, centre: float, half: float, y: Axis, colour: int) 
 
 
 def _strip_label(strip: Strip, index: int, value: float) -> str:
-    """What a point of a strip tells."""
+    """Tooltip of a point in a strip."""
     return f"{strip.labels[index]}: {value:.3f}" if strip.labels else f"{value:.3f}"
 
 

@@ -54,6 +54,32 @@ def test_an_empty_argument_is_wrong_usage_and_not_the_current_folder(
     assert "empty" in done.err
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["doctor", "--json", "LONG"],
+        ["verify", BUNDLE, "--public-key", "LONG"],
+        ["verify", BUNDLE, "--report", "LONG"],
+        ["bench", BUNDLE, "--json", "LONG"],
+        ["predict", BUNDLE, "LONG", "-o", "out"],
+        ["predict", BUNDLE, "data", "-o", "LONG"],
+        ["evaluate", BUNDLE, "LONG"],
+        ["evaluate", BUNDLE, "data", "--report", "LONG"],
+        ["evaluate", "data", "--predictions", "LONG"],
+    ],
+    ids=lambda arguments: " ".join(map(str, arguments[::2])),
+)
+def test_a_name_that_the_system_refuses_is_a_fault_and_no_traceback(
+    arguments: list[object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made_data(tmp_path / "data")
+    monkeypatch.chdir(tmp_path)
+    done = brainseg(*("x" * 300 if each == "LONG" else each for each in arguments))
+    assert done.code == 1
+    assert "error: " in done.err
+    assert "Traceback" not in done.err
+
+
 def test_quiet_says_nothing_but_warnings(tmp_path: Path) -> None:
     data, target = made_data(tmp_path / "data"), tmp_path / "result.json"
     for arguments in (

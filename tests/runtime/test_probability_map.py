@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import tifffile
+from PIL import Image, ImageFile
 
 from brainseg_runtime.errors import ImageError
 from brainseg_runtime.predict import encode_probability
@@ -19,9 +22,42 @@ def test_a_probability_map_reads_as_it_was_written(tmp_path: Path) -> None:
     path = tmp_path / "p.tif"
     path.write_bytes(encode_probability(values))
     assert np.array_equal(read_probability(path), values)
-    for compression in ("zlib", "lzw"):
-        tifffile.imwrite(path, values, compression=compression)
+
+
+@pytest.mark.parametrize("compression", [None, "zlib", "lzw", "lzma", "packbits"])
+@pytest.mark.parametrize("form", [{}, {"byteorder": ">"}, {"bigtiff": True}, {"tile": (16, 16)}, {"rowsperstrip": 7}])
+def test_maps_of_other_writers_read_alike(tmp_path: Path, compression: str | None, form: dict[str, Any]) -> None:
+    values = np.random.default_rng(0).random((20, 30), np.float32)
+    path = tmp_path / "p.tif"
+    for predictor in (None, 3) if compression in ("zlib", "lzw", "lzma") and "byteorder" not in form else (None,):
+        tifffile.imwrite(path, values, compression=compression, predictor=predictor, **form)
         assert np.array_equal(read_probability(path), values)
+
+
+def test_a_map_of_horizontal_differences_reads_alike(tmp_path: Path) -> None:
+    values = np.random.default_rng(0).random((20, 30), np.float32)
+    path = tmp_path / "p.tif"
+    Image.fromarray(values).save(path, compression="tiff_adobe_deflate", tiffinfo={317: 2})
+    with tifffile.TiffFile(path) as written:
+        assert written.pages.first.predictor == 2
+    assert np.array_equal(read_probability(path), values)
+
+
+def test_settings_of_the_whole_process_are_neither_heeded_nor_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "p.tif"
+    values = np.random.default_rng(0).random((64, 64), np.float32)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
+    path.write_bytes(encode_probability(values))
+    before = list(warnings.filters)
+    with ThreadPoolExecutor(4) as pool:
+        assert all(np.array_equal(found, values) for found in pool.map(lambda _: read_probability(path), range(200)))
+    assert warnings.filters == before
+    path.write_bytes(encode_probability(values)[:-100])
+    with pytest.raises(ImageError, match="truncated"):
+        read_probability(path)
 
 
 @pytest.mark.parametrize(

@@ -17,12 +17,12 @@ import torch
 
 from brainseg_runtime.metrics import count, dice
 from brainseg_train import checkpoint, pool, study
-from brainseg_train.comparison import Plan, layout, make_request, open_study
 from brainseg_train.data import load_dataset
 from brainseg_train.errors import ConfigError, StudyError
 from brainseg_train.lock import FileLock
 from brainseg_train.persons import PersonRule
 from brainseg_train.pipeline import InferencePipeline
+from brainseg_train.plan import Plan, layout, make_request, open_study
 from brainseg_train.split_file import SplitFile
 from brainseg_train.study import Study
 from tests.train.studies import ARGUMENTS, run_command, without_times
@@ -395,7 +395,7 @@ def test_the_environment_says_how_many_threads_where_the_plan_does_not(
     small_patients: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     full, _ = make_request(plan(), load_dataset(small_patients))
-    monkeypatch.setattr("brainseg_train.comparison.usable_cores", lambda: 8)
+    monkeypatch.setattr("brainseg_train.plan.usable_cores", lambda: 8)
     monkeypatch.setattr("brainseg_train.threads.usable_cores", lambda: 8)
     monkeypatch.setenv("OMP_NUM_THREADS", "4")
     assert layout(plan(changes={"device": "cpu"}), full) == (2, 4)

@@ -92,7 +92,7 @@ def test_what_does_not_fit_the_data_is_named(
         read(path)
 
 
-@pytest.mark.parametrize("content", ["", "[]", "3", "{", '{"train": null}', "\x00"])
+@pytest.mark.parametrize("content", ["", "[]", "3", "{", '{"train": null}', "\x00", "[" * 100_000], ids=range(7))
 def test_what_is_no_split_is_refused(content: str, tmp_path: Path) -> None:
     with pytest.raises(SplitError):
         read(written(tmp_path, content))

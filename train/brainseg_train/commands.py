@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from brainseg_runtime.console import Advance
-    from brainseg_train.comparison import Plan
     from brainseg_train.data import DataSet
     from brainseg_train.data_source import DataSource
     from brainseg_train.persons import PersonRule
+    from brainseg_train.plan import Plan
     from brainseg_train.split_file import SplitFile
     from brainseg_train.study import Study
 
@@ -208,7 +208,7 @@ def run(
 def compare(console: Console, work: Work, settings: Settings, models: tuple[str, ...], tuning: Tuning) -> int:
     """Train, tune, choose, look once, rank; see `brainseg-train all --help`."""
     from brainseg_train import together
-    from brainseg_train.comparison import Plan
+    from brainseg_train.plan import Plan
 
     if together.launched():
         if not together.leads():
@@ -245,7 +245,7 @@ def compare(console: Console, work: Work, settings: Settings, models: tuple[str,
 def fit(console: Console, work: Work, settings: Settings, model: str, training: Training) -> int:
     """Train one network; see `brainseg-train fit --help`."""
     from brainseg_train import together
-    from brainseg_train.comparison import Plan
+    from brainseg_train.plan import Plan
 
     with _usage():
         asked = Plan(
@@ -387,21 +387,22 @@ def _write_phantom(console: Console, out: Path, patients: int, seed: int) -> Non
 def _carry_out(plan: Plan, root: Path, work: Work, console: Console) -> Study:
     """Open the data, find or begin the study, and do what it has left to do."""
     from brainseg_train import comparison
+    from brainseg_train.plan import differences, layout, oddities, open_study
     from brainseg_train.progress import display
 
     source = work.source(root)
     console.note(f"{root}: reading every slice; the first time they are resized into the cache")
     with _slices_read(console) as on_slice:
         dataset = _open(root, work, on_slice)
-    study, origin = comparison.open_study(plan, dataset, work.runs, resume=work.resume, source=source)
+    study, origin = open_study(plan, dataset, work.runs, resume=work.resume, source=source)
     tell_start(study, origin, dataset, console)
-    if work.resume and origin == "new" and (other := comparison.differences(study, dataset)):
+    if work.resume and origin == "new" and (other := differences(study, dataset)):
         tell_differences(*other, console)
-    for sentence in comparison.oddities(study, dataset) if origin != "complete" else ():
+    for sentence in oddities(study, dataset) if origin != "complete" else ():
         console.note(f"warning: {sentence}")
     if origin == "complete":
         return study
-    workers, _ = comparison.layout(dataclasses.replace(plan, threads=study.record.threads), study.request)
+    workers, _ = layout(dataclasses.replace(plan, threads=study.record.threads), study.request)
     tell_layout(study, plan.threads, workers, console)
     with display(comparison.epochs_left(study), quiet=console.quiet) as shown:
         return comparison.carry_out(study, dataset, workers=workers, cache=work.cache, display=shown)

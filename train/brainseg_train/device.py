@@ -55,7 +55,7 @@ def place(config: TrainConfig, *, local_rank: int | None = None) -> Placement:
         local_rank: This process's number on its machine, where several train together.
 
     Raises:
-        DeviceError: A device or arithmetic was asked for by name and cannot be had.
+        DeviceError: A device or arithmetic was asked for by name and is not available.
     """
     device = _device(config.device, local_rank)
     precision = _precision(config.precision, device)
@@ -121,7 +121,7 @@ def _precision(wanted: Precision, device: torch.device) -> str:
         return "bf16" if able else "fp32"
     if wanted == "bf16" and not able:
         raise DeviceError(
-            "bf16 cannot be had",
+            "bf16 is not available",
             expected="a GPU, or a processor with AVX512_BF16 or AMX",
             got=f"a {device.type} without it",
             remedy="use fp32 or auto",

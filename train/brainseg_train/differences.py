@@ -10,6 +10,7 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 from brainseg_runtime import files
+from brainseg_runtime.plurals import counted
 from brainseg_train.errors import RecordError
 from brainseg_train.persons import some_of
 
@@ -50,7 +51,7 @@ def changed_slices(runs: Path, digest: str, dataset: DataSet) -> str:
     """How a data set differs from the one of a digest, in words; no more than that it does where nothing was kept."""
     try:
         before = json.loads(files.read_capped(_path(runs, digest), _LIMIT, error=RecordError))
-    except (RecordError, ValueError):
+    except (RecordError, ValueError, RecursionError):
         before = None
     if not isinstance(before, dict):
         return f"digest {digest[:12]}, now {dataset.digest[:12]}"
@@ -60,9 +61,7 @@ def changed_slices(runs: Path, digest: str, dataset: DataSet) -> str:
         "new": [key for key in now if key not in before],
         "gone": [key for key in before if key not in now],
     }
-    parts = [
-        f"{len(keys)} slice{'s' * (len(keys) > 1)} {word} ({some_of(keys)})" for word, keys in told.items() if keys
-    ]
+    parts = [f"{counted(len(keys), 'slice')} {word} ({some_of(keys)})" for word, keys in told.items() if keys]
     return "; ".join(parts) or f"digest {digest[:12]}, now {dataset.digest[:12]}"
 
 

@@ -78,7 +78,7 @@ def fit(  # noqa: PLR0913 - what to train, where to keep it, and who watches: ea
         LeakageError: The initial weights were trained on another split of the same data.
         RecordError: The folder holds a run already and `resume` is off.
         CheckpointError: The folder's run is another one, or none of its states is whole.
-        DeviceError: The device or arithmetic asked for cannot be had.
+        DeviceError: The device or arithmetic asked for is not available.
         DivergedError: A loss or gradient is not finite; the record then says `failed`.
         OutOfMemoryError: The network, its batches or the data do not fit the memory; the run can be taken up.
         MissingExtraError: `tensorboard` without the extra of that name.

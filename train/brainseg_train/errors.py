@@ -12,7 +12,7 @@
         ├── PhantomError             a phantom that cannot be made as asked
         ├── CheckpointError          a checkpoint is missing, damaged or of another network
         ├── RecordError              a run's or study's record is missing, damaged or contradicts itself
-        ├── DeviceError              the device or precision asked for cannot be had
+        ├── DeviceError              the device or precision asked for is not available
         ├── OutOfMemoryError         the network, its batch or the data do not fit the memory
         ├── DivergedError            training left the range of numbers: a loss or gradient is not finite
         └── StudyError               a study cannot go on: nothing completed, or its settings changed
@@ -70,7 +70,7 @@ class RecordError(TrainError):
 
 
 class DeviceError(TrainError):
-    """The device or precision asked for cannot be had."""
+    """The device or precision asked for is not available."""
 
 
 class OutOfMemoryError(TrainError):

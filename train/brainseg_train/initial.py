@@ -6,8 +6,9 @@ who chose its epoch. Nobody of those may be held out now, by person and not only
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from brainseg_train.errors import LeakageError, SplitError
 from brainseg_train.persons import some_of
@@ -53,11 +54,12 @@ def require_unseen(initial: Path, data_digest: str, split_digest: str, split: Sp
     if before.leaky or split.leaky:
         _require_same_set(before, split)
         return True
+    known = {part: _Known.of(part, before, split) for part in PARTS}
     seen = {
-        f"{name} ({_part_of(name, split)} now, {_part_of_person(name, before, split, then)} then)": None
-        for part, then in _KNOWN_TO.items()
-        for name in split.part(part)
-        if _part_of_person(name, before, split, then) is not None
+        f"{name} ({now} now, {then} then)": None
+        for now, parts in _KNOWN_TO.items()
+        for name in split.part(now)
+        for then in [part for part in parts if known[part].has(name, split.person(name))][:1]
     }
     if seen:
         raise LeakageError(
@@ -70,17 +72,22 @@ def require_unseen(initial: Path, data_digest: str, split_digest: str, split: Sp
     return True
 
 
-def _part_of_person(name: str, before: Split, now: Split, parts: tuple[Part, ...]) -> Part | None:
-    """In which of some parts of the old split the person of a patient was, if in any."""
-    for part in parts:
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """Patients of a part of the old split, and their persons by the rules of then and of now."""
+
+    patients: frozenset[str]
+    persons: frozenset[str]
+
+    @classmethod
+    def of(cls, part: Part, before: Split, now: Split) -> Self:
+        """Those of one part."""
         names = before.part(part)
-        if name in names or now.person(name) in {now.person(one) for one in names} | {before.person(o) for o in names}:
-            return part
-    return None
+        return cls(frozenset(names), frozenset(rule.person(name) for rule in (before, now) for name in names))
 
-
-def _part_of(name: str, split: Split) -> Part:
-    return next(part for part in PARTS if name in split.part(part))
+    def has(self, patient: str, person: str) -> bool:
+        """Whether a patient, or another folder of the same person, is among them."""
+        return patient in self.patients or person in self.persons
 
 
 def _require_same_set(before: Split, now: Split) -> None:

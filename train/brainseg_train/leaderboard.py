@@ -132,9 +132,9 @@ def compare(ranked: Sequence[TestRecord]) -> list[Json]:
         is None; `ci95_reason` does the same for the interval.
     """
     pairs = [_pair(first, second) for first, second in combinations(ranked, 2)]
-    corrected = holm([paired_permutation_test(*pair.scores) for pair in pairs])
+    found = [paired_permutation_test(*pair.scores) for pair in pairs]
     least = holm([least_p(*pair.scores) for pair in pairs])  # the best that the test could have said
-    return [pair.to_json(p, best) for pair, p, best in zip(pairs, corrected, least, strict=True)]
+    return [pair.to_json(*each) for pair, *each in zip(pairs, found, holm(found), least, strict=True)]
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -310,7 +310,7 @@ class _Pair:
     second: str
     scores: tuple[list[float], list[float]]
 
-    def to_json(self, p_corrected: float, least_corrected: float) -> Json:
+    def to_json(self, p_value: float, p_corrected: float, least_corrected: float) -> Json:
         """The comparison; without a verdict where even the least p that these patients could give is too large."""
         left, right = self.scores
         differences = [x - y for x, y in zip(left, right, strict=True)]
@@ -322,7 +322,7 @@ class _Pair:
             "difference": sum(differences) / len(differences),
             "ci95": list(interval) if interval.defined else None,
             "ci95_reason": interval.reason or None,
-            "p_value": paired_permutation_test(left, right) if judged else None,
+            "p_value": p_value if judged else None,
             "p_corrected": p_corrected if judged else None,
             "more_than_noise": p_corrected < SIGNIFICANT if judged else None,
             "reason": None if judged else self._too_few(differences, least_corrected),

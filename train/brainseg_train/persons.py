@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Final, Self
 
 from brainseg_runtime.images.dataset import person_of
+from brainseg_runtime.problems import first_few
 from brainseg_train.csv_table import read_columns
 from brainseg_train.errors import ConfigError, SplitError
 
@@ -113,9 +114,7 @@ def several(persons: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
 
 def some_of(names: Iterable[str]) -> str:
     """The first few names, and how many more there are."""
-    every = list(names)
-    rest = f" and {len(every) - _SHOWN} more" if len(every) > _SHOWN else ""
-    return ", ".join(every[:_SHOWN]) + rest
+    return first_few(names, few=_SHOWN)
 
 
 def _first_repeated(rows: Iterable[tuple[str, ...]]) -> str:

@@ -208,7 +208,7 @@ class Split:
         """
         try:
             return cls.from_json(json.loads(read_capped(Path(path), _LIMIT, error=SplitError)))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise SplitError(f"{path} is not JSON", got=error) from error
 
 

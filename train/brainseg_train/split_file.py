@@ -68,7 +68,7 @@ class SplitFile:
             return cls(path=path, parts=_parts(rows, path))
         try:
             value = json.loads(read_capped(path, _LIMIT, error=SplitError).decode("utf-8-sig"))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise SplitError(f"{path} is not JSON", expected=_FORMS, got=error) from error
         if isinstance(value, dict) and "digest" in value:
             split = Split.from_json(value)
@@ -155,9 +155,7 @@ def _parts(rows: Iterable[tuple[str, ...]], path: Path) -> dict[Part, tuple[str,
     pairs = [(name, subset) for name, subset in rows]
     strange = sorted({subset for _, subset in pairs if subset.casefold() not in _SUBSETS})
     if strange:
-        raise SplitError(
-            f"{path} names a subset that there is not", expected="train, validation or test", got=some_of(strange)
-        )
+        raise SplitError(f"{path} names an unknown subset", expected="train, validation or test", got=some_of(strange))
     found: dict[Part, list[str]] = {part: [] for part in PARTS}
     for name, subset in pairs:
         found[_SUBSETS[subset.casefold()]].append(name)

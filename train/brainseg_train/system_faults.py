@@ -7,6 +7,7 @@ import secrets
 from typing import TYPE_CHECKING, Final
 
 from brainseg_runtime.errors import BrainsegError, FileWriteError
+from brainseg_runtime.files import refused_by_system
 from brainseg_train.errors import OutOfMemoryError
 
 if TYPE_CHECKING:
@@ -31,11 +32,7 @@ def as_fault(error: BaseException) -> BrainsegError | None:
     if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and _is_shortage(error)):
         return OutOfMemoryError("there is not enough memory", got=_first_line(error), remedy=_REMEDY)
     if isinstance(error, OSError):
-        return FileWriteError(
-            f"the system refused {error.filename or 'a request'}",
-            expected="files and folders that can be read and written, with space",
-            got=error.strerror or error,
-        )
+        return refused_by_system(error)
     return None
 
 

@@ -13,15 +13,16 @@ from brainseg_train import comparison, engine, study, worker
 from brainseg_train.device import place
 from brainseg_train.distributed import join, local_rank
 from brainseg_train.errors import DivergedError
+from brainseg_train.plan import open_study
 from brainseg_train.tune import configure
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from brainseg_train.comparison import Plan
     from brainseg_train.data import DataSet
     from brainseg_train.data_source import DataSource
+    from brainseg_train.plan import Plan
     from brainseg_train.progress import Event
     from brainseg_train.study import Study
 
@@ -54,9 +55,9 @@ def fit_together(
         plan: What is asked for.
         open_data: Opens the data set; rank 0 does so first, so that its cache is there for the others.
         runs: The folder of runs, which all processes see.
-        resume: As for `comparison.open_study`.
+        resume: As for `plan.open_study`.
         emit: Receives rank 0's events.
-        source: As for `comparison.open_study`.
+        source: As for `plan.open_study`.
 
     Returns:
         The complete study in the process of rank 0, None in the others.
@@ -72,7 +73,7 @@ def fit_together(
         dataset = open_data()
         if group.writes:
             group.wait()
-            current, origin = comparison.open_study(plan, dataset, runs, resume=resume, source=source)
+            current, origin = open_study(plan, dataset, runs, resume=resume, source=source)
             _tell(current.record.id if origin != "complete" else "", device)
             if origin == "complete":
                 return current

@@ -278,7 +278,7 @@ class Tuner:
 
 
 class Grid(GridSampler):
-    """Optuna's grid for trials that are asked for one by one: it does not try to stop a loop that there is none of."""
+    """Optuna's grid for trials that are asked for one by one, where no loop of Optuna's runs that it could stop."""
 
     def after_trial(self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None) -> None:
         """Nothing: `Tuner.claim` counts the points itself."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from brainseg_runtime.console import Console
 from brainseg_runtime.errors import BrainsegError
+from brainseg_runtime.files import refused_by_system
 from brainseg_runtime.interrupt import interruptible
 from brainseg_runtime.plurals import counted
 from brainseg_runtime.start import DONE, FAULT, INTERRUPTED
@@ -41,7 +42,7 @@ class Model:
         """The model, verified and ready.
 
         Raises:
-            BrainsegError: The bundle, the provider or the variant cannot be had.
+            BrainsegError: The bundle, the provider or the variant is not available.
         """
         from brainseg_runtime.segmenter import Segmenter
 
@@ -68,6 +69,9 @@ def run(json_target: str | None, work: Callable[[Console], int], *, quiet: bool 
     except BrainsegError as error:
         console.fault(error)
         console.record_problems(error)
+        return FAULT
+    except OSError as error:
+        console.fault(refused_by_system(error))
         return FAULT
     except KeyboardInterrupt:
         console.note("interrupted")

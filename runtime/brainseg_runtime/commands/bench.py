@@ -36,7 +36,7 @@ class Timing:
 def bench(console: Console, wanted: Timing) -> int:
     """Times every combination; see `brainseg bench --help`.
 
-    A combination that cannot be had is told and left out, before a process is started for it; it is a fault where its
+    A combination that is not available is named and left out before a process is started for it; it is a fault if its
     provider or variant was asked for.
     """
     check_outputs({"--json": console.json_target}, folders=[wanted.bundle])

@@ -22,6 +22,7 @@ from typing import Final, Literal, TypeAlias
 from brainseg_runtime.errors import DatasetError
 from brainseg_runtime.images.finder import TOO_DEEP, Found, SliceFolder, find, kind_of
 from brainseg_runtime.images.names import MASK
+from brainseg_runtime.plurals import counted
 from brainseg_runtime.problems import Problem, first_few, grouped, printable
 
 Masks: TypeAlias = Literal["required", "optional", "absent"]
@@ -145,10 +146,8 @@ def survey(root: Path, *, masks: Masks = "required") -> Survey:
 
 def unusable(root: Path, problems: Sequence[Problem | str], *, remedy: str | None) -> DatasetError:
     """The error of a data set that something is wrong with."""
-    count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-    return DatasetError(
-        f"{printable(str(root))} is not a data set that can be used: {count}", problems=problems, remedy=remedy
-    )
+    what = f"{printable(str(root))} is not a data set that can be used: {counted(len(problems), 'problem')}"
+    return DatasetError(what, problems=problems, remedy=remedy)
 
 
 def remedy_of(surveyed: Survey) -> str:

@@ -96,9 +96,8 @@ def decode_stream(data: bytes, frame: Frame, colours: str = "") -> NDArray[np.ui
         ImageError: It is damaged or ends early.
         MissingExtraError: Pillow is not installed.
     """
-    scans = data[: frame.end].rstrip(
-        b"\xff"
-    )  # a marker may have such bytes in front; before others they would make one
+    # A marker may have such bytes in front; before others they would make one.
+    scans = data[: frame.end].rstrip(b"\xff")
     pixels = _decoded(scans + _END, frame, colours)
     longer = _decoded(scans + _TAIL + _END, frame, colours)
     if not np.array_equal(pixels, longer):

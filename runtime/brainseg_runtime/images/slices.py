@@ -20,7 +20,7 @@ from brainseg_runtime.contract import DEFAULT_LIMITS, Limits
 from brainseg_runtime.errors import ImageError, MissingExtraError
 from brainseg_runtime.extras import install_remedy
 from brainseg_runtime.files import read_capped, write_bytes
-from brainseg_runtime.images.dataset import Patient, SlicePaths
+from brainseg_runtime.images.dataset import SlicePaths
 from brainseg_runtime.images.formats import read_raster
 
 FLAIR_ONLY: Final = (
@@ -59,7 +59,7 @@ def decode_image(data: bytes, where: str, *, limits: Limits = DEFAULT_LIMITS, fl
         ImageError: It is damaged, or not an 8-bit image of three channels (of one with `flair_only`) on one page.
         MissingExtraError: A library that decodes it is not installed.
     """
-    with _naming(where):
+    with naming(where):
         raster = read_raster(data, where, limits)
         if raster.coded:
             raise ImageError(
@@ -94,7 +94,7 @@ def decode_mask(data: bytes, where: str, *, limits: Limits = DEFAULT_LIMITS) -> 
         ImageError: It is damaged, of a kind that is not read, or not binary.
         MissingExtraError: A library that decodes it is not installed.
     """
-    with _naming(where):
+    with naming(where):
         raster = read_raster(data, where, limits)
         pixels = _one_channel(raster.pixels, expected="grey, or three equal channels", remedy=_BINARY)
         tumour = pixels != 0
@@ -125,7 +125,7 @@ def read_image(path: Path | str, *, limits: Limits = DEFAULT_LIMITS, flair_only:
         ImageError: It is missing, too large, damaged, or not an 8-bit image of three channels on one page.
         MissingExtraError: A library that decodes it is not installed.
     """
-    return decode_image(_read(path, limits), str(path), limits=limits, flair_only=flair_only).pixels
+    return decode_image(file_bytes(path, limits), str(path), limits=limits, flair_only=flair_only).pixels
 
 
 def read_mask(path: Path | str, *, limits: Limits = DEFAULT_LIMITS) -> NDArray[np.uint8]:
@@ -142,7 +142,7 @@ def read_mask(path: Path | str, *, limits: Limits = DEFAULT_LIMITS) -> NDArray[n
         ImageError: It is missing, too large, damaged, of a kind that is not read, or not binary.
         MissingExtraError: A library that decodes it is not installed.
     """
-    return decode_mask(_read(path, limits), str(path), limits=limits)
+    return decode_mask(file_bytes(path, limits), str(path), limits=limits)
 
 
 def read_slice(paths: SlicePaths, *, limits: Limits = DEFAULT_LIMITS) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
@@ -167,30 +167,27 @@ def read_slice(paths: SlicePaths, *, limits: Limits = DEFAULT_LIMITS) -> tuple[N
     return image, mask
 
 
-def patient_problems(patient: Patient, *, limits: Limits = DEFAULT_LIMITS) -> tuple[str, ...]:
-    """Read every file of a patient and tell what is wrong with it: what `scan_dataset` cannot see from names.
-
-    Returns:
-        One line for each file that cannot be read, is not binary, or is not of the size of its image or, for images, of
-        the patient's first readable image.
+def file_bytes(path: Path | str, limits: Limits) -> bytes:
+    """The bytes of an image file under the cap; links are followed, as data sets are often trees of links.
 
     Raises:
-        MissingExtraError: A library that decodes one is not installed.
+        ImageError: It is missing, no regular file, too large or unreadable.
     """
-    problems: list[str] = []
-    first: tuple[int, ...] | None = None
-    for paths in patient.slices:
-        image = _try_read(read_image, paths.image, limits, problems)
-        mask = None if paths.mask is None else _try_read(read_mask, paths.mask, limits, problems)
-        if image is None:
-            continue
-        size = image.shape[:2]
-        first = first or size
-        if size != first:
-            problems.append(f"{paths.image} is not of its patient's size; expected {first}; got {size}")
-        if mask is not None and mask.shape != size:
-            problems.append(f"{paths.mask} does not cover its image; expected {size}; got {mask.shape}")
-    return tuple(problems)
+    try:
+        target = Path(os.path.realpath(path))
+    except (OSError, ValueError) as error:  # a name that the system cannot hold
+        raise ImageError(f"{path!r} cannot be read", expected="a file's name", got=error) from error
+    return read_capped(target, limits.max_image_file_bytes, error=ImageError)
+
+
+@contextlib.contextmanager
+def naming(where: str) -> Iterator[None]:
+    """Put the file's name into errors that are raised within."""
+    try:
+        yield
+    except ImageError as error:
+        named = ImageError(f"{where}: {error.what}", expected=error.expected, got=error.got, remedy=error.remedy)
+        raise named from error.__cause__
 
 
 def write_mask(path: Path | str, mask: NDArray[Any]) -> None:
@@ -220,16 +217,6 @@ def write_mask(path: Path | str, mask: NDArray[Any]) -> None:
     write_bytes(Path(path), buffer.getvalue())
 
 
-@contextlib.contextmanager
-def _naming(where: str) -> Iterator[None]:
-    """Put the file's name into errors that are raised within."""
-    try:
-        yield
-    except ImageError as error:
-        named = ImageError(f"{where}: {error.what}", expected=error.expected, got=error.got, remedy=error.remedy)
-        raise named from error.__cause__
-
-
 def _one_channel(pixels: NDArray[np.uint8], *, expected: str, remedy: str) -> NDArray[np.uint8]:
     """(H, W) of a grey image, or of one whose three channels are equal."""
     if pixels.ndim == 2:
@@ -238,22 +225,3 @@ def _one_channel(pixels: NDArray[np.uint8], *, expected: str, remedy: str) -> ND
     if not (np.array_equal(first, pixels[..., 1]) and np.array_equal(first, pixels[..., 2])):
         raise ImageError("the channels differ", expected=expected, got="three that differ", remedy=remedy)
     return np.ascontiguousarray(first)
-
-
-def _read(path: Path | str, limits: Limits) -> bytes:
-    """A file's bytes under the cap; links are followed, as data sets are often trees of links."""
-    try:
-        target = Path(os.path.realpath(path))
-    except (OSError, ValueError) as error:  # a name that the system cannot hold
-        raise ImageError(f"{path!r} cannot be read", expected="a file's name", got=error) from error
-    return read_capped(target, limits.max_image_file_bytes, error=ImageError)
-
-
-def _try_read(reader: Any, path: Path, limits: Limits, problems: list[str]) -> NDArray[np.uint8] | None:  # noqa: ANN401
-    """Pixels, or None and a line among the problems."""
-    try:
-        pixels: NDArray[np.uint8] = reader(path, limits=limits)
-    except ImageError as error:
-        problems.append(str(error))
-        return None
-    return pixels

@@ -28,6 +28,7 @@ from brainseg_runtime.images.raster import TO_8_BITS, TO_RGB, UNCOMPRESSED, UPRI
 from brainseg_runtime.images.tiff_codecs import decoded
 from brainseg_runtime.images.tiff_layout import Compression, Layout, read_layout
 from brainseg_runtime.images.tiff_tags import MAX_PAGES, Page, Tag, is_tiff, read_page
+from brainseg_runtime.plurals import counted
 
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _YCBCR = 0, 1, 2, 3, 6
 _PHOTOMETRICS: Final = MappingProxyType(
@@ -41,6 +42,7 @@ _COMPRESSIONS: Final = MappingProxyType(
 )
 _FORMATS: Final = MappingProxyType({2: "signed integers", 3: "floating point", 5: "complex", 6: "complex"})
 _PREDICTED: Final = frozenset({Compression.LZW, Compression.DEFLATE, Compression.OLD_DEFLATE, Compression.LZMA})
+_HORIZONTAL, _FLOATING = 2, 3  # predictors
 _TIFFFILE: Final = b"tifffile"  # what it writes as the name of the software
 
 
@@ -56,15 +58,7 @@ class _Tiff:
 
     def decode(self, data: bytes, limits: Limits) -> Raster:
         """Decode a TIFF; see `Reader`."""
-        page = read_page(data)
-        if page.pages > 1:
-            many = f"{page.pages} pages" if page.pages < MAX_PAGES else f"at least {MAX_PAGES} pages"
-            raise ImageError(
-                f"a TIFF of {many}",
-                expected="one page for each slice",
-                got=many,
-                remedy="save each page as a file of its own, such as the first with: tiffcp IN,0 OUT",
-            )
+        page = _only_page(data)
         samples, bits = _samples(page)
         compression = _compression(page, bits)
         _refuse_turned(page)
@@ -75,6 +69,67 @@ class _Tiff:
 
 
 TIFF: Final = _Tiff()
+
+
+def decode_floats(data: bytes, limits: Limits) -> NDArray[np.float32]:
+    """Decode a TIFF of one page and one channel of 32-bit floating point, such as a probability map.
+
+    Args:
+        data: The whole file, capped by the caller.
+        limits: No side may exceed `max_side`.
+
+    Returns:
+        (H, W) float32, the caller's own; any value, NaN too.
+
+    Raises:
+        ImageError: It is of another form, damaged or truncated.
+        MissingExtraError: Pillow is not installed, and one of its decoders is needed.
+    """
+    if not is_tiff(data):
+        raise ImageError("not a TIFF", expected="a TIFF of 32-bit floating point", got=f"it begins {data[:4].hex(' ')}")
+    page = _only_page(data)
+    samples = page.one(Tag.SAMPLES, 1)
+    bits, kind = page.one(Tag.BITS, 1), page.one(Tag.SAMPLE_FORMAT, 1)
+    if (samples, bits, _FORMATS.get(kind)) != (1, 32, "floating point"):
+        got = f"{counted(samples, 'channel')} of {bits}-bit {_FORMATS.get(kind, 'samples')}"
+        raise ImageError("a TIFF of another kind", expected="one channel of 32-bit floating point", got=got)
+    compression = _compression(page, bits)
+    _refuse_turned(page)
+    layout = read_layout(data, page, samples=1, bits=bits, compression=compression, limits=limits)
+    order, predictor = "<" if data.startswith(b"II") else ">", page.one(Tag.PREDICTOR, 1)
+    values = np.empty((layout.height, layout.width), np.float32)
+    for segment, part in zip(layout.segments, decoded(layout, page, compression), strict=True):
+        block = _floats(np.frombuffer(part, np.uint8).reshape(segment.rows, -1), order, predictor)
+        right = min(layout.width - segment.left, layout.columns)
+        values[segment.top : segment.top + segment.rows, segment.left :][:, :right] = block[:, :right]
+    return values
+
+
+def _floats(rows: NDArray[np.uint8], order: str, predictor: int) -> NDArray[np.float32]:
+    """(rows, columns) of a segment's bytes.
+
+    Source: Adobe Photoshop TIFF technical note 3, 2005 (predictor 3: bytes of one weight side by side, as differences).
+    """
+    if predictor == _FLOATING:
+        planes = np.cumsum(rows, axis=1, dtype=np.uint8).reshape(len(rows), 4, -1)
+        return np.ascontiguousarray(planes.transpose(0, 2, 1)).view(">f4")[..., 0].astype(np.float32)
+    if predictor == _HORIZONTAL:
+        return np.cumsum(rows.view(f"{order}u4"), axis=1, dtype=np.uint32).view(np.float32)
+    return rows.view(f"{order}f4").astype(np.float32)
+
+
+def _only_page(data: bytes) -> Page:
+    """The tags of a TIFF that has one page."""
+    page = read_page(data)
+    if page.pages > 1:
+        many = f"{page.pages} pages" if page.pages < MAX_PAGES else f"at least {MAX_PAGES} pages"
+        raise ImageError(
+            f"a TIFF of {many}",
+            expected="one page for each slice",
+            got=many,
+            remedy="save each page as a file of its own, such as the first with: tiffcp IN,0 OUT",
+        )
+    return page
 
 
 def _samples(page: Page) -> tuple[int, int]:
@@ -105,7 +160,7 @@ def _samples(page: Page) -> tuple[int, int]:
         raise ImageError(f"a {name} TIFF", expected="grey or RGB", got=name, remedy=TO_RGB)
     colours = 3 if photometric in (_RGB, _YCBCR) else 1
     if not colours <= samples <= colours + 1 or (photometric == _PALETTE and samples > 1):
-        got = f"{samples} channel{'s' * (samples != 1)}"
+        got = counted(samples, "channel")
         raise ImageError(
             f"a TIFF of {got}",
             expected="1 channel for grey, 3 for RGB, and an opaque alpha channel at most",
@@ -133,9 +188,9 @@ def _compression(page: Page, bits: int) -> Compression:
         raise ImageError("the TIFF is damaged", expected="1 bit a sample under CCITT compression", got=bits)
     if method is Compression.JPEG and (bits != 8 or photometric not in (_BLACK_IS_ZERO, _RGB, _YCBCR)):
         raise ImageError("a JPEG-compressed TIFF of another kind", expected="8-bit grey or colour", got=f"{bits} bits")
-    allowed = {1, 2} if method in _PREDICTED and bits == 8 else {1}
-    if predictor not in allowed:
-        kind = {2: "horizontal", 3: "floating-point"}.get(predictor, f"number {predictor}")
+    known_predictors = {8: {1, _HORIZONTAL}, 32: {1, _HORIZONTAL, _FLOATING}}.get(bits, {1})
+    if predictor not in (known_predictors if method in _PREDICTED else {1}):
+        kind = {_HORIZONTAL: "horizontal", _FLOATING: "floating-point"}.get(predictor, f"number {predictor}")
         raise ImageError(
             "a TIFF of a predictor that is not read",
             expected="none, or the horizontal one",
@@ -166,7 +221,7 @@ def _assembled(layout: Layout, page: Page, compression: Compression) -> NDArray[
     """The samples as they are stored, (H, W, S); those of fewer than 8 bits are (H, W, 1) from 0 on."""
     height, width, beside = layout.height, layout.width, layout.row_samples
     parts = decoded(layout, page, compression)
-    predicted = page.one(Tag.PREDICTOR, 1) == 2
+    predicted = page.one(Tag.PREDICTOR, 1) == _HORIZONTAL
     if layout.bits == 8 and layout.columns == width and not predicted:
         rows = np.frombuffer(b"".join(parts), np.uint8)
         planes = rows.reshape(layout.planes, height, width, beside)

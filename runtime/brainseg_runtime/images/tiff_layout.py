@@ -65,7 +65,7 @@ class Layout:
         height: H.
         width: W.
         samples: S, as many as are stored.
-        bits: Of each sample: 1, 2, 4 or 8.
+        bits: Of each sample: 1, 2, 4 or 8, or 32 of floating point.
         planes: S where each sample has a plane of its own, else 1.
         columns: Width of a strip or tile.
         block_rows: Its rows when full; the last strip may have fewer.
@@ -212,9 +212,7 @@ class _Places:
         room = len(self._data) - offset
         if not 0 < size <= room:
             self.guessed = True
-            size = (
-                room if self._plain else self._ends[bisect_right(self._ends, offset)] - offset if self._ends else room
-            )
+            size = room if self._plain else self._next(offset) - offset
         if not self._plain:
             return self._data[offset : offset + min(size, self._most)]
         if size < need:

@@ -256,6 +256,12 @@ TRUNCATED = {
     "Deflate lacks its checksum": strips(IMAGE, compression=8, encode=lambda data: DEFLATE(data)[:-4]),
     "PackBits is short": strips(IMAGE, compression=32773, encode=lambda data: packbits(data[:-1])),
     "PackBits is cut": strips(IMAGE, compression=32773, encode=lambda data: packbits(data)[:-1]),
+    "PackBits is cut, byte counts absent": strips(
+        IMAGE, without={made.COUNTS}, compression=32773, encode=lambda data: packbits(data)[:-1]
+    ),
+    "LZW is cut, byte counts absent": strips(
+        IMAGE, without={made.COUNTS}, compression=5, encode=lambda data: lzw(data)[:-3]
+    ),
     "a tile is short": tiles(IMAGE, 16, 16, compression=8, encode=lambda data: DEFLATE(data[:-500])),
     "a JPEG strip is cut": jpeg_strips([STREAMS[0], STREAMS[1][:-200], STREAMS[2]]),
     "a JPEG strip is cut and ended": jpeg_strips([STREAMS[0], STREAMS[1][:-200] + b"\xff\xd9", STREAMS[2]]),
