@@ -62,7 +62,9 @@ def test_fp32_gradients_are_right_in_the_layout_that_is_chosen(name: str, width:
         assert wanted.grad is not None
         assert found.grad is not None
         difference = (found.grad.double() - wanted.grad).norm() / wanted.grad.norm()
-        assert difference < 1e-2, key  # of wrong gradients it is about 1; of right ones, below batch norm, up to 1e-4
+        # Of wrong gradients it is about 1. Of right ones it is 1e-4 and, where rounding lands a ReLU on the other side,
+        # up to 0.016, in either layout, by processor and number of threads.
+        assert difference < 0.05, key
 
 
 def test_narrow_networks_keep_the_plain_layout_in_fp32() -> None:
