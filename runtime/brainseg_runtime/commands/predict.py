@@ -19,6 +19,7 @@ from brainseg_runtime.output_paths import check_outputs
 from brainseg_runtime.plurals import counted
 from brainseg_runtime.predict import PredictConfig, make_folder, predict_files
 from brainseg_runtime.predictions import DECISIVE, FILE, Origin, PatientEntry, Predictions, SliceEntry
+from brainseg_runtime.problems import printable
 from brainseg_runtime.report import NOT_DEFINED
 from brainseg_runtime.results import threshold_warnings
 from brainseg_runtime.resume import (
@@ -275,7 +276,7 @@ def alike(told: Iterable[tuple[str, str]]) -> Iterator[str]:
     Args:
         told: What it is about, such as a slice's path, and the text.
     """
-    lines = list(told)
+    lines = [(printable(each), printable(text)) for each, text in told]
     about: dict[str, list[str]] = {}
     for each, text in lines:
         about.setdefault(text, []).append(each)

@@ -66,8 +66,11 @@ def _followed(segment: bytes, need: int) -> tuple[int, int] | None:
     """The bit behind the last code that is possible, and the width of the code that would begin there."""
     old = is_old_style(segment)
     widths, starts = _OLD if old else _NEW
-    # Four bytes from each place on; a code of 12 bits lies within them wherever it begins.
-    words = np.ndarray(len(segment), "<u4" if old else ">u4", segment + bytes(3), strides=(1,))
+    # Three bytes from each place on; a code of 12 bits lies within them wherever it begins.
+    data = np.frombuffer(segment + bytes(2), np.uint8).astype(np.int32)
+    parts = data[:-2], data[1:-1], data[2:]
+    low, middle, high = parts if old else parts[::-1]
+    words = low | (middle << 8) | (high << 16)
     total, at, left = 8 * len(segment), 0, need
     for _ in range(_RUNS + need // _FEWEST):
         # No more codes than could be needed: each stands for a byte or more.
@@ -75,8 +78,8 @@ def _followed(segment: bytes, need: int) -> tuple[int, int] | None:
         if count <= 0:
             break
         positions, width = starts[:count] + at, widths[:count]
-        shift = positions & 7 if old else 32 - width - (positions & 7)
-        codes = (words[positions >> 3].astype(np.int64) >> shift) & ((1 << width) - 1)
+        shift = positions & 7
+        codes = (words[positions >> 3] >> (shift if old else 24 - shift - width)) & ((1 << width) - 1)
         if not at and codes[0] != _CLEAR:  # every writer begins with it, and libtiff's table is empty until then
             return None
         # A code may name any entry made before it, and the one that it is itself about to make; the first, none.
