@@ -27,6 +27,7 @@ from brainseg_runtime.resume import (
     read_earlier,
     remove_earlier,
     remove_outputs,
+    remove_unfinished,
     require_ours,
     require_same,
     taken_over,
@@ -157,6 +158,7 @@ def _settle(console: Console, wanted: Prediction, origin: Origin, places: Sequen
     if not wanted.overwrite:
         require_same(told, wanted.out)
         require_ours(places, earlier, wanted.out)
+    remove_unfinished([*places, *(earlier.places if earlier is not None else ())], wanted.out)
     if earlier is not None and told:
         console.note(f"removing the results of another run in {wanted.out}: {counted(len(earlier.places), 'slice')}")
         remove_earlier(earlier, wanted.out)
