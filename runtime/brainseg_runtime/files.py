@@ -11,14 +11,19 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import secrets
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from pathlib import Path
+from typing import Final
 
 from brainseg_runtime.errors import BrainsegError, FileWriteError, InputError
 from brainseg_runtime.special_files import write_through
+
+_UNFINISHED: Final = re.compile(r"\.(?P<name>.+)\.[0-9a-f]{12}\.tmp", re.DOTALL)
+"""What `_sibling` calls a file until it is whole."""
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -169,6 +174,17 @@ def _sibling(path: Path) -> Path:
     if not path.name or "\0" in str(path):
         raise FileWriteError(f"{path} cannot be written", expected="a path that ends in a name", got=repr(str(path)))
     return path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
+
+
+def is_unfinished(name: str, of: Container[str]) -> bool:
+    """Whether a file is what a killed process left of one that it was writing.
+
+    Args:
+        name: The file's name, without its folder.
+        of: Names of the files that may have been written.
+    """
+    found = _UNFINISHED.fullmatch(name)
+    return found is not None and found["name"] in of
 
 
 def _swap(new: Path, path: Path) -> None:

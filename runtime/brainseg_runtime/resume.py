@@ -15,7 +15,7 @@ from typing import Any, get_args
 
 from brainseg_runtime.contract import DEFAULT_LIMITS
 from brainseg_runtime.errors import BrainsegError, FileWriteError, InputError
-from brainseg_runtime.files import read_capped
+from brainseg_runtime.files import is_unfinished, read_capped
 from brainseg_runtime.inputs import Item
 from brainseg_runtime.layout import OUTPUTS, Layout, file_name
 from brainseg_runtime.predictions import (
@@ -170,6 +170,24 @@ def remove_outputs(place: str, out: Path) -> None:
     """
     for kind in OUTPUTS:
         _remove(out / file_name(place, kind))
+
+
+def remove_unfinished(places: Iterable[str], out: Path) -> None:
+    """Remove what a killed run left of files that it was writing, of these slices and of the record.
+
+    Raises:
+        FileWriteError: The system refused.
+    """
+    names: dict[str, set[str]] = {"": {FILE}}
+    for where in places:
+        folder = where.rpartition("/")[0]
+        names.setdefault(folder, set()).update(file_name(where, kind).rpartition("/")[2] for kind in OUTPUTS)
+    for folder, of in names.items():
+        if folder and (out / folder).is_symlink():
+            continue
+        for name in _names_in(out / folder, inside=bool(folder)):
+            if is_unfinished(name, of):
+                _remove(out / folder / name)
 
 
 def taken_over(before: SliceEntry | None, item: Item) -> SliceEntry:

@@ -123,6 +123,17 @@ def test_one_bad_file_does_not_stop_the_rest_and_is_named(tmp_path: Path) -> Non
     assert not (out / f"{bad.stem}_mask.tif").exists()
 
 
+def test_a_name_that_holds_a_new_line_stays_on_one_line(tmp_path: Path) -> None:
+    folder = made_patient(tmp_path / "TCGA_X_1_19990101", slices=1)
+    folder = folder.rename(tmp_path / "pa\nerror: forged")
+    (folder / "\u202e\n_9.tif").write_bytes(b"no image at all")
+    done = brainseg("predict", BUNDLE, folder, "-o", tmp_path / "out")
+    assert done.code == 1
+    assert not any(line.startswith(("error: forged", "_9")) for line in done.err.splitlines())
+    assert "\u202e" not in done.err
+    assert r"\u202e\n_9.tif" in done.err
+
+
 def test_a_result_that_cannot_be_written_is_a_fault_of_its_slice_alone(tmp_path: Path) -> None:
     folder, out = made_patient(tmp_path / "TCGA_X_1_19990101"), tmp_path / "out"
     (out / f"{folder.name}_2_mask.tif" / "in the way").mkdir(parents=True)

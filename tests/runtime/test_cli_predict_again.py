@@ -48,6 +48,26 @@ def other(tmp_path: Path) -> Path:
     return bundle
 
 
+@pytest.mark.parametrize("more", [["--resume"], ["--overwrite"], []])
+def test_what_a_killed_run_left_half_written_is_removed_and_nothing_else(
+    two: tuple[Path, Path], tmp_path: Path, more: list[str]
+) -> None:
+    out = tmp_path / "out"
+    arguments = ("predict", BUNDLE, two[0], "-o", out, "--by-patient", *more)
+    assert brainseg(*arguments).code == 0
+    before = content(out)
+    inner = out / two[0].name
+    for folder, name in ((out, "predictions.json"), (inner, f"{two[0].name}_1_mask.tif")):
+        (folder / f".{name}.0123456789ab.tmp").write_bytes(b"half")
+    others = (".notes.tmp", ".other.tif.0123456789ab.tmp", f"{two[0].name}_1_mask.tif.0123456789ab.tmp")
+    for name in others:
+        (inner / name).write_bytes(b"somebody's")
+    assert brainseg(*arguments).code == 0
+    after = content(out)
+    assert after.keys() - before.keys() == {f"{two[0].name}/{name}" for name in others}
+    assert not before.keys() - after.keys()
+
+
 def test_further_slices_by_the_same_model_are_added_and_all_stay_on_record(
     two: tuple[Path, Path], tmp_path: Path
 ) -> None:

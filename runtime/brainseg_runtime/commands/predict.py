@@ -19,6 +19,7 @@ from brainseg_runtime.output_paths import check_outputs
 from brainseg_runtime.plurals import counted
 from brainseg_runtime.predict import PredictConfig, make_folder, predict_files
 from brainseg_runtime.predictions import DECISIVE, FILE, Origin, PatientEntry, Predictions, SliceEntry
+from brainseg_runtime.problems import printable
 from brainseg_runtime.report import NOT_DEFINED
 from brainseg_runtime.results import threshold_warnings
 from brainseg_runtime.resume import (
@@ -26,6 +27,7 @@ from brainseg_runtime.resume import (
     read_earlier,
     remove_earlier,
     remove_outputs,
+    remove_unfinished,
     require_ours,
     require_same,
     taken_over,
@@ -156,6 +158,7 @@ def _settle(console: Console, wanted: Prediction, origin: Origin, places: Sequen
     if not wanted.overwrite:
         require_same(told, wanted.out)
         require_ours(places, earlier, wanted.out)
+    remove_unfinished([*places, *(earlier.places if earlier is not None else ())], wanted.out)
     if earlier is not None and told:
         console.note(f"removing the results of another run in {wanted.out}: {counted(len(earlier.places), 'slice')}")
         remove_earlier(earlier, wanted.out)
@@ -275,7 +278,7 @@ def alike(told: Iterable[tuple[str, str]]) -> Iterator[str]:
     Args:
         told: What it is about, such as a slice's path, and the text.
     """
-    lines = list(told)
+    lines = [(printable(each), printable(text)) for each, text in told]
     about: dict[str, list[str]] = {}
     for each, text in lines:
         about.setdefault(text, []).append(each)

@@ -6,12 +6,15 @@ Source: CIPA DC-008 (EXIF 3.0), section 4.6; the block is laid out as a TIFF's p
 from __future__ import annotations
 
 import struct
+from types import MappingProxyType
 from typing import Final
 
 from brainseg_runtime.errors import ImageError
 from brainseg_runtime.images.raster import UPRIGHT
 
 _ORIENTATION: Final = 274
+_WHOLE: Final = MappingProxyType({1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i"})
+"""Field types of whole numbers; SHORT is the rule, and viewers heed the others too."""
 
 
 def refuse_turned(exif: bytes) -> None:
@@ -32,6 +35,7 @@ def refuse_turned(exif: bytes) -> None:
 
 def _orientation(exif: bytes) -> int:
     """The number, 1 where there is none."""
+    exif = exif.removeprefix(b"Exif\0\0")  # the mark that JPEG has in front, which some writers put into PNG too
     order = {b"II": "<", b"MM": ">"}.get(exif[:2])
     if order is None or len(exif) < 8:
         return 1
@@ -40,6 +44,7 @@ def _orientation(exif: bytes) -> int:
         return 1
     (count,) = struct.unpack_from(f"{order}H", exif, start)
     for at in range(start + 2, min(start + 2 + 12 * count, len(exif) - 11), 12):
-        if struct.unpack_from(f"{order}HHI", exif, at) == (_ORIENTATION, 3, 1):
-            return int(struct.unpack_from(f"{order}H", exif, at + 8)[0])
+        tag, kind, number = struct.unpack_from(f"{order}HHI", exif, at)
+        if tag == _ORIENTATION and kind in _WHOLE and number:
+            return int(struct.unpack_from(order + _WHOLE[kind], exif, at + 8)[0])
     return 1

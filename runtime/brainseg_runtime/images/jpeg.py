@@ -168,7 +168,7 @@ class _Seen:
                 raise ImageError("the JPEG data is damaged", expected=f"at most {_MAX_SCANS} scans", got="more")
             _count_scan(body, self._missing)
         elif marker == 0xE1 and body.startswith(b"Exif\0\0"):
-            self._exif = body[6:]
+            self._exif = self._exif or body[6:]  # viewers go by the first
         elif marker == 0xE0 and body.startswith(b"JFIF\0"):
             self._colours = "YCbCr"
         elif marker == 0xEE and body.startswith(b"Adobe") and len(body) >= 12:

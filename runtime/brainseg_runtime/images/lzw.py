@@ -1,14 +1,20 @@
-"""How many bytes LZW data stands for, without decoding it.
+"""LZW data made fit for libtiff, which decodes it, so that it says nothing and what is missing shows.
 
-libtiff, which decodes it, writes to standard error when data is damaged or ends early; so it is handed only data that
-was followed to its end here. The widths of codes depend on their number since the last clear code alone, so a run of
-them is cut out in a few array operations.
+libtiff writes to standard error when data is damaged or ends early. So codes are followed here to the last that is
+possible, and a tail is put behind it: a clear code and one byte over and over, as much as the segment can hold. Data
+that is whole never reaches its tail. The byte is chosen freely, so one that the picture ends with by itself is told
+from the tail's by decoding again with another.
+
+The widths of codes depend on their number since the last clear code alone, so a run of them is cut out in a few array
+operations; no string is put together here.
 
 Source: TIFF revision 6.0, section 13; libtiff's note on the least-significant-bit-first form of before 1992.
 """
 
 from __future__ import annotations
 
+import itertools
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -16,6 +22,9 @@ from numpy.typing import NDArray
 
 _CLEAR, _END, _FIRST = 256, 257, 258
 _RUN: Final = 4096 - _FIRST + 1  # codes until a table of 12-bit codes is full: the first adds no entry
+_FEWEST: Final = 128
+"""Codes of a run, on average over a segment; writers clear their table after hundreds or thousands."""
+_RUNS: Final = 1000  # however short they are
 
 
 def is_old_style(segment: bytes) -> bool:
@@ -23,16 +32,38 @@ def is_old_style(segment: bytes) -> bool:
     return len(segment) > 1 and segment[0] == 0 and segment[1] & 1 == 1
 
 
-def lzw_length(segment: bytes, need: int) -> int | None:
-    """Bytes that a segment decodes to.
+def with_tail(segment: bytes, need: int, byte: int) -> bytes | None:
+    """A segment's codes, and behind the last of them a tail.
 
     Args:
         segment: One strip's or tile's data.
-        need: It is followed until that many bytes are certain.
+        need: Bytes that are wanted of it, at least 1.
+        byte: What the tail decodes to, `need` times or more.
 
     Returns:
-        At least `need` if they are all there, the number that is there if fewer, None if a code is impossible.
+        Data in which every code is possible. It decodes to what the segment stands for, up to its end or its first
+        impossible code, and then to the tail. None where no code is possible at all.
     """
+    end = _followed(segment, need)
+    if not end:
+        return None
+    # A clear code of every width reads the same whatever width the reader is at: the tail begins with one of its own.
+    position, width = end
+    old = is_old_style(segment)
+    tail, bits = _tail(need, byte, old)
+    whole, rest = divmod(position, 8)
+    if old:
+        kept = int.from_bytes(segment[whole : whole + 1]) & ((1 << rest) - 1)
+        value = kept | _CLEAR << rest | tail << (rest + width)
+        return segment[:whole] + value.to_bytes((rest + width + bits + 7) // 8, "little")
+    kept = int.from_bytes(segment[whole : whole + 1]) >> (8 - rest)
+    value = ((kept << width | _CLEAR) << bits) | tail
+    size = rest + width + bits
+    return segment[:whole] + (value << -size % 8).to_bytes((size + 7) // 8, "big")
+
+
+def _followed(segment: bytes, need: int) -> tuple[int, int] | None:
+    """The bit behind the last code that is possible, and the width of the code that would begin there."""
     old = is_old_style(segment)
     widths, starts = _OLD if old else _NEW
     # Three bytes from each place on; a code of 12 bits lies within them wherever it begins.
@@ -40,45 +71,44 @@ def lzw_length(segment: bytes, need: int) -> int | None:
     parts = data[:-2], data[1:-1], data[2:]
     low, middle, high = parts if old else parts[::-1]
     words = low | (middle << 8) | (high << 16)
-    total, at, made = 8 * len(segment), 0, 0
-    while made < need:
+    total, at, left = 8 * len(segment), 0, need
+    for _ in range(_RUNS + need // _FEWEST):
         # No more codes than could be needed: each stands for a byte or more.
-        count = min(int(np.searchsorted(starts, total - at, side="right")) - 1, _RUN, need - made + 1)
+        count = min(int(np.searchsorted(starts, total - at, side="right")) - 1, _RUN, left + 1)
         if count <= 0:
-            return made
-        positions, width = starts[:count] + np.int32(at), widths[:count]
+            break
+        positions, width = starts[:count] + at, widths[:count]
         shift = positions & 7
         codes = (words[positions >> 3] >> (shift if old else 24 - shift - width)) & ((1 << width) - 1)
         if not at and codes[0] != _CLEAR:  # every writer begins with it, and libtiff's table is empty until then
             return None
-        stops = np.flatnonzero((codes & ~1) == _CLEAR)
-        end = int(stops[0]) if stops.size else count
-        strings = codes[:end] - _FIRST
-        # A code may name any entry made before it, and the one that it is itself about to make.
-        if end and (codes[0] >= _CLEAR or (strings > _LATEST[:end]).any()):
-            return None
-        made += _decoded_length(strings)
-        if not stops.size:
-            return made if made >= need or count < _RUN else None
-        if codes[end] == _END:
-            return made
+        # A code may name any entry made before it, and the one that it is itself about to make; the first, none.
+        stops = (codes & ~1) == _CLEAR
+        stops |= codes - _FIRST > _LATEST[:count]
+        end = int(stops.argmax()) if stops.any() else min(count, _RUN - 1)
+        if end == count or codes[end] != _CLEAR:
+            return at + int(starts[end]), int(widths[end])
+        left -= end
         at += int(starts[end + 1])
-    return made
+    return (at, int(widths[0])) if at else None
 
 
-def _decoded_length(strings: NDArray[np.int32]) -> int:
-    """Sum of the lengths of the strings that codes stand for; below 0 is a single byte.
+@lru_cache(maxsize=16)
+def _tail(need: int, byte: int, old: bool) -> tuple[int, int]:
+    """The codes of a byte, `need` times over, behind a clear code: as a number, and how many bits it has.
 
-    Entry k is the string of code k and one byte more, so a string's length is the number of steps back to a single
-    byte. They are counted for all codes at once, each round going twice as far.
+    Each code but the first names the entry that it is itself about to make, one byte longer than the one before.
     """
-    count = strings.size
-    steps = np.append(strings >= 0, False).astype(np.int32)
-    back = np.append(np.where(strings >= 0, strings, count), count)
-    while (back[:count] != count).any():
-        steps += steps[back]
-        back = back[back]
-    return count + int(steps.sum(dtype=np.int64))
+    count = 1
+    while count * (count + 1) // 2 < need and count < _RUN - 1:
+        count += 1
+    widths = (_OLD if old else _NEW)[0]
+    codes = itertools.chain((byte,), range(_FIRST, _FIRST + count - 1), (_END,))
+    value = bits = 0
+    for code, width in zip(codes, widths.tolist(), strict=False):
+        value = value | code << bits if old else value << width | code
+        bits += width
+    return value, bits
 
 
 def _table(change: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:

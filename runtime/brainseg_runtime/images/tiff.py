@@ -44,6 +44,8 @@ _FORMATS: Final = MappingProxyType({2: "signed integers", 3: "floating point", 5
 _PREDICTED: Final = frozenset({Compression.LZW, Compression.DEFLATE, Compression.OLD_DEFLATE, Compression.LZMA})
 _HORIZONTAL, _FLOATING = 2, 3  # predictors
 _TIFFFILE: Final = b"tifffile"  # what it writes as the name of the software
+# It writes none of these for an array of bool.
+_NOT_BY_TIFFFILE: Final = frozenset({Tag.PLANAR, Tag.ORIENTATION, Tag.FILL_ORDER})
 
 
 class _Tiff:
@@ -187,7 +189,10 @@ def _compression(page: Page, bits: int) -> Compression:
     if method in (Compression.CCITT_RLE, Compression.CCITT_4) and bits != 1:
         raise ImageError("the TIFF is damaged", expected="1 bit a sample under CCITT compression", got=bits)
     if method is Compression.JPEG and (bits != 8 or photometric not in (_BLACK_IS_ZERO, _RGB, _YCBCR)):
-        raise ImageError("a JPEG-compressed TIFF of another kind", expected="8-bit grey or colour", got=f"{bits} bits")
+        got = f"{bits} bits, photometric interpretation {photometric}"
+        raise ImageError(
+            "a JPEG-compressed TIFF of another kind", expected="8-bit grey or colour", got=got, remedy=UNCOMPRESSED
+        )
     known_predictors = {8: {1, _HORIZONTAL}, 32: {1, _HORIZONTAL, _FLOATING}}.get(bits, {1})
     if predictor not in (known_predictors if method in _PREDICTED else {1}):
         kind = {_HORIZONTAL: "horizontal", _FLOATING: "floating-point"}.get(predictor, f"number {predictor}")
@@ -276,11 +281,20 @@ def _inverted(bits: NDArray[np.uint8], page: Page) -> tuple[NDArray[np.uint8], t
     """1-bit samples of which the file says that 0 is white.
 
     tifffile says so of every array of `bool` and yet stores True as 1; readers that go by the tag show such a mask
-    inverted. It signs its files, so that those are told from what other programs write.
+    inverted. It signs its files, so that those are told from what other programs write. Other programs copy its name
+    along with the rest, and some invert the bits on the way and some do not: of such a file nobody can tell.
     """
-    if bytes(page.tags.get(Tag.SOFTWARE, ())).startswith(_TIFFFILE):
-        return bits, ("Its bits were taken as they are stored: tifffile marks arrays of bool as inverted.",)
-    return bits ^ np.uint8(1), ("Its bits are stored inverted (WhiteIsZero) and were turned round.",)
+    software = page.tags.get(Tag.SOFTWARE)
+    if software is None or (software and not bytes(software).startswith(_TIFFFILE)):
+        return bits ^ np.uint8(1), ("Its bits are stored inverted (WhiteIsZero) and were turned round.",)
+    if not software or _NOT_BY_TIFFFILE & page.tags.keys():
+        raise ImageError(
+            "a 1-bit TIFF that may be inverted",
+            expected="a mark of what 0 means that can be relied on",
+            got="0 for white (WhiteIsZero), and the name of tifffile in a file that another program wrote",
+            remedy="look at it in the program that wrote it, and save it from there as 8-bit grey with 0 and 255",
+        )
+    return bits, ("Its bits were taken as they are stored: tifffile marks arrays of bool as inverted.",)
 
 
 def _looked_up(indices: NDArray[np.uint8], bits: int, page: Page) -> Raster:

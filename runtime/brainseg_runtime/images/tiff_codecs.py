@@ -12,7 +12,7 @@ import io
 import lzma
 import time
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from types import MappingProxyType
 from typing import Final, TypeAlias
@@ -20,7 +20,7 @@ from typing import Final, TypeAlias
 from brainseg_runtime.errors import ImageError
 from brainseg_runtime.images.jpeg import decode_stream, read_frame
 from brainseg_runtime.images.libraries import pillow
-from brainseg_runtime.images.lzw import is_old_style, lzw_length
+from brainseg_runtime.images.lzw import is_old_style, with_tail
 from brainseg_runtime.images.raster import COPY_AGAIN, UNCOMPRESSED, truncated
 from brainseg_runtime.images.tiff_layout import Compression, Layout, Segment
 from brainseg_runtime.images.tiff_tags import Page, Tag
@@ -32,6 +32,8 @@ _JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
 _MOST_SECONDS: Final = 30  # the largest image takes 2
 _END_OF_BLOCK: Final = 24  # bits
 _LZMA_MEMORY: Final = 96 << 20  # of xz -9, the most that a writer offers, is 65 MiB
+_TAILS: Final = (0xA5, 0x5A)
+"""What the tails of LZW data decode to: as unlike each other, and what pictures end with, as may be."""
 _SLACK: Final = bytes(8)
 """After the last code, so that libtiff, which reads a word ahead, does not complain of an end."""
 
@@ -145,18 +147,29 @@ def _from_jpeg(layout: Layout, page: Page) -> Iterator[Buffer]:
 
 
 def _from_lzw(layout: Layout, page: Page) -> Iterator[Buffer]:
-    """LZW, by libtiff, once each segment was followed to its end."""
-    checked = []
-    for number, segment in enumerate(_in_time(layout.segments), 1):
-        data = bytes(upright_bits(segment.data, page))
-        length = lzw_length(data, segment.need)
-        if length is None or length < segment.need:
-            got = "an impossible code" if length is None else f"{length} bytes of {segment.need}"
-            raise truncated(f"{got} in strip or tile {number}")
-        checked.append(data + _SLACK)
-    if len({is_old_style(data) for data in checked}) > 1:  # libtiff takes the first for all
+    """LZW, by libtiff, with a tail behind each segment's codes that shows where they end too early."""
+    segments = [bytes(upright_bits(segment.data, page)) for segment in layout.segments]
+    if len({is_old_style(data) for data in segments}) > 1:  # libtiff takes the first for all
         raise truncated("LZW data of two kinds in one file")
-    yield from _by_libtiff(layout, checked, {Tag.WIDTH: layout.row_bytes, Tag.BITS: 8, Tag.COMPRESSION: 5})
+    wanted = list(range(len(segments)))
+    found: dict[int, bytes] = {}
+    for byte in _TAILS:
+        few = [layout.segments[index] for index in wanted]
+        fit = []
+        for index, segment in zip(wanted, _in_time(few), strict=True):
+            data = with_tail(segments[index], segment.need, byte)
+            if data is None:
+                raise truncated(f"an impossible code in strip or tile {index + 1}")
+            fit.append(data + _SLACK)
+        tags = {Tag.WIDTH: layout.row_bytes, Tag.BITS: 8, Tag.COMPRESSION: 5}
+        found |= zip(wanted, _by_libtiff(few, fit, tags), strict=True)
+        # A segment that ends as the tail does may have reached it.
+        wanted = [index for index in wanted if found[index][-1] == byte]
+        if not wanted:
+            break
+    else:
+        raise truncated(f"LZW data that ends early or is impossible in strip or tile {wanted[0] + 1}")
+    yield from (found[index] for index in range(len(segments)))
 
 
 def _from_ccitt(layout: Layout, page: Page) -> Iterator[Buffer]:
@@ -164,7 +177,7 @@ def _from_ccitt(layout: Layout, page: Page) -> Iterator[Buffer]:
     method = page.one(Tag.COMPRESSION)
     segments = [bytes(upright_bits(segment.data, page)) for segment in layout.segments]
     tags = {Tag.WIDTH: layout.columns, Tag.BITS: 1, Tag.COMPRESSION: method}
-    for number, (data, rows) in enumerate(zip(segments, _by_libtiff(layout, segments, tags), strict=True), 1):
+    for number, (data, rows) in enumerate(zip(segments, _by_libtiff(layout.segments, segments, tags), strict=True), 1):
         again = _encoded(rows, layout.columns, len(rows) // layout.row_bytes, method)
         if not _same_rows(data, again, marked=method == Compression.CCITT_4):
             raise truncated(f"strip or tile {number} that is damaged or cut off")
@@ -196,9 +209,9 @@ def _encoded(packed: bytes, columns: int, rows: int, method: int) -> bytes:
         return b"".join(file.getvalue()[at : at + size] for at, size in zip(offsets, sizes, strict=True))
 
 
-def _by_libtiff(layout: Layout, segments: list[bytes], tags: dict[Tag, int]) -> Iterator[bytes]:
+def _by_libtiff(shapes: Sequence[Segment], segments: list[bytes], tags: dict[Tag, int]) -> Iterator[bytes]:
     """Decode strips of single samples, those of one height together; in the order in which they came."""
-    heights = [segment.rows for segment in layout.segments]
+    heights = [segment.rows for segment in shapes]
     strips: dict[int, Iterator[bytes]] = {}
     for rows in sorted(set(heights)):
         alike = [data for data, each in zip(segments, heights, strict=True) if each == rows]

@@ -159,6 +159,8 @@ def _tags(data: bytes, start: int, form: _Form, notes: list[str]) -> tuple[dict[
         except ImageError:
             if tag not in _DISPENSABLE:
                 raise
+            if tag is Tag.SOFTWARE:
+                tags.setdefault(tag, ())  # there, and nobody knows what it says
             continue
         if tags.setdefault(tag, values) != values and tag is not Tag.SOFTWARE:
             notes.append(f"Its tag {tag.name} is there twice; the first one holds, as in other readers.")

@@ -74,12 +74,19 @@ def test_a_progressive_stream_without_its_last_scans_is_an_error() -> None:
             decode_image(data[:tables] + b"\xff\xd9", "x.jpg")
 
 
+def exif_marker(orientation: int) -> bytes:
+    """An EXIF marker, its orientation a number of four bytes, as some cameras have it."""
+    body = b"Exif\0\0MM\0*\0\0\0\x08\0\1\x01\x12\0\4\0\0\0\1\0\0\0" + bytes([orientation])
+    return b"\xff\xe1" + (len(body) + 2).to_bytes(2) + body
+
+
 @pytest.mark.parametrize(
     ("data", "what"),
     [
         (saved(Image.fromarray(np.dstack([IMAGE, IMAGE[..., :1]]), "CMYK")), "CMYK"),
         (saved(Image.new("RGB", (2049, 16))), "out of range"),
         (saved(Image.fromarray(IMAGE), exif=b"Exif\0\0MM\0*\0\0\0\x08\0\1\x01\x12\0\3\0\0\0\1\0\6\0\0"), "turned"),
+        (b"\xff\xd8" + exif_marker(6) + exif_marker(1) + saved(Image.fromarray(IMAGE))[2:], "turned"),
         (saved(Image.fromarray(IMAGE)).replace(b"\xff\xc0\0\x11\x08", b"\xff\xc1\0\x11\x0c"), "more than 8 bits"),
         (saved(Image.fromarray(IMAGE)).replace(b"\xff\xc0\0\x11\x08", b"\xff\xc9\0\x11\x08"), "not read"),
         (saved(Image.fromarray(IMAGE)).replace(b"\xff\xc0\0\x11\x08", b"\xff\xc3\0\x11\x08"), "not read"),

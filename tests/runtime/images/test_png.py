@@ -120,6 +120,8 @@ def test_grey_is_read_as_it_was_written() -> None:
         (saved(Image.fromarray(IMAGE[..., 0].astype(np.uint16) << 8)), "16-bit"),
         (png(unfiltered(IMAGE), acTL=bytes(8)), "animated"),
         (png(unfiltered(IMAGE), eXIf=b"MM\0*\0\0\0\x08\0\1\x01\x12\0\3\0\0\0\1\0\6\0\0"), "turned"),
+        (png(unfiltered(IMAGE), eXIf=b"MM\0*\0\0\0\x08\0\1\x01\x12\0\4\0\0\0\1\0\0\0\6"), "turned"),
+        (png(unfiltered(IMAGE), eXIf=b"Exif\0\0II*\0\x08\0\0\0\1\0\x12\1\3\0\1\0\0\0\3\0\0\0"), "turned"),
         (png(unfiltered(IMAGE), size=(4000, 33)), "out of range"),
         (png(unfiltered(IMAGE), size=(0, 33)), "out of range"),
         (png(unfiltered(IMAGE), bits=3), "damaged"),

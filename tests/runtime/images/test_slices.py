@@ -27,6 +27,7 @@ from brainseg_runtime.images import (
     scan_dataset,
     write_mask,
 )
+from tests.runtime.images import made_tiffs as made
 
 RNG = np.random.default_rng(0)
 IMAGE = RNG.integers(0, 256, (32, 24, 3), dtype=np.uint8)
@@ -108,6 +109,25 @@ def _png(path: Path) -> None:
 def test_a_mask_that_is_binary_in_any_form_is_read(tmp_path: Path, write: Callable[[Path], None]) -> None:
     write(tmp_path / "m.tif")
     assert np.array_equal(read_mask(tmp_path / "m.tif"), MASK)
+
+
+@pytest.mark.parametrize("tag", [266, 274, 284], ids=["fill order", "orientation", "planes"])
+def test_a_mask_that_bears_the_name_of_tifffile_and_is_not_by_it_is_never_guessed(tag: int) -> None:
+    # GraphicsMagick heeds the mark and copies the name; libtiff's tools copy both and leave the bits alone.
+    packed = np.packbits(~MASK.astype(bool), axis=1)
+    named = {256: (3, [MASK.shape[1]]), 258: (3, [1]), 262: (3, [0]), 305: (2, [*b"tifffile.py\0"])}
+    assert np.array_equal(decode_mask(made.strips(packed, tags=named, without={284}), "m.tif"), 1 - MASK)
+    with pytest.raises(ImageError, match="may be inverted") as caught:
+        decode_mask(made.strips(packed, tags={**named, tag: (3, [1])}, without={284} - {tag}), "m.tif")
+    assert "8-bit grey" in str(caught.value.remedy)
+
+
+def test_a_mask_whose_writers_name_cannot_be_read_is_never_guessed() -> None:
+    packed = np.packbits(~MASK.astype(bool), axis=1)
+    software = {305: (2, [ord("x")] * 70_000)}  # longer than is read
+    data = made.strips(packed, tags={256: (3, [MASK.shape[1]]), 258: (3, [1]), 262: (3, [0]), **software})
+    with pytest.raises(ImageError, match="may be inverted"):
+        decode_mask(data, "m.tif")
 
 
 @pytest.mark.parametrize("compression", ["group4", "tiff_ccitt"])
