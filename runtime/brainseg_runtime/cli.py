@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import typer
 
 _BUNDLE = "The model's folder, such as models/resunet."
-_PROVIDER = "What runs the model: auto, cpu, openvino, cuda, ... Asking for one that cannot be had is an error."
+_PROVIDER = "What runs the model: auto, cpu, openvino, cuda, ... Asking for one that is not available is an error."
 _VARIANT = "auto, fp32, int8, ... as the bundle offers."
 _THREADS = "Threads of one inference; default: the usable cores, at most 4. Masks do not depend on it."
 _DIGEST = "Refuse any bundle but the one with this digest (SHA-256 of its manifest)."

@@ -97,7 +97,7 @@ class SliceScore:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Detection:
-    """Slices as wholes: was there tumour, was any predicted."""
+    """Detection by slice: was there tumour, was any predicted."""
 
     tumour_slices: int
     missed: int

@@ -80,13 +80,20 @@ class Segmenter:
     """A loaded model. Make one with `load`; it is safe to share between threads and holds no global state."""
 
     def __init__(
-        self, engine: Engine, info: SegmenterInfo, fingerprint: Fingerprint | None, notes: tuple[str, ...]
+        self,
+        engine: Engine,
+        info: SegmenterInfo,
+        fingerprint: Fingerprint | None,
+        notes: tuple[str, ...],
+        *,
+        squeezes: bool = False,
     ) -> None:
         """Not for callers: `load` and `load_unsealed` make instances."""
         self._engine = engine
         self._info = info
         self._fingerprint = fingerprint
         self._notes = notes
+        self._squeezes = squeezes
 
     @classmethod
     def load(
@@ -157,7 +164,8 @@ class Segmenter:
             path=bundle.path,
             versions=_versions(),
         )
-        return cls(engine, info, manifest.fingerprint, _notes(entry.precision, processor))
+        squeezes = not str(manifest.training.get("aspect_ratio", "")).startswith("kept")
+        return cls(engine, info, manifest.fingerprint, _notes(entry.precision, processor), squeezes=squeezes)
 
     @classmethod
     def load_unsealed(
@@ -239,7 +247,7 @@ class Segmenter:
         own = self._info.provenance.threshold
         asked = None if threshold is None or threshold == own else check_threshold(threshold)
         image = check_image(image, self._info.limits)
-        warnings = inspect_image(image, self._fingerprint)
+        warnings = (*inspect_image(image, self._fingerprint), *self._proportions(image))
         if strict:
             refuse(warnings)
         before = time.perf_counter()
@@ -255,6 +263,14 @@ class Segmenter:
             provenance=at_threshold(self._info.provenance, asked),
             timing=Timing(total=time.perf_counter() - start, inference=after - before),
         )
+
+    def _proportions(self, image_hwc: NDArray[np.uint8]) -> tuple[str, ...]:
+        """What speaks against an image that is not square, where the bundle's graph would squeeze it to a square."""
+        height, width = image_hwc.shape[:2]
+        if height == width or not self._squeezes:
+            return ()
+        remedy = "pad it with zeros to a square first, the image in the middle"
+        return (f"not square, {height}x{width}: this bundle squeezes it; {remedy}",)
 
     def predict_batch(
         self,

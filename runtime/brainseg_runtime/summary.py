@@ -305,7 +305,7 @@ def _agreement(figure: str, errors: Sequence[float], notes: _Notes) -> VolumeAgr
 
 
 def _detection(patients: Sequence[PatientScores]) -> Detection:
-    """Slices as wholes, of all patients."""
+    """Detection by slice, of all patients."""
     parts = [patient.detection for patient in patients]
     return Detection(
         tumour_slices=sum(part.tumour_slices for part in parts),

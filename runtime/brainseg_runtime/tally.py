@@ -113,7 +113,7 @@ class Tally:
         return self._scores or self.close(None, 0.0)
 
     def _detection(self) -> Detection:
-        """Slices as wholes."""
+        """Detection by slice."""
         return Detection(
             tumour_slices=self.tumour_slices.n,
             missed=self.missed,
