@@ -113,7 +113,10 @@ def check_pin(folder: Path, pinned: object, found: str) -> None:
     match = _DIGEST.fullmatch(pinned) if isinstance(pinned, str) else None
     if match is None:
         raise DigestMismatchError(
-            "the pinned digest is none", expected="64 hexadecimal digits", got=ascii(str(pinned)[:80])
+            "the pinned digest is not a SHA-256",
+            expected="64 hexadecimal digits",
+            got=ascii(str(pinned)[:80]),
+            remedy="give the digest that was approved, as `brainseg verify BUNDLE` prints it",
         )
     if not hmac.compare_digest(match[1].lower(), found):
         raise DigestMismatchError(

@@ -57,7 +57,7 @@ def evaluation_page(
         Section(
             title="Scores", parts=[grid([_pooled(evaluation), join([_averages(evaluation), _detection(evaluation)])])]
         ),
-        Section(title="Curves over all pixels", parts=[grid(curves(evaluation))]),
+        *_curve_section(evaluation),
         Section(title="Surfaces, lesions and volumes", parts=volume_tables(evaluation)),
         Section(title="Patients", parts=[grid(patient_charts(evaluation)), _sites(evaluation), _patients(evaluation)]),
     ]
@@ -68,6 +68,13 @@ def evaluation_page(
         f"{counted(evaluation.n_patients, 'patient')}, {counted(evaluation.n_slices, 'slice')}, at native resolution."
     )
     return page(title, sections, lead=lead, footer=f"Averaging: {evaluation.averaging}.")
+
+
+def _curve_section(evaluation: Evaluation) -> list[Section]:
+    """The curves; no section where there are no probabilities to draw them from, which the page's head says."""
+    if not evaluation.curves.roc.x and not evaluation.curves.dice.x and not evaluation.calibration.bins:
+        return []
+    return [Section(title="Curves over all pixels", parts=[grid(curves(evaluation))])]
 
 
 def chosen_patients(evaluation: Evaluation) -> dict[str, PatientScores]:

@@ -74,10 +74,10 @@ def refuse(reasons: tuple[str, ...]) -> None:
     """
     if reasons:
         raise ImageError(
-            "the image is not one to trust a mask of",
+            "the input guard refuses the image",
             expected="a slice like the training data's",
             got="; ".join(reasons),
-            remedy="check the sequences and their order, or predict without strict",
+            remedy="check the sequences and their order, or predict without strict (--strict), which warns instead",
         )
 
 

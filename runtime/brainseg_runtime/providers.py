@@ -44,6 +44,7 @@ _REMEDY: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 _PLUGIN: Final = "onnxruntime_ep_openvino"
+_OTHER_MAKER: Final = f"the plug-in {_PLUGIN} is installed, and offers nothing on this processor; it takes Intel's"
 _REGISTERING: Final = threading.Lock()
 
 
@@ -93,8 +94,7 @@ def provider_status(name: str) -> ProviderStatus:
         return ProviderStatus(name=name, available=True, reason="onnxruntime brings it")
     if name == "openvino" and importlib.util.find_spec(_PLUGIN) is not None:
         if _offers_nothing():
-            reason = f"the plug-in {_PLUGIN} is installed, and offers nothing on this processor; it takes Intel's"
-            return ProviderStatus(name=name, available=False, reason=reason)
+            return ProviderStatus(name=name, available=False, reason=_OTHER_MAKER)
         return ProviderStatus(name=name, available=True, reason=f"plug-in {_PLUGIN} is installed")
     return ProviderStatus(name=name, available=False, reason="not installed")
 
@@ -108,15 +108,22 @@ def require_provider(name: str) -> None:
     status = provider_status(name)
     if not status.available:
         raise ProviderError(
-            f"provider {name} cannot be had",
-            expected="an installed provider",
+            f"provider {name} is not available",
+            expected="a provider that is installed and takes this processor",
             got=status.reason,
-            remedy=_remedy(name),
+            remedy=_remedy(status),
         )
 
 
-def _remedy(name: str) -> str | None:
-    """How to get a provider."""
+def _remedy(status: ProviderStatus) -> str | None:
+    """How to get a provider, or what to take in its place."""
+    if status.reason == _OTHER_MAKER:
+        return "choose the provider cpu, or auto, which takes what this machine has"
+    return _install(status.name)
+
+
+def _install(name: str) -> str | None:
+    """How to install a provider."""
     if name == "openvino":
         return f"{install_remedy('openvino')}, in place of onnxruntime-openvino if that is there"
     return _REMEDY.get(name)
@@ -238,5 +245,5 @@ def _register_openvino() -> None:
             "the OpenVINO plug-in cannot be loaded",
             expected=f"a {_PLUGIN} that fits onnxruntime {onnxruntime.__version__}",
             got=error,
-            remedy=_remedy("openvino"),
+            remedy=_install("openvino"),
         ) from error

@@ -295,5 +295,6 @@ overflow-wrap:anywhere}
 --s0:#1f6fb5;--s1:#d1622b;--s2:#2c8a57;--s3:#8b5aa8;--s4:#b08a12;--s5:#4d5b68;--pass:#1e7a46;--fail:#b3261e;
 --warning:#8a5a00;--info:#1f6fb5}
 body{max-width:none;padding:0;font-size:10.5pt}.scroll{overflow:visible}h2{break-after:avoid}
+table{font-size:8.5pt}th,td{padding-left:4px;padding-right:4px}
 tr{break-inside:avoid}thead{display:table-header-group}*{print-color-adjust:exact;-webkit-print-color-adjust:exact}}
 """.strip()

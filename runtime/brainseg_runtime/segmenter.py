@@ -164,13 +164,8 @@ class Segmenter:
             path=bundle.path,
             versions=_versions(),
         )
-        return cls(
-            engine,
-            info,
-            manifest.fingerprint,
-            _notes(entry.precision, processor),
-            squeezes="aspect_ratio" not in manifest.training,
-        )
+        squeezes = not str(manifest.training.get("aspect_ratio", "")).startswith("kept")
+        return cls(engine, info, manifest.fingerprint, _notes(entry.precision, processor), squeezes=squeezes)
 
     @classmethod
     def load_unsealed(

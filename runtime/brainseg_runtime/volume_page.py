@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from brainseg_runtime.evaluation import Evaluation
 from brainseg_runtime.markup import Html
-from brainseg_runtime.metrics.scores import LESIONS, SURFACE
+from brainseg_runtime.metrics.scores import LESIONS, SURFACE, surface_label
 from brainseg_runtime.report import interval_text, table
 from brainseg_runtime.svg import Series, line_chart
 from brainseg_runtime.volume_scores import Interval95, Missing, PatientSummary, VolumeAgreement
@@ -29,7 +29,7 @@ def volume_tables(evaluation: Evaluation) -> list[Html]:
     tables = []
     if surface is not None:
         shown = [score for score in SURFACE if evaluation.spacing_mm is not None or not score.in_mm]
-        rows = [(score.label, *_cells(getattr(surface, score.key))) for score in shown]
+        rows = [(surface_label(score, surface.tolerance), *_cells(getattr(surface, score.key))) for score in shown]
         unit = "pixels" if evaluation.spacing_mm is None else "pixels or mm"
         caption = (
             f"Distances between surfaces by patient; NSD within {surface.tolerance:g} {unit}; "

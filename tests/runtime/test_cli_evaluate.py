@@ -141,7 +141,12 @@ def test_without_probability_maps_areas_are_null_and_the_reason_is_told(
     assert found["pooled"]["roc_auc"] is found["area_bounds"]["pr_auc"] is found["calibration"]["ece"] is None
     assert "there are no probability maps, only masks" in {each["reason"] for each in found["missing"]}
     assert "there are no probability maps, only masks" in done.err
-    assert "ROC-AUC, all pixels                           \N{EM DASH}" in done.out
+    assert re.search("ROC-AUC, all pixels +\N{EM DASH}", done.out)
+    assert "NSD, tolerance 2 pixels, mean over patients" in done.out
+    page = (tmp_path / "s.html").read_text(encoding="utf-8")
+    assert "there are no probability maps, only masks" in page
+    assert "NSD, tolerance 2 pixels" in page
+    assert "Curves over all pixels" not in page  # no empty charts
 
 
 def test_few_patients_are_told_and_get_no_interval(scores: dict[str, Any], data: Path) -> None:

@@ -109,3 +109,8 @@ def test_an_embedded_picture_holds_the_pixels_that_were_given() -> None:
     data = re.search(r"base64,([A-Za-z0-9+/=]+)", report.figure_png(rgb, caption="c"))
     assert data is not None
     np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(base64.b64decode(data[1])))), rgb)
+
+
+def test_wide_tables_are_set_tighter_on_paper_where_nothing_scrolls() -> None:
+    printed = whole().split("@media print", 1)[1]
+    assert "table{font-size:8.5pt}th,td{padding-left:4px;padding-right:4px}" in printed

@@ -63,6 +63,8 @@ class TestLoad:
         assert Segmenter.load(TINY, digest=digest_of(TINY), provider="cpu").info.provider == "cpu"
         with pytest.raises(DigestMismatchError):
             Segmenter.load(TINY, digest="0" * 64)
+        with pytest.raises(DigestMismatchError, match="not a SHA-256; expected 64 hexadecimal digits; got 'abc'"):
+            Segmenter.load(TINY, digest="abc")
 
     def test_an_unused_variant_is_verified_too(self, tmp_path: Path) -> None:
         bundle = copy_tiny(tmp_path)
@@ -208,6 +210,18 @@ class TestPredict:
         with pytest.raises(ImageError, match="blank slice"):
             segmenter.predict(blank, strict=True)
 
+    def test_a_bundle_that_squeezes_says_so_of_an_image_that_is_not_square(self, segmenter: Segmenter) -> None:
+        (warning,) = segmenter.predict(slice_image(40, 56)).warnings
+        assert warning.startswith("squeezed slice: 40x56 is not square")
+        assert segmenter.predict(slice_image(40, 40)).warnings == ()
+        with pytest.raises(ImageError, match="squeezed slice"):
+            segmenter.predict(slice_image(56, 40), strict=True)
+
+    def test_a_bundle_that_keeps_proportions_takes_any_image_without_a_warning(self, tmp_path: Path) -> None:
+        bundle = copy_tiny(tmp_path)
+        edit_manifest(bundle, lambda value: value["training"].update(aspect_ratio="kept: as if zeros made it square"))
+        assert Segmenter.load(bundle, provider="cpu").predict(slice_image(40, 56), strict=True).warnings == ()
+
 
 class TestSeries:
     """Batches and volumes."""
@@ -237,7 +251,9 @@ class TestSeries:
         np.testing.assert_array_equal(volume.mask, [one.mask for one in single])
         assert volume.areas == tuple(one.area for one in single)
         assert volume.volume == sum(volume.areas)
-        assert dict(volume.warnings) == {2: ("blank slice: every pixel is the same",)}
+        assert dict(volume.warnings) == {number: one.warnings for number, one in enumerate(single)}
+        blank = "blank slice: every pixel is the same"
+        assert [number for number, reasons in volume.warnings.items() if blank in reasons] == [2]
         assert (volume.postprocessing, volume.removed_pixels) == (None, 0)
 
     def test_more_slices_than_a_batch_holds(self, segmenter: Segmenter) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -112,6 +113,14 @@ def test_slices_that_two_patients_share_are_named(patients: Path) -> None:
     report = check(patients)
     assert report.duplicates == ((f"{FIRST}_3", f"{SECOND}_1"),)
     assert f"{FIRST}_3 = {SECOND}_1" in report.to_text()
+
+
+def test_many_of_a_kind_are_counted_and_the_first_ten_named(pristine: Path) -> None:
+    groups = tuple((f"a_{number}", f"b_{number}") for number in range(23))
+    report = dataclasses.replace(check(pristine), duplicates=groups)
+    assert "23 slices shared by several patients: a_0 = b_0, " in report.to_text()
+    assert "a_9 = b_9 and 13 more" in report.to_text()
+    assert report.to_json()["duplicates"] == [list(group) for group in groups]
 
 
 def test_a_person_who_was_examined_twice_is_told(patients: Path) -> None:

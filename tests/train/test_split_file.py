@@ -92,6 +92,12 @@ def test_what_does_not_fit_the_data_is_named(
         read(path)
 
 
+def test_json_of_another_kind_is_told_what_a_split_looks_like(tmp_path: Path) -> None:
+    """Such as what `brainseg-train check --json` wrote, which has a digest too."""
+    with pytest.raises(SplitError, match="a CSV file with the columns patient and subset"):
+        read(written(tmp_path, {"data": "here", "digest": "0" * 64, "patients": []}))
+
+
 @pytest.mark.parametrize("content", ["", "[]", "3", "{", '{"train": null}', "\x00", "[" * 100_000], ids=range(7))
 def test_what_is_no_split_is_refused(content: str, tmp_path: Path) -> None:
     with pytest.raises(SplitError):

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from brainseg_runtime import files
 from brainseg_runtime.metrics import bootstrap_interval, least_p, paired_permutation_test
-from brainseg_runtime.metrics.scores import LESIONS, SURFACE
+from brainseg_runtime.metrics.scores import LESIONS, SURFACE, surface_label
+from brainseg_runtime.metrics.surface import TOLERANCE
 from brainseg_runtime.plurals import counted
 from brainseg_runtime.report import NOT_DEFINED, interval_text, number_text
 from brainseg_train import records
@@ -69,7 +70,9 @@ METRICS: Final = (
     Metric(name="IoU", group="All slices, both empty = 1", key="slice_iou_all.mean"),
     # Those of which more is better; what needs the spacing is unknown here.
     *(
-        Metric(name=each.label, group="Surface and lesions by patient", key=f"{group}.{each.key}.mean")
+        Metric(
+            name=surface_label(each, TOLERANCE), group="Surface and lesions by patient", key=f"{group}.{each.key}.mean"
+        )
         for group, scores in (("surface", SURFACE), ("lesions", LESIONS))
         for each in scores
         if each.best == "high" and not each.in_mm
@@ -334,7 +337,7 @@ class _Pair:
         """Why there is no verdict."""
         differ = sum(difference != 0 for difference in differences)
         among = f"the networks differ on {differ} of {len(differences)} test patients"
-        return f"{among}, from which the smallest p that can come is {least_corrected:.2g}, not below {SIGNIFICANT}"
+        return f"{among}, so the smallest possible p is {least_corrected:.2g}, not below {SIGNIFICANT}"
 
 
 def _pair(first: TestRecord, second: TestRecord) -> _Pair:

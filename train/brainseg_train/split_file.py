@@ -70,7 +70,7 @@ class SplitFile:
             value = json.loads(read_capped(path, _LIMIT, error=SplitError).decode("utf-8-sig"))
         except (ValueError, RecursionError) as error:
             raise SplitError(f"{path} is not JSON", expected=_FORMS, got=error) from error
-        if isinstance(value, dict) and "digest" in value:
+        if isinstance(value, dict) and {"digest", "train"} <= set(value):
             split = Split.from_json(value)
             if split.leaky:
                 raise SplitError(

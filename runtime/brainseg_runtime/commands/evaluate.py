@@ -17,7 +17,7 @@ from brainseg_runtime.evaluation import Evaluation
 from brainseg_runtime.evaluation_page import chosen_patients, evaluation_page
 from brainseg_runtime.images import read_mask
 from brainseg_runtime.images.dataset import Patient, scan_dataset
-from brainseg_runtime.metrics.scores import LESIONS, POOLED_LABELS, SURFACE
+from brainseg_runtime.metrics.scores import LESIONS, POOLED_LABELS, SURFACE, surface_label
 from brainseg_runtime.metrics.surface import TOLERANCE
 from brainseg_runtime.output_paths import check_outputs
 from brainseg_runtime.pictures import MaskOf, patient_picture
@@ -156,7 +156,8 @@ def _tell_evaluation(console: Console, evaluation: Evaluation) -> None:
             if each.in_mm and evaluation.spacing_mm is None:
                 continue
             left = f", {found.n_undefined} undefined" if found.n_undefined else ""
-            rows.append((f"{each.label}, mean over patients{left}", found.mean, found.ci95))
+            label = each.label if surface is None else surface_label(each, surface.tolerance)
+            rows.append((f"{label}, mean over patients{left}", found.mean, found.ci95))
     errors = evaluation.volume_error
     if errors is not None:
         unit, found = ("mL", errors.ml) if errors.ml is not None else ("pixels", errors.px)

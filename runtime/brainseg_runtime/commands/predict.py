@@ -267,7 +267,8 @@ def _patient_row(patient: PatientEntry, in_ml: bool) -> tuple[str, ...]:
 def _one_line(entry: SliceEntry) -> str:
     """What went wrong with a slice, in one line; its path is left to the line's beginning."""
     error = entry.error or {}
-    named = (f"{part} {error[part]}" for part in ("expected", "got", "remedy") if error.get(part) is not None)
+    parts = {"expected": "expected", "got": "got", "remedy": "remedy:"}
+    named = (f"{word} {error[part]}" for part, word in parts.items() if error.get(part) is not None)
     what = str(error.get("what", "")).removeprefix(f"{entry.input}: ").removeprefix(f"{entry.input} ")
     return "; ".join([what, *named])
 

@@ -32,6 +32,7 @@ WHY_NO_FOLDER: Final = {
     "broken": "is a link to nothing",
     "unreadable": "cannot be looked at: permission denied or no usable name",
 }
+NO_FOLDER: Final = "is not a folder"
 NO_MASK: Final = "has no mask"
 NO_MASKS: Final = "holds images and no mask"
 
@@ -122,7 +123,7 @@ def survey(root: Path, *, masks: Masks = "required") -> Survey:
         masks: As `scan_dataset` takes it.
     """
     if (is_a := kind_of(root)) != "folder":
-        kind = WHY_NO_FOLDER.get(is_a, "is not a folder")
+        kind = WHY_NO_FOLDER.get(is_a, NO_FOLDER)
         return Survey(patients=(), orphans=(), problems=(Problem(printable(str(root)), kind),), left_out=())
     found = find(root)
     if (copies := find_copies(found.folders)) is not None:
@@ -155,6 +156,8 @@ def remedy_of(surveyed: Survey) -> str:
     if surveyed.copies is not None:
         return surveyed.copies.remedy
     kinds = {problem.kind for problem in surveyed.problems}
+    if kinds <= {*WHY_NO_FOLDER.values(), NO_FOLDER}:
+        return "give a folder of patients' folders, or one patient's folder"
     if kinds <= {NO_MASK, NO_MASKS}:
         return f"put a reader's mask, <name>{MASK}.tif, beside each image; brainseg predict needs none"
     if kinds == {TOO_DEEP}:

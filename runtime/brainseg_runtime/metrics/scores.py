@@ -113,6 +113,12 @@ SURFACE: Final[tuple[Score[VolumePair], ...]] = (
 )
 """Scores of the surfaces of a patient's volume."""
 
+
+def surface_label(score: Score[VolumePair], tolerance: float) -> str:
+    """A surface score's label with the tolerance that it was computed at."""
+    return score.label.replace("tolerance in", f"tolerance {tolerance:g}")
+
+
 LESIONS: Final[tuple[Score[VolumePair], ...]] = (
     Score(
         key="dice",

@@ -195,8 +195,9 @@ def test_masks_may_be_optional_or_left_aside(data: Path) -> None:
 def test_a_root_that_is_missing_a_file_or_empty_is_an_error(tmp_path: Path) -> None:
     touch(tmp_path / "file", tmp_path / "empty" / "README.md")
     for name, message in (("gone", "not there"), ("file", "not a folder"), ("empty", "no patient folder")):
-        with pytest.raises(DatasetError, match=message):
+        with pytest.raises(DatasetError, match=message) as caught:
             scan_dataset(tmp_path / name)
+        assert name == "empty" or caught.value.remedy == "give a folder of patients' folders, or one patient's folder"
 
 
 def test_a_root_above_the_set_gives_the_set(data: Path) -> None:
