@@ -20,7 +20,7 @@ from brainseg_train.content import (
     find_slices,
     read_slices,
 )
-from brainseg_train.persons import PersonRule
+from brainseg_train.persons import PersonRule, some_of
 
 _PRE, _, _POST = CHANNELS
 
@@ -201,7 +201,10 @@ class DatasetReport:
             notes.append(
                 f"{name} missing (repeats FLAIR) in {counted(len(patients), 'whole patient')}{_listed(patients)}"
             )
-        repeats = [f"{key} ({name})" for key, name in self.single_repeats]
+        channels: dict[str, list[str]] = {}
+        for key, name in self.single_repeats:
+            channels.setdefault(key, []).append(name)
+        repeats = [f"{key} ({', '.join(names)})" for key, names in channels.items()]
         notes.append(f"FLAIR repeated in {counted(len(repeats), 'single slice')}{_listed(repeats)}")
         blank = sum(patient.n_blank_slices for patient in self.patients)
         notes.append(counted(blank, "blank slice"))
@@ -351,5 +354,5 @@ def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> list[str]:
 
 
 def _listed(names: Sequence[str]) -> str:
-    """Names after a colon, or nothing."""
-    return f": {', '.join(names)}" if names else ""
+    """The first few names after a colon, or nothing; the JSON has all of them."""
+    return f": {some_of(names)}" if names else ""
