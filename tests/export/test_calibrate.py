@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from torch import nn
+from torch.nn.functional import interpolate
 
-from brainseg_export import calibrate
+from brainseg_export import calibrate, parity
+from brainseg_export.convert import convert
+from brainseg_export.engines import predictors
 from brainseg_export.errors import ExportError
 from brainseg_runtime.evaluate import Case
+from brainseg_train import models
+from brainseg_train.pipeline import InferencePipeline, preprocess
 
 
 def patients(
@@ -102,3 +109,35 @@ def test_a_temperature_that_stopped_at_the_end_of_its_range_says_so(sharpness: f
     assert found.at_bound is stopped
     low, high = calibrate.TEMPERATURES
     assert low <= found.temperature <= high
+
+
+def test_the_lowest_temperature_leaves_rounding_within_the_limit_of_parity() -> None:
+    images = list(parity.adversarial_images(24))
+    network = dim_network("deeplab", images)
+    pipeline = InferencePipeline(network, temperature=calibrate.TEMPERATURES[0]).eval()
+    functions, _ = predictors(convert(pipeline, name="model.onnx", metadata={}))
+    found = parity.over(parity.reference(pipeline), functions, images, threshold=0.5)
+    assert found["cpu"].max_difference < 0.75 * parity.LIMIT  # other processors and networks round otherwise
+
+
+def dim_network(name: str, images: list[NDArray[np.uint8]]) -> nn.Module:
+    """A network that knows dim, smooth images alone, and whose logits on these images reach the largest counted."""
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.manual_seed(0)
+        network = models.build(name, width=8).train()
+        for _ in range(20):
+            network(0.1 * interpolate(torch.rand(4, 3, 16, 16), size=(128, 128), mode="bilinear"))
+        network.eval()
+        largest = max(float(network(preprocess(torch.from_numpy(image))).abs().max()) for image in images)
+    return nn.Sequential(network, Scaled(calibrate.MAX_LOGIT / largest)).eval()
+
+
+class Scaled(nn.Module):
+    """Its input times a factor."""
+
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x * self.factor

@@ -171,6 +171,15 @@ def test_what_is_undefined_is_a_dash(compared: Path) -> None:
     assert score_text(test, metric) == "—"
 
 
+def test_no_interval_is_announced_where_there_are_too_few_patients(compared: Path) -> None:
+    board = json.loads(json.dumps(board_of(compared)))
+    for row in board["rows"]:
+        row["test"]["volume_dice"]["ci95"] = None
+        row["test"]["missing"] = [{"reason": "2 patients are too few", "figures": ["volume_dice.ci95"]}]
+    assert "no intervals (2 patients are too few)" in to_markdown(board)
+    assert "95 %" not in to_markdown(board) + str(summary(board)[0])
+
+
 def test_a_leaky_board_says_so_in_each_of_its_tables(compared: Path) -> None:
     board = {**board_of(compared), "leaky": True, "split_by": "slice"}
     assert all(row[-1] == "slice (LEAKY)" for row in summary(board)[1:])

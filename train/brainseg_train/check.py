@@ -205,7 +205,10 @@ class DatasetReport:
             notes.append(
                 f"{name} missing (repeats FLAIR) in {counted(len(patients), 'whole patient')}{_listed(patients)}"
             )
-        repeats = [f"{key} ({name})" for key, name in self.single_repeats]
+        channels: dict[str, list[str]] = {}
+        for key, name in self.single_repeats:
+            channels.setdefault(key, []).append(name)
+        repeats = [f"{key} ({', '.join(names)})" for key, names in channels.items()]
         notes.append(f"FLAIR repeated in {counted(len(repeats), 'single slice')}{_listed(repeats)}")
         blank = sum(patient.n_blank_slices for patient in self.patients)
         notes.append(counted(blank, "blank slice"))

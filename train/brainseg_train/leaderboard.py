@@ -32,6 +32,7 @@ Json: TypeAlias = dict[str, Any]
 
 SCHEMA: Final = "brainseg-leaderboard/1"
 RANKED_BY: Final = "test.volume_dice.mean"
+_INTERVAL: Final = "volume_dice.ci95"  # the one that the ranking is read with
 
 SIGNIFICANT: Final = 0.05
 """A corrected p below this is called more than noise."""
@@ -199,7 +200,17 @@ def to_markdown(board: Mapping[str, Any]) -> str:
 
 def summary(board: Mapping[str, Any]) -> list[list[str]]:
     """The few columns that fit a terminal, head first; a leaky split stands in a column of its own."""
-    head = ["", "model", "volume Dice (95 % interval)", "pooled Dice", "IoU", "precision", "recall", "validation"]
+    given = any(score(row["test"], METRICS[0])[1] for row in board["rows"])
+    head = [
+        "",
+        "model",
+        f"volume Dice{' (95 % interval)' if given else ''}",
+        "pooled Dice",
+        "IoU",
+        "precision",
+        "recall",
+        "validation",
+    ]
     head += ["epochs", "seconds", *(["split by"] if board["leaky"] else [])]
     rows = []
     for row in board["rows"]:
@@ -217,10 +228,12 @@ def subtitle(board: Mapping[str, Any]) -> str:
     first = board["rows"][0]["test"]
     over = f"{board['folds']}-fold cross-validation" if board["folds"] else "test part, looked at once"
     marked = " **(split by slice: leaky)**" if board["leaky"] else ""
+    none = next((item["reason"] for item in first.get("missing", []) if _INTERVAL in item["figures"]), None)
+    intervals = "95 % BCa intervals by patient bootstrap" if none is None else f"no intervals ({none})"
     return (
         f"Scores on the {over}: {counted(first['n_patients'], 'patient')}, {counted(first['n_slices'], 'slice')} at "
-        f"native resolution, threshold {first['threshold']}; 95 % BCa intervals by patient bootstrap; ranked by the "
-        f"mean Dice of patients' volumes{marked}."
+        f"native resolution, threshold {first['threshold']}; {intervals}; ranked by the mean Dice of "
+        f"patients' volumes{marked}."
     )
 
 
