@@ -27,7 +27,7 @@ from brainseg_runtime.errors import (
     DigestMismatchError,
 )
 from brainseg_runtime.files import read_capped
-from brainseg_runtime.images.litter import is_litter
+from brainseg_runtime.litter import is_litter
 from brainseg_runtime.manifest import MANIFEST_NAME, SIGNATURE_NAME, Manifest, Variant
 
 _DIGEST: Final = re.compile(r"(?:sha256:)?([0-9a-fA-F]{64})")

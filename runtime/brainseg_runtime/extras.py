@@ -6,7 +6,6 @@ still there it is named; elsewhere the reader is told what to look for.
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import os
 from pathlib import Path
@@ -45,10 +44,12 @@ def _command(name: str, wanted: str) -> str:
 
 def _installed() -> str:
     """The distribution that this package was installed with; from sources alone, the whole."""
+    from importlib import metadata  # which brings `email`, and is needed for an error alone
+
     for name in (_RUNTIME, _WHOLE):
         try:
-            importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
+            metadata.version(name)
+        except metadata.PackageNotFoundError:
             continue
         return name
     return _WHOLE
@@ -56,10 +57,12 @@ def _installed() -> str:
 
 def _source(name: str) -> tuple[str, Path] | None:
     """What installs a distribution again: an option and its wheel or folder; None where that is unknown or gone."""
+    from importlib import metadata
+
     try:
-        record = json.loads(importlib.metadata.distribution(name).read_text("direct_url.json") or "{}")
+        record = json.loads(metadata.distribution(name).read_text("direct_url.json") or "{}")
         url = urlsplit(str(record.get("url", "")))
-    except (importlib.metadata.PackageNotFoundError, ValueError, AttributeError):
+    except (metadata.PackageNotFoundError, ValueError, AttributeError):
         return None
     if url.scheme != "file":
         return None

@@ -24,9 +24,9 @@ from brainseg_runtime.contract import DEFAULT_LIMITS, Limits
 from brainseg_runtime.errors import DatasetError, ImageError
 from brainseg_runtime.evaluate import MaskCase, MaskSlice
 from brainseg_runtime.images.dataset import Patient, SlicePaths
-from brainseg_runtime.images.litter import is_hidden
 from brainseg_runtime.images.names import MASK, TIFF
 from brainseg_runtime.images.reading import read_pair, size_problem
+from brainseg_runtime.litter import is_hidden
 from brainseg_runtime.plurals import counted
 from brainseg_runtime.prediction_record import read_record
 from brainseg_runtime.probability_map import read_probability

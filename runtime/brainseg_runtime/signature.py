@@ -13,7 +13,7 @@ from brainseg_runtime.contract import DEFAULT_LIMITS
 from brainseg_runtime.errors import MissingExtraError, SignatureError
 from brainseg_runtime.extras import install_remedy
 from brainseg_runtime.files import read_capped
-from brainseg_runtime.images.litter import is_litter
+from brainseg_runtime.litter import is_litter
 from brainseg_runtime.manifest import SIGNATURE_NAME
 
 _MAX_KEY_BYTES = 1 << 16

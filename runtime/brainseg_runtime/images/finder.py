@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
-from brainseg_runtime.images.litter import is_hidden
 from brainseg_runtime.images.names import (
     PICTURES,
     TIFF,
@@ -29,6 +28,7 @@ from brainseg_runtime.images.names import (
     suffix,
 )
 from brainseg_runtime.images.pairing import FoundSlice, order_problems, paired
+from brainseg_runtime.litter import is_hidden
 from brainseg_runtime.problems import Problem, printable
 
 DEPTH: Final = 3

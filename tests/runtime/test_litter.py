@@ -9,8 +9,8 @@ import pytest
 from brainseg_runtime.bundle import open_bundle
 from brainseg_runtime.errors import BundleTamperedError
 from brainseg_runtime.images.dataset import scan_dataset
-from brainseg_runtime.images.litter import is_hidden, is_litter
 from brainseg_runtime.inputs import collect
+from brainseg_runtime.litter import is_hidden, is_litter
 from tests.runtime.tiny import copy_tiny
 
 LITTER = [".DS_Store", "._model.onnx", "Thumbs.db", "THUMBS.DB", "desktop.ini", "@eaDir", "__MACOSX", "model.onnx~"]
