@@ -129,7 +129,6 @@ def _predict(app: "typer.Typer") -> None:
     import typer
 
     from brainseg_runtime import commands
-    from brainseg_runtime.commands import predict as command
 
     example = "Example: brainseg predict models/resunet data/kaggle_3m -o masks --overlay --resume"
 
@@ -157,6 +156,8 @@ def _predict(app: "typer.Typer") -> None:
         quiet: Annotated[bool, typer.Option("--quiet", "-q", help=_QUIET)] = False,
     ) -> None:
         """`brainseg predict`."""
+        from brainseg_runtime.commands import predict as command
+
         if spacing is not None and not all(0 < value < 1000 for value in spacing):
             raise typer.BadParameter("expected three lengths in mm, above 0 and below 1000", param_hint="--spacing")
         if threshold is not None and not 0 < threshold <= 1:
@@ -183,7 +184,6 @@ def _evaluate(app: "typer.Typer") -> None:
     import typer
 
     from brainseg_runtime import commands
-    from brainseg_runtime.commands import evaluate as command
     from brainseg_runtime.metrics.surface import TOLERANCE
 
     example = (
@@ -224,6 +224,8 @@ def _evaluate(app: "typer.Typer") -> None:
         quiet: Annotated[bool, typer.Option("--quiet", "-q", help=_QUIET)] = False,
     ) -> None:
         """`brainseg evaluate`."""
+        from brainseg_runtime.commands import evaluate as command
+
         if spacing is not None and not all(0 < value < 1000 for value in spacing):
             raise typer.BadParameter("expected three lengths in mm, above 0 and below 1000", param_hint="--spacing")
         of_a_model = (provider, variant, threads, digest) != ("auto", "auto", None, None)
@@ -255,7 +257,6 @@ def _bench(app: "typer.Typer") -> None:
     import typer
 
     from brainseg_runtime import commands
-    from brainseg_runtime.commands import bench as command
 
     example = "Example: brainseg bench models/resunet --provider cpu --batch 1 --batch 8 --threads 2 --json bench.json"
 
@@ -288,6 +289,8 @@ def _bench(app: "typer.Typer") -> None:
         quiet: Annotated[bool, typer.Option("--quiet", "-q", help=_QUIET)] = False,
     ) -> None:
         """`brainseg bench`."""
+        from brainseg_runtime.commands import bench as command
+
         wanted = command.Timing(
             bundle=bundle,
             providers=tuple(provider or ()),
