@@ -100,7 +100,7 @@ def provider_status(name: str) -> ProviderStatus:
 
 
 def require_provider(name: str) -> None:
-    """Refuse a provider that cannot be had, before onnxruntime replaces it with another one and only warns.
+    """Refuse a provider that is not available, before onnxruntime replaces it with another one and only warns.
 
     Raises:
         ProviderError: No provider has that name, or it is not installed; the remedy says how to install it.
@@ -139,7 +139,7 @@ def choose(manifest: Manifest, provider: str, variant: str, processor: Processor
     - With ``fp32`` on a processor, `auto` stays with ``cpu``: OpenVINO gains on integers.
 
     Raises:
-        ProviderError: The provider or the variant that was named cannot be had.
+        ProviderError: The provider or the variant that was named is not available.
     """
     picked, reasons = _choose_variant(manifest, variant, processor)
     if provider != "auto":

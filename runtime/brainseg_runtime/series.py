@@ -168,7 +168,7 @@ def _series(images: object) -> Sequence[object]:
             raise ImageError("the series has a wrong shape", expected="(N, H, W, 3) uint8", got=images.shape)
         return list(images)
     if not isinstance(images, Sequence) or isinstance(images, str | bytes):
-        raise ImageError("the series is none", expected="(N, H, W, 3) or a sequence", got=type(images).__name__)
+        raise ImageError("the slices are not a series of images", expected="(N, H, W, 3) or a sequence", got=type(images).__name__)
     return images
 
 

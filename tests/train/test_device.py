@@ -56,15 +56,15 @@ def test_fp32_gradients_are_right_in_the_layout_that_is_chosen(name: str, width:
     network = build(name, width=width).to(memory_format=placement.memory_format)  # type: ignore[call-overload]
     network.load_state_dict(exact.state_dict())
     image = torch.rand(4, 3, 64, 64)
-    exact(image.double()).square().mean().backward()
-    network(image.contiguous(memory_format=placement.memory_format)).square().mean().backward()
+    # With more threads, sums in another order turn a ReLU here and there, which moves right gradients by up to 0.016.
+    with computing_with(1):
+        exact(image.double()).square().mean().backward()
+        network(image.contiguous(memory_format=placement.memory_format)).square().mean().backward()
     for (key, wanted), found in zip(exact.named_parameters(), network.parameters(), strict=True):
         assert wanted.grad is not None
         assert found.grad is not None
         difference = (found.grad.double() - wanted.grad).norm() / wanted.grad.norm()
-        # Of wrong gradients it is about 1. Of right ones it is 1e-4 and, where rounding lands a ReLU on the other side,
-        # up to 0.016, in either layout, by processor and number of threads.
-        assert difference < 0.05, key
+        assert difference < 1e-2, key  # of wrong gradients it is about 1; of right ones, below batch norm, up to 1e-4
 
 
 def test_narrow_networks_keep_the_plain_layout_in_fp32() -> None:
