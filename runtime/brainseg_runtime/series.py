@@ -168,7 +168,9 @@ def _series(images: object) -> Sequence[object]:
             raise ImageError("the series has a wrong shape", expected="(N, H, W, 3) uint8", got=images.shape)
         return list(images)
     if not isinstance(images, Sequence) or isinstance(images, str | bytes):
-        raise ImageError("the slices are not a series of images", expected="(N, H, W, 3) or a sequence", got=type(images).__name__)
+        raise ImageError(
+            "the slices are not a series of images", expected="(N, H, W, 3) or a sequence", got=type(images).__name__
+        )
     return images
 
 
