@@ -18,7 +18,7 @@ from benchmarks.machine import describe
 from benchmarks.pages import render
 from benchmarks.record import Figure
 from benchmarks.tables import markdown, tables
-from brainseg_runtime.files import write_json, write_text
+from brainseg_runtime.safe_io.files import write_json, write_text
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent

@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from brainseg_export import quantize, vectors
-from brainseg_export.convert import Graph, convert
-from brainseg_export.engines import predictor
-from brainseg_export.provenance import PHANTOM
-from brainseg_export.seal import Contents, seal
-from brainseg_runtime.manifest import Tolerance, Variant
+from brainseg_export.evidence import golden
+from brainseg_export.evidence.predictors import predictor
+from brainseg_export.graphs import quantize
+from brainseg_export.graphs.convert import Graph, convert
+from brainseg_export.sealing.seal import Contents, seal
+from brainseg_export.sources.provenance import PHANTOM
+from brainseg_runtime.bundles.manifest import Tolerance, Variant
 from brainseg_runtime.version import __version__
 from brainseg_train.models import build
-from brainseg_train.phantom import make_patient
-from brainseg_train.pipeline import InferencePipeline
+from brainseg_train.models.pipeline import InferencePipeline
+from brainseg_train.phantom.patients import make_patient
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -79,7 +80,7 @@ def _stand_in(name: str) -> Contents:
             for variant, graph in made.items()
         },
         graphs={graph.name: graph.data for graph in made.values()},
-        golden=vectors.golden_cases({variant: predictor(graph, "cpu") for variant, graph in made.items()}),
+        golden=golden.golden_cases({variant: predictor(graph, "cpu") for variant, graph in made.items()}),
         card="# Stand-in for timing\n\nRandom weights.\n",
         sbom="{}\n",
         licence=PHANTOM,

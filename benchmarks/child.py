@@ -52,7 +52,7 @@ def _torch(asked: dict[str, str]) -> Segment:
     from safetensors.torch import load_file
 
     from brainseg_train.models import build
-    from brainseg_train.pipeline import InferencePipeline
+    from brainseg_train.models.pipeline import InferencePipeline
 
     torch.set_num_threads(int(asked["threads"]))
     network = build(asked["network"])
@@ -104,8 +104,8 @@ def _train(asked: dict[str, str]) -> int:
     import torch
 
     from brainseg_train.config import TrainConfig
-    from brainseg_train.device import place
-    from brainseg_train.learner import Learner
+    from brainseg_train.learning.device import place
+    from brainseg_train.learning.learner import Learner
 
     batch, side = int(asked["batch"]), 128
     torch.set_num_threads(int(asked["threads"]))

@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from brainseg_runtime import Segmenter
-from brainseg_runtime.bundle import open_bundle
-from brainseg_runtime.processor import inspect_processor
-from brainseg_runtime.providers import devices_for, provider_status
-from brainseg_runtime.sessions import USUAL, session_options
-from brainseg_train.device import computes_bf16
+from brainseg_runtime.bundles.bundle import open_bundle
+from brainseg_runtime.inference.processor import inspect_processor
+from brainseg_runtime.inference.providers import devices_for, provider_status
+from brainseg_runtime.inference.sessions import USUAL, session_options
+from brainseg_train.learning.device import computes_bf16
 from brainseg_train.models import build
-from brainseg_train.pipeline import InferencePipeline
+from brainseg_train.models.pipeline import InferencePipeline
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,8 +6,8 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from benchmarks.tables import UNTIMED, tables
-from brainseg_runtime.report import Section, page, table
-from brainseg_runtime.svg import Bars, Series, bar_chart, line_chart
+from brainseg_runtime.html.charts import Bars, Series, bar_chart, line_chart
+from brainseg_runtime.html.page import Section, page, table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from brainseg_train.losses import segmentation_loss
+from brainseg_train.learning.losses import segmentation_loss
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

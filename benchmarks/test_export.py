@@ -8,9 +8,10 @@ import numpy as np
 
 from benchmarks.bundles import graphs, pipeline, slices
 from benchmarks.record import Label, label
-from brainseg_export import parity, quantize
-from brainseg_export.convert import Graph, convert
-from brainseg_export.engines import predictor
+from brainseg_export.evidence import parity
+from brainseg_export.evidence.predictors import predictor
+from brainseg_export.graphs import quantize
+from brainseg_export.graphs.convert import Graph, convert
 
 if TYPE_CHECKING:
     from pytest_benchmark.fixture import BenchmarkFixture

@@ -12,7 +12,7 @@ from benchmarks.made_scores import SIDE, made_volume
 from benchmarks.processes import run_child
 from benchmarks.record import Label, label
 from benchmarks.scoring import scores
-from brainseg_runtime.evaluate import Case, evaluate
+from brainseg_runtime.evaluation.evaluate import Case, evaluate
 from brainseg_runtime.metrics import Counts, count
 from brainseg_runtime.metrics.histogram import Histogram
 

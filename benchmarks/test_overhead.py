@@ -14,9 +14,9 @@ from onnx.utils import Extractor
 from benchmarks.machine import cores
 from benchmarks.record import Label, label
 from benchmarks.turns import in_turns
-from brainseg_export.quantize import network_nodes
+from brainseg_export.graphs.quantize import network_nodes
 from brainseg_runtime import Segmenter
-from brainseg_runtime.sessions import USUAL, session_options
+from brainseg_runtime.inference.sessions import USUAL, session_options
 from brainseg_train.models import NAMES
 
 if TYPE_CHECKING:

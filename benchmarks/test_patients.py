@@ -15,9 +15,9 @@ from benchmarks.machine import cores
 from benchmarks.record import Label, label
 from benchmarks.turns import in_turns
 from brainseg_runtime import Segmenter
-from brainseg_runtime.inputs import collect
-from brainseg_runtime.predict import PredictConfig, predict_files
-from brainseg_train.phantom import write_phantom
+from brainseg_runtime.prediction.inputs import collect
+from brainseg_runtime.prediction.segment_files import PredictConfig, predict_files
+from brainseg_train.phantom.patients import write_phantom
 
 if TYPE_CHECKING:
     from collections.abc import Callable

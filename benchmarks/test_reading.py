@@ -19,7 +19,7 @@ from PIL import Image
 from benchmarks.record import Label, label
 from benchmarks.turns import in_turns
 from brainseg_runtime.images import SlicePaths, read_slice, scan_dataset
-from brainseg_train.phantom import write_phantom
+from brainseg_train.phantom.patients import write_phantom
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -16,16 +16,16 @@ from benchmarks.machine import cores
 from benchmarks.plain_training import Slices, train_epoch
 from benchmarks.record import Label, label
 from brainseg_train import models
-from brainseg_train.augment import augment
 from brainseg_train.config import TrainConfig, preset
-from brainseg_train.data import DataSet, load_dataset
-from brainseg_train.device import place
-from brainseg_train.engine import fit
-from brainseg_train.feed import EpochPlan, Feed
-from brainseg_train.learner import Learner
-from brainseg_train.phantom import write_phantom
-from brainseg_train.randomness import generator
-from brainseg_train.split import Split, make_split
+from brainseg_train.data.dataset import DataSet, load_dataset
+from brainseg_train.data.split import Split, make_split
+from brainseg_train.learning.augment import augment
+from brainseg_train.learning.batches import EpochPlan, Feed
+from brainseg_train.learning.device import place
+from brainseg_train.learning.learner import Learner
+from brainseg_train.learning.randomness import generator
+from brainseg_train.phantom.patients import write_phantom
+from brainseg_train.runs.fit import fit
 
 if TYPE_CHECKING:
     from pathlib import Path

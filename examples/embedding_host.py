@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brainseg_runtime import BrainsegError, CancelledError, InputError, PostProcessing, VolumePrediction, WorkerError
-from brainseg_runtime.worker import IsolatedSegmenter
+from brainseg_runtime.isolation.isolated_segmenter import IsolatedSegmenter
 
 logger = logging.getLogger("workstation")
 

@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from brainseg_runtime import commands
-from brainseg_runtime.application import CODES, finished, make_application
-from brainseg_runtime.console import Console
+from brainseg_runtime.bundles.manifest import LABEL
 from brainseg_runtime.errors import BrainsegError
-from brainseg_runtime.manifest import LABEL
-from brainseg_runtime.output_paths import check_outputs
-from brainseg_runtime.start import run_command
-from brainseg_runtime.strict_json import Json
+from brainseg_runtime.safe_io.output_paths import check_outputs
+from brainseg_runtime.safe_io.strict_json import Json
+from brainseg_runtime.terminal.application import CODES, finished, make_application
+from brainseg_runtime.terminal.console import Console
+from brainseg_runtime.terminal.start import run_command
 from brainseg_runtime.version import __version__
 
 if TYPE_CHECKING:
     from brainseg_export.export import Options
-    from brainseg_export.select import Chosen
+    from brainseg_export.sources.run_choice import Chosen
 
 _VARIANTS = ("fp32", "int8", "fp16")
 _DATA = Path("data/kaggle_3m")
@@ -120,19 +120,19 @@ def export(  # noqa: PLR0913, PLR0917 - one parameter an option
         raise typer.BadParameter(f"--model-version takes letters, digits and . _ + -, not {model_version!r}")
 
     def work(console: Console) -> int:
-        from brainseg_export import select
         from brainseg_export.export import Options
-        from brainseg_export.provenance import require_no_paths
-        from brainseg_train.data_source import DataSource
+        from brainseg_export.sources import run_choice
+        from brainseg_export.sources.provenance import require_no_paths
+        from brainseg_train.data.source import DataSource
 
         stated = DataSource(name=data_name, licence=data_licence, url=data_url, citation=data_citation)
         require_no_paths(stated)
         if all_:
-            chosen = select.best_of_each(runs)
+            chosen = run_choice.best_of_each(runs)
         elif run is not None:
-            chosen = (select.by_id(runs, run),)
+            chosen = (run_choice.by_id(runs, run),)
         else:
-            chosen = (select.by_checkpoint(checkpoint) if checkpoint is not None else select.best(runs),)
+            chosen = (run_choice.by_checkpoint(checkpoint) if checkpoint is not None else run_choice.best(runs),)
         options = Options(
             version=model_version,
             require=tuple(require or ()),
@@ -150,9 +150,10 @@ def _export_all(
     chosen: Sequence[Chosen], out: Path, data: Path | None, cache: Path | None, options: Options, console: Console
 ) -> int:
     """Export one run after another; a fault in one does not keep the others from their bundles."""
-    from brainseg_export import cases, preflight, summary
+    from brainseg_export import preflight, summary
     from brainseg_export.export import export
-    from brainseg_export.sign import require_signer
+    from brainseg_export.sealing.sign import require_signer
+    from brainseg_export.sources import patients
 
     if options.private_key is not None:
         require_signer(options.private_key)
@@ -181,7 +182,7 @@ def _export_all(
     for item in fit:
         console.note(f"exporting {item.model}: run {item.run}, {item.reason}")
         try:
-            dataset = cases.open_dataset(_data_of(item, data), digest=item.info.data_digest, cache=cache)
+            dataset = patients.open_dataset(_data_of(item, data), digest=item.info.data_digest, cache=cache)
             result = export(item, dataset, out / item.model, options, console)
         except BrainsegError as error:
             refused(item, error)

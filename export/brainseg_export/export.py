@@ -10,26 +10,32 @@ from typing import Final
 import numpy as np
 from torch import Tensor, nn
 
-from brainseg_export import calibrate, cases, parity, preflight, qat, quantize, seal, select
-from brainseg_export.assemble import assemble, labels
-from brainseg_export.calibrate import Calibration
-from brainseg_export.cases import Patients
-from brainseg_export.convert import Graph, convert
-from brainseg_export.engines import REQUIRED
+from brainseg_export import preflight
 from brainseg_export.errors import GateError
-from brainseg_export.half import to_float16
-from brainseg_export.latency import milliseconds, torch_milliseconds
-from brainseg_export.prove import Candidate, Proof, Watch, best_of, prove, prove_another
-from brainseg_export.provenance import provenance_of
-from brainseg_export.qat import TuneConfig
-from brainseg_export.select import Chosen
-from brainseg_runtime.evaluate import Predict
+from brainseg_export.evidence import parity
+from brainseg_export.evidence import threshold as calibrate
+from brainseg_export.evidence.latency import milliseconds, torch_milliseconds
+from brainseg_export.evidence.predictors import REQUIRED
+from brainseg_export.evidence.proof import Candidate, Proof, Watch, best_of, prove, prove_another
+from brainseg_export.evidence.threshold import Calibration
+from brainseg_export.graphs import fine_tune, quantize
+from brainseg_export.graphs.convert import Graph, convert
+from brainseg_export.graphs.fine_tune import TuneConfig
+from brainseg_export.graphs.float16 import to_float16
+from brainseg_export.sealing import seal
+from brainseg_export.sealing.contents import assemble, labels
+from brainseg_export.sources import patients as cases
+from brainseg_export.sources import run_choice
+from brainseg_export.sources.patients import Patients
+from brainseg_export.sources.provenance import provenance_of
+from brainseg_export.sources.run_choice import Chosen
+from brainseg_runtime.evaluation.evaluate import Predict
 from brainseg_runtime.images import read_image
 from brainseg_runtime.segmenter import Segmenter
 from brainseg_runtime.version import __version__
-from brainseg_train.data import DataSet
-from brainseg_train.data_source import DataSource
-from brainseg_train.pipeline import InferencePipeline
+from brainseg_train.data.dataset import DataSet
+from brainseg_train.data.source import DataSource
+from brainseg_train.models.pipeline import InferencePipeline
 
 FP32_NAME: Final = "model.onnx"
 INT8_NAME: Final = "model.int8.onnx"
@@ -107,7 +113,7 @@ def export(chosen: Chosen, dataset: DataSet, target: Path, options: Options, wat
     preflight.require_judges(dataset, chosen.split)
     preflight.require_proportions(dataset, chosen)
     patients = cases.validation(dataset, chosen.split)
-    network, info = select.load(chosen)
+    network, info = run_choice.load(chosen)
     calibration = _calibrated(network, patients, watch)
     pipeline = InferencePipeline(network, threshold=calibration.threshold, temperature=calibration.temperature).eval()
     reference = parity.reference(pipeline)
@@ -186,11 +192,11 @@ def _tuned(
     config, training = options.tuning, chosen.recipe
     label = f"{start.label}, then {config.steps} steps of fine-tuning"
     with watch.progress(f"fine-tuning int8 from {start.label}, steps", config.steps) as advance:
-        graph = qat.fine_tune(
+        graph = fine_tune.fine_tune(
             fp32,
             start.graph,
             pipeline.network,
-            _told(qat.training_batches(dataset, chosen.split, training, config=config), advance),
+            _told(fine_tune.training_batches(dataset, chosen.split, training, config=config), advance),
             temperature=pipeline.temperature,
             label=label,
             config=config,

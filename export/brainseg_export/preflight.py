@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from brainseg_export.errors import ExportError
-from brainseg_export.seal import require_replaceable
+from brainseg_export.sealing.seal import require_replaceable
 from brainseg_runtime.errors import FileWriteError
 
 if TYPE_CHECKING:
-    from brainseg_export.select import Chosen
-    from brainseg_train.data import DataSet
-    from brainseg_train.split import Split
+    from brainseg_export.sources.run_choice import Chosen
+    from brainseg_train.data.dataset import DataSet
+    from brainseg_train.data.split import Split
 
 _BESIDE: Final = 8 << 20
 """Bytes of a bundle beside its graphs, which take at most twice the weights: golden vectors have 1 MiB."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
-from brainseg_export.engines import REQUIRED
+from brainseg_export.evidence.predictors import REQUIRED
+from brainseg_export.evidence.proof import Proof
 from brainseg_export.export import Result
-from brainseg_export.prove import Proof
 from brainseg_runtime.plurals import counted
-from brainseg_runtime.strict_json import Json
+from brainseg_runtime.safe_io.strict_json import Json
 
 HEADERS = ("file", "size", "max |Δp|", "masks equal", "Dice fp32 → here", "ms per slice")
 """Of the table; parity and agreement are those of the cpu provider with PyTorch over all validation slices."""

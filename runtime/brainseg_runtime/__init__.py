@@ -40,9 +40,9 @@ if TYPE_CHECKING:
         SignatureError,
         WorkerError,
     )
-    from brainseg_runtime.postprocess import PostProcessing
-    from brainseg_runtime.results import Prediction, Provenance, Timing, VolumePrediction
-    from brainseg_runtime.segmenter import Segmenter, SegmenterInfo
+    from brainseg_runtime.segmentation.postprocessing import PostProcessing
+    from brainseg_runtime.segmentation.results import Prediction, Provenance, SegmenterInfo, Timing, VolumePrediction
+    from brainseg_runtime.segmenter import Segmenter
 
 __all__ = [
     "ArgumentError",
@@ -82,7 +82,7 @@ _HOMES = {
     "Prediction": "results",
     "Provenance": "results",
     "Segmenter": "segmenter",
-    "SegmenterInfo": "segmenter",
+    "SegmenterInfo": "segmentation.results",
     "Timing": "results",
     "VolumePrediction": "results",
 }

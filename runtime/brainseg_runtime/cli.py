@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from brainseg_runtime.application import CODES, finished, make_application
 from brainseg_runtime.errors import MissingExtraError
-from brainseg_runtime.start import run_command
+from brainseg_runtime.terminal.application import CODES, finished, make_application
+from brainseg_runtime.terminal.start import run_command
 from brainseg_runtime.version import __version__
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from typing import Final
 
-from brainseg_runtime.arguments import check_integer
-from brainseg_runtime.strict_json import Fields, Json
+from brainseg_runtime.safe_io.arguments import check_integer
+from brainseg_runtime.safe_io.strict_json import Fields, Json
 
 SCHEMA: Final = "brainseg/bundle/1"
 """The manifest's schema that this runtime reads; another one is refused, not guessed at."""

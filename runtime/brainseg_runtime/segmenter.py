@@ -10,70 +10,40 @@ import os
 import platform
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from brainseg_runtime import series
-from brainseg_runtime.arguments import MAX_THREADS, check_integer, check_kind, check_path, check_threshold
-from brainseg_runtime.bundle import Bundle, open_bundle
+from brainseg_runtime.bundles.bundle import Bundle, open_bundle
+from brainseg_runtime.bundles.manifest import Fingerprint
 from brainseg_runtime.contract import DEFAULT_LIMITS, Limits
-from brainseg_runtime.engine import Engine
 from brainseg_runtime.errors import BundleMissingError, ProviderError
-from brainseg_runtime.files import read_capped
-from brainseg_runtime.guard import inspect_image, refuse
-from brainseg_runtime.manifest import Fingerprint
-from brainseg_runtime.postprocess import PostProcessing
-from brainseg_runtime.processor import Processor, inspect_processor, usable_cores
-from brainseg_runtime.providers import Choice, choose, provider_status
-from brainseg_runtime.results import (
+from brainseg_runtime.inference.engine import Engine
+from brainseg_runtime.inference.processor import Processor, inspect_processor, thread_count
+from brainseg_runtime.inference.providers import Choice, choose, provider_status
+from brainseg_runtime.safe_io.arguments import check_kind, check_path, check_threshold
+from brainseg_runtime.safe_io.files import read_capped
+from brainseg_runtime.segmentation import volumes
+from brainseg_runtime.segmentation.input_guard import inspect_image, refuse
+from brainseg_runtime.segmentation.postprocessing import PostProcessing
+from brainseg_runtime.segmentation.results import (
     Prediction,
     Provenance,
+    SegmenterInfo,
     Timing,
     VolumePrediction,
     at_threshold,
     threshold_warnings,
 )
-from brainseg_runtime.series import Cancel, Progress, check_image
+from brainseg_runtime.segmentation.volumes import Cancel, Progress, check_image
 from brainseg_runtime.version import __version__
 
 if TYPE_CHECKING:
-    from brainseg_runtime.worker import IsolatedSegmenter
-
-MAX_DEFAULT_THREADS: Final = 4
-"""Threads that are taken unasked: a slice gains little from more, and a workstation has other work."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class SegmenterInfo:
-    """What is in use, and why."""
-
-    provenance: Provenance
-    reasons: tuple[str, ...]
-    """Why this provider and variant, and why not the others."""
-    nodes: Mapping[str, int]
-    """Nodes of the graph by the provider that runs them; empty on ``cpu``, which runs all."""
-    same_bits: bool | None
-    """Whether the manifest says that threads, batches and callers leave every bit alone; None: it does not say."""
-    threads: int
-    limits: Limits
-    path: Path
-    versions: Mapping[str, str]
-
-    @property
-    def provider(self) -> str:
-        """The execution provider in use."""
-        return self.provenance.provider
-
-    @property
-    def variant(self) -> str:
-        """The model's variant in use."""
-        return self.provenance.variant
+    from brainseg_runtime.isolation.isolated_segmenter import IsolatedSegmenter
 
 
 class Segmenter:
@@ -286,7 +256,7 @@ class Segmenter:
             InferenceError: The model could not be run.
         """
         predict = partial(self.predict, strict=strict, threshold=threshold)
-        return series.predict_batch(images, self._info.limits, predict)
+        return volumes.predict_batch(images, self._info.limits, predict)
 
     def predict_volume(
         self,
@@ -316,7 +286,7 @@ class Segmenter:
             CancelledError: `cancel` said so; nothing that was computed is returned.
             InferenceError: The model could not be run.
         """
-        return series.predict_volume(
+        return volumes.predict_volume(
             slices,
             self._info.limits,
             partial(self.predict, strict=strict, threshold=threshold),
@@ -336,7 +306,7 @@ class Segmenter:
         Returns:
             A segmenter with the same `predict`, `predict_batch` and `predict_volume`; close it, or use ``with``.
         """
-        from brainseg_runtime.worker import IsolatedSegmenter
+        from brainseg_runtime.isolation.isolated_segmenter import IsolatedSegmenter
 
         return IsolatedSegmenter.of(self._info, deadline=deadline, memory_mib=memory_mib)
 
@@ -352,17 +322,6 @@ def _open_engine(bundle: Bundle, choice: Choice, asked: str, threads: int) -> tu
         reasons = (*choice.reasons, f"not {choice.provider}: {error}", "provider cpu: always there")
     fallback = replace(choice, provider="cpu", reasons=reasons)
     return fallback, Engine(model, provider="cpu", threads=threads)
-
-
-def thread_count(threads: object) -> int:
-    """The threads that were asked for, or the usable cores, at most `MAX_DEFAULT_THREADS`.
-
-    Raises:
-        ArgumentError: It is neither None nor a whole number from 1 to 256.
-    """
-    if threads is None:
-        return min(usable_cores(), MAX_DEFAULT_THREADS)
-    return check_integer("threads", threads, low=1, high=MAX_THREADS)
 
 
 def _narrowed(limits: Limits, bundle: Bundle) -> Limits:

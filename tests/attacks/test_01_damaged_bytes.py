@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from brainseg_runtime.manifest import MANIFEST_NAME
-from brainseg_runtime.processor import usable_cores
+from brainseg_runtime.bundles.manifest import MANIFEST_NAME
+from brainseg_runtime.inference.processor import usable_cores
 from tests.attacks.victim import accepted, bounded_memory, mutant
 from tests.runtime.tiny import TINY, copy_tiny, digest_of
 

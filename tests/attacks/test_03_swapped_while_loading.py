@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from brainseg_runtime.bundle import open_bundle
+from brainseg_runtime.bundles.bundle import open_bundle
 from brainseg_runtime.segmenter import Segmenter
 from tests.attacks.victim import accepted
 from tests.runtime.tiny import TINY, copy_tiny, digest_of, slice_image

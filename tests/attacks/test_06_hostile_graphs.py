@@ -13,9 +13,9 @@ import pytest
 from onnx import TensorProto, helper
 
 from brainseg_export.errors import AuditError
-from brainseg_export.graph import audit
+from brainseg_export.graphs.audit import audit
 from brainseg_runtime.errors import BrainsegError
-from brainseg_runtime.graph_rules import MAX_FIELDS
+from brainseg_runtime.inference.graph_check import MAX_FIELDS
 from brainseg_runtime.segmenter import Segmenter
 from tests.attacks.victim import bounded_memory, mutant
 from tests.runtime.tiny import TINY, copy_tiny, replace_file, slice_image

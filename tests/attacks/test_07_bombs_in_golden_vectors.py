@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from brainseg_runtime.bundles.golden import decode
 from brainseg_runtime.errors import BrainsegError
-from brainseg_runtime.golden import decode
 from tests.attacks.victim import bounded_memory
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from brainseg_runtime.bundle import Bundle, open_bundle
+from brainseg_runtime.bundles.bundle import Bundle, open_bundle
 from brainseg_runtime.errors import BundleError
 
 SECONDS = 1.0

@@ -15,16 +15,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from brainseg_export.convert import Graph, convert
-from brainseg_export.quantize import observe, quantize
-from brainseg_export.sbom import bill_of_materials
-from brainseg_export.seal import Contents, seal
+from brainseg_export.graphs.convert import Graph, convert
+from brainseg_export.graphs.quantize import observe, quantize
+from brainseg_export.sealing.sbom import bill_of_materials
+from brainseg_export.sealing.seal import Contents, seal
+from brainseg_runtime.bundles.golden import Answer, GoldenCase
+from brainseg_runtime.bundles.manifest import Licence, Tolerance, Variant
 from brainseg_runtime.contract import MODEL_SIDE
-from brainseg_runtime.engine import Engine
-from brainseg_runtime.golden import Answer, GoldenCase
-from brainseg_runtime.guard import take_fingerprint
-from brainseg_runtime.manifest import Licence, Tolerance, Variant
-from brainseg_train.pipeline import InferencePipeline
+from brainseg_runtime.inference.engine import Engine
+from brainseg_runtime.segmentation.input_guard import take_fingerprint
+from brainseg_train.models.pipeline import InferencePipeline
 
 TARGET = Path(__file__).parent / "tiny"
 SIDES = ((32, 32), (24, 40))

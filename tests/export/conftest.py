@@ -13,12 +13,12 @@ import torch
 from torch import nn
 
 from brainseg_export.cli import main
-from brainseg_export.convert import Graph, convert
-from brainseg_export.qat import TuneConfig
+from brainseg_export.graphs.convert import Graph, convert
+from brainseg_export.graphs.fine_tune import TuneConfig
 from brainseg_train import cli as train_cli
 from brainseg_train import models
-from brainseg_train.phantom import write_phantom
-from brainseg_train.pipeline import InferencePipeline
+from brainseg_train.models.pipeline import InferencePipeline
+from brainseg_train.phantom.patients import write_phantom
 
 STUDY = ["--preset", "quick", "--width", "4", "--epochs", "3", "--models", "unet,deeplab", "--threads", "1"]
 """Arguments of the small study: two networks, seconds."""

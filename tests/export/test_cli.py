@@ -56,7 +56,7 @@ def test_a_key_that_is_not_there_is_told_before_any_work(
 
 
 def test_another_data_set_is_refused(runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from brainseg_train.phantom import write_phantom
+    from brainseg_train.phantom.patients import write_phantom
 
     other = write_phantom(tmp_path / "other", patients=4, seed=9, slices=(2, 2), side=64)
     arguments = ["--best", "--runs", str(runs), "--out", str(tmp_path / "out"), "--data", str(other)]

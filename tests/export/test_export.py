@@ -13,15 +13,15 @@ import pytest
 import tifffile
 import torch
 
-from brainseg_export import select
-from brainseg_export.assemble import fingerprint_of
-from brainseg_export.qat import TuneConfig
-from brainseg_runtime.bundle import open_bundle
+from brainseg_export.graphs.fine_tune import TuneConfig
+from brainseg_export.sealing.contents import fingerprint_of
+from brainseg_export.sources import run_choice
+from brainseg_runtime.bundles.bundle import open_bundle
 from brainseg_runtime.images import read_image, scan_dataset
+from brainseg_runtime.installation.verify import verify_bundle
 from brainseg_runtime.segmenter import Segmenter
-from brainseg_runtime.verify import verify_bundle
-from brainseg_train.data import load_dataset
-from brainseg_train.pipeline import InferencePipeline
+from brainseg_train.data.dataset import load_dataset
+from brainseg_train.models.pipeline import InferencePipeline
 from tests.export.conftest import TUNING_STEPS, Exported, run_export
 
 
@@ -34,7 +34,7 @@ def test_the_bundle_is_whole_and_every_variant_of_it_gives_its_golden_answers(ex
 
 def test_the_manifest_holds_where_the_weights_come_from_and_what_was_measured(exported: Exported) -> None:
     manifest = open_bundle(exported.bundle).manifest
-    chosen = select.best(exported.runs)
+    chosen = run_choice.best(exported.runs)
     assert manifest.training["run"] == chosen.run
     assert manifest.training["split_digest"] == chosen.info.split_digest
     fp32 = manifest.variants["fp32"]
@@ -49,7 +49,7 @@ def test_the_manifest_holds_where_the_weights_come_from_and_what_was_measured(ex
 
 def test_from_image_files_the_runtime_answers_what_training_answers(exported: Exported) -> None:
     manifest = open_bundle(exported.bundle).manifest
-    network, _ = select.load(select.best(exported.runs))
+    network, _ = run_choice.load(run_choice.best(exported.runs))
     pipeline = InferencePipeline(network, threshold=manifest.threshold, temperature=manifest.temperature).eval()
     dataset = load_dataset(exported.data)
     segmenter = Segmenter.load(exported.bundle, provider="cpu", variant="fp32")
@@ -102,11 +102,11 @@ def test_a_failure_leaves_the_old_bundle_and_nothing_else(
     out = tmp_path / "out"
     shutil.copytree(exported.bundle, out / exported.bundle.name)
     before = {path.name: path.read_bytes() for path in (out / exported.bundle.name).iterdir()}
-    monkeypatch.setattr("brainseg_export.parity.LIMIT", 0.0)  # nothing computes to the last bit
-    monkeypatch.setattr("brainseg_export.quantize.METHODS", ("minmax",))
-    monkeypatch.setattr("brainseg_export.parity.SIZES", ((64, 64),))
-    monkeypatch.setattr("brainseg_export.parity.ADVERSARIAL", 4)
-    monkeypatch.setattr("brainseg_export.parity.require.__kwdefaults__", {"limit": 0.0})
+    monkeypatch.setattr("brainseg_export.evidence.parity.LIMIT", 0.0)  # nothing computes to the last bit
+    monkeypatch.setattr("brainseg_export.graphs.quantize.METHODS", ("minmax",))
+    monkeypatch.setattr("brainseg_export.evidence.parity.SIZES", ((64, 64),))
+    monkeypatch.setattr("brainseg_export.evidence.parity.ADVERSARIAL", 4)
+    monkeypatch.setattr("brainseg_export.evidence.parity.require.__kwdefaults__", {"limit": 0.0})
     assert run_export("--best", "--runs", str(exported.runs), "--out", str(out)) == 1
     assert "does not compute what the network computes" in capsys.readouterr().err
     assert {path.name: path.read_bytes() for path in (out / exported.bundle.name).iterdir()} == before
@@ -122,9 +122,9 @@ def test_a_variant_that_was_required_is_tuned_and_then_its_failed_gate_is_an_err
     defaults = TuneConfig.__init__.__kwdefaults__
     assert defaults is not None
     monkeypatch.setitem(defaults, "steps", 2)
-    monkeypatch.setattr("brainseg_export.gate.MAX_MEAN_DROP", -1.0)  # nothing is better by one
-    monkeypatch.setattr("brainseg_export.quantize.METHODS", ("minmax",))
-    monkeypatch.setattr("brainseg_export.parity.SIZES", ((64, 64),))
+    monkeypatch.setattr("brainseg_export.evidence.gate.MAX_MEAN_DROP", -1.0)  # nothing is better by one
+    monkeypatch.setattr("brainseg_export.graphs.quantize.METHODS", ("minmax",))
+    monkeypatch.setattr("brainseg_export.evidence.parity.SIZES", ((64, 64),))
     assert run_export("--best", "--require", "int8", "--runs", str(exported.runs), "--out", str(out)) == 1
     told = capsys.readouterr().err
     assert "fine-tuning int8 from minmax" in told
@@ -179,7 +179,7 @@ def test_grey_images_in_three_channels_leave_the_fingerprint_open(exported: Expo
             flair = tifffile.imread(path)[..., 1]
             tifffile.imwrite(path, np.stack([flair] * 3, axis=-1), photometric="rgb", metadata=None)
     dataset = load_dataset(grey)
-    chosen = select.best(exported.runs)
+    chosen = run_choice.best(exported.runs)
     split = dataclasses.replace(chosen.split, data_digest=dataset.digest)
     assert fingerprint_of(chosen, load_dataset(exported.data)) is not None
     assert fingerprint_of(dataclasses.replace(chosen, split=split), dataset) is None

@@ -12,11 +12,11 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
-from brainseg_export.convert import convert, write
 from brainseg_export.errors import AuditError
-from brainseg_export.graph import audit
+from brainseg_export.graphs.audit import audit
+from brainseg_export.graphs.convert import convert, write
 from brainseg_export.machine_paths import machine_paths, texts
-from brainseg_train.pipeline import InferencePipeline
+from brainseg_train.models.pipeline import InferencePipeline
 
 SEEDS = 50
 PATH = "/home/someone/model.py"

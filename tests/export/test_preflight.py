@@ -9,11 +9,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from brainseg_export import preflight, select
+from brainseg_export import preflight
 from brainseg_export.errors import ExportError
+from brainseg_export.sources import run_choice
 from brainseg_runtime.errors import FileWriteError
-from brainseg_train.data import load_dataset
-from brainseg_train.split import Split
+from brainseg_train.data.dataset import load_dataset
+from brainseg_train.data.split import Split
 from tests.export.conftest import run_export
 
 
@@ -29,7 +30,7 @@ def idle(monkeypatch: pytest.MonkeyPatch) -> None:
         raise AssertionError("work began")
 
     monkeypatch.setattr("brainseg_export.export.export", work)
-    monkeypatch.setattr("brainseg_export.cases.open_dataset", work)
+    monkeypatch.setattr("brainseg_export.sources.patients.open_dataset", work)
 
 
 @pytest.mark.usefixtures("idle")
@@ -92,24 +93,24 @@ def test_too_little_space_is_told(runs: Path, phantom: Path, tmp_path: Path, mon
     nearly_full = SimpleNamespace(total=10**9, used=10**9 - 10**6, free=10**6)
     monkeypatch.setattr("brainseg_export.preflight.shutil.disk_usage", lambda _: nearly_full)
     with pytest.raises(ExportError, match="too little space"):
-        preflight.require_place(tmp_path / "out" / "unet", select.best(runs), phantom)
+        preflight.require_place(tmp_path / "out" / "unet", run_choice.best(runs), phantom)
 
 
 def test_a_folder_that_refuses_new_files_is_told(runs: Path, phantom: Path) -> None:
     if not Path("/proc/1").is_dir():
         pytest.skip("no /proc on this system")
     with pytest.raises(FileWriteError, match="--out"):
-        preflight.require_place(Path("/proc/bundles/unet"), select.best(runs), phantom)
+        preflight.require_place(Path("/proc/bundles/unet"), run_choice.best(runs), phantom)
 
 
 def test_nothing_is_left_where_a_place_was_looked_at(runs: Path, phantom: Path, tmp_path: Path) -> None:
-    preflight.require_place(tmp_path / "a" / "b" / "unet", select.best(runs), phantom)
+    preflight.require_place(tmp_path / "a" / "b" / "unet", run_choice.best(runs), phantom)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_validation_without_tumour_is_told_first(phantom: Path, runs: Path) -> None:
     dataset = load_dataset(phantom)
-    split = select.best(runs).split
+    split = run_choice.best(runs).split
     preflight.require_judges(dataset, split)
     dataset.cached.tumour_pixels[split.indices(dataset, "validation")] = 0
     with pytest.raises(ExportError, match="threshold and temperature cannot be chosen"):
@@ -128,12 +129,12 @@ def test_blank_training_slices_alone_are_told_first(phantom: Path, runs: Path) -
     dataset = load_dataset(phantom)
     dataset.cached.blank[:] = np.True_
     with pytest.raises(ExportError, match="blank ones alone"):
-        preflight.require_judges(dataset, select.best(runs).split)
+        preflight.require_judges(dataset, run_choice.best(runs).split)
 
 
 def test_weights_that_learnt_from_squeezed_slices_are_refused(phantom: Path, runs: Path) -> None:
     dataset = load_dataset(phantom)
-    chosen = select.best(runs)
+    chosen = run_choice.best(runs)
     older = dataclasses.replace(chosen, info=dataclasses.replace(chosen.info, config=None))
     oblong = dataclasses.replace(dataset, cached=dataclasses.replace(dataset.cached, native_size=(64, 48)))
     preflight.require_proportions(dataset, older)

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from brainseg_runtime import Segmenter
-from brainseg_runtime.allocator import return_free_memory
+from brainseg_runtime.inference.allocator import return_free_memory
 
 WARM_UP = 5
 

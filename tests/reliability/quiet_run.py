@@ -21,7 +21,7 @@ def main(bundle: str, provider: str) -> None:
     import numpy as np
 
     from brainseg_runtime import Segmenter
-    from brainseg_runtime.evaluate import Case, evaluate
+    from brainseg_runtime.evaluation.evaluate import Case, evaluate
 
     seen: list[str] = []
 

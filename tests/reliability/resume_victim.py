@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from brainseg_train.config import TrainConfig
-from brainseg_train.engine import fit
+from brainseg_train.runs.fit import fit
 from tests.train.arrays import make_dataset, make_split
 
 

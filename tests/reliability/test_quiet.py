@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from brainseg_runtime.providers import provider_status
+from brainseg_runtime.inference.providers import provider_status
 from tests.runtime.tiny import TINY
 
 ROOT = Path(__file__).parents[2]

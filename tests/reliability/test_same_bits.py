@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from brainseg_runtime import Segmenter
-from brainseg_runtime.bundle import open_bundle
-from brainseg_runtime.providers import provider_status
+from brainseg_runtime.bundles.bundle import open_bundle
+from brainseg_runtime.inference.providers import provider_status
 from tests.runtime.tiny import TINY, slice_image
 
 ROOT = Path(__file__).parents[2]

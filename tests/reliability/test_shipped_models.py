@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from brainseg_runtime import Segmenter
-from brainseg_runtime.bundle import open_bundle
+from brainseg_runtime.bundles.bundle import open_bundle
 from brainseg_runtime.images import Patient, read_image, read_mask, scan_dataset
+from brainseg_runtime.installation.verify import verify_bundle
 from brainseg_runtime.metrics import Counts, count, dice
-from brainseg_runtime.verify import verify_bundle
 
 MODELS = Path(__file__).parents[2] / "models"
 NAMES = ("deeplab", "resunet", "unet")

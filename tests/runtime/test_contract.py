@@ -9,7 +9,7 @@ import pytest
 
 from brainseg_runtime.contract import CONTRACT, Contract, Limits
 from brainseg_runtime.errors import ArgumentError, BundleSchemaError
-from brainseg_runtime.strict_json import Fields
+from brainseg_runtime.safe_io.strict_json import Fields
 
 
 def test_the_contract_is_what_hosts_in_other_languages_were_told() -> None:

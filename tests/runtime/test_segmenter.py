@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from brainseg_runtime import CancelledError, ImageError, Limits, PostProcessing, Segmenter, sessions
+from brainseg_runtime import CancelledError, ImageError, Limits, PostProcessing, Segmenter
 from brainseg_runtime.errors import BundleError, BundleMissingError, ContractError, DigestMismatchError, ProviderError
-from brainseg_runtime.providers import provider_status
+from brainseg_runtime.inference import sessions
+from brainseg_runtime.inference.providers import provider_status
 from tests.runtime.onnx_bytes import brightest_channel
 from tests.runtime.tiny import TINY, copy_tiny, digest_of, edit_manifest, replace_file, slice_image
 

@@ -5,24 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from brainseg_export.calibrate import Calibration as ExportCalibration
-from brainseg_export.gate import Verdict
-from brainseg_export.parity import Agreement
-from brainseg_runtime.bench import BenchRow
+from brainseg_export.evidence.gate import Verdict
+from brainseg_export.evidence.parity import Agreement
+from brainseg_export.evidence.threshold import Calibration as ExportCalibration
+from brainseg_runtime.bundles.manifest import ChannelRange, FileEntry, Licence, Variant
 from brainseg_runtime.contract import CHANNELS
 from brainseg_runtime.contract import SCHEMA as BUNDLE_SCHEMA
-from brainseg_runtime.doctor import Problem
-from brainseg_runtime.evaluation import Evaluation
-from brainseg_runtime.manifest import ChannelRange, FileEntry, Licence, Variant
-from brainseg_runtime.predictions import SCHEMA as PREDICTIONS_SCHEMA
-from brainseg_runtime.predictions import OutputFile, SliceEntry
-from brainseg_runtime.processor import Processor
-from brainseg_runtime.providers import Choice, ProviderStatus
-from brainseg_runtime.verify import Check
-from brainseg_train.check import PatientReport, SiteReport
+from brainseg_runtime.evaluation.result import Evaluation
+from brainseg_runtime.inference.processor import Processor
+from brainseg_runtime.inference.providers import Choice, ProviderStatus
+from brainseg_runtime.installation.benchmark import BenchRow
+from brainseg_runtime.installation.doctor import Problem
+from brainseg_runtime.installation.verify import Check
+from brainseg_runtime.prediction.record import SCHEMA as PREDICTIONS_SCHEMA
+from brainseg_runtime.prediction.record import OutputFile, SliceEntry
+from brainseg_train.comparison.leaderboard import SCHEMA as LEADERBOARD_SCHEMA
 from brainseg_train.config import TrainConfig
-from brainseg_train.leaderboard import SCHEMA as LEADERBOARD_SCHEMA
-from brainseg_train.records import EpochRecord, RunRecord
+from brainseg_train.data.check import PatientReport, SiteReport
+from brainseg_train.runs.records import EpochRecord, RunRecord
 from tests.schemas.types import (
     ANY_OBJECT,
     FLAG,

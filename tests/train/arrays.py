@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brainseg_runtime.images.dataset import Patient
-from brainseg_train.cache import Cached
-from brainseg_train.content import SliceRef
-from brainseg_train.data import DataSet
-from brainseg_train.split import Split
+from brainseg_train.data.cache import Cached
+from brainseg_train.data.dataset import DataSet
+from brainseg_train.data.slices import SliceRef
+from brainseg_train.data.split import Split
 
 SLICES_A_PATIENT = 8
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from brainseg_train.phantom import write_phantom
+from brainseg_train.phantom.patients import write_phantom
 from tests.train.studies import ARGUMENTS, run_command
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""What each of two processes does in the test of `brainseg_train.distributed`; torchrun starts it.
+"""What each of two processes does in the test of `brainseg_train.learning.distributed`; torchrun starts it.
 
 Writes to the folder named: the loss and gradient of a global batch, or a run that both train together.
 """
@@ -14,11 +14,11 @@ import torch
 from torch import Tensor
 
 from brainseg_train.config import LossConfig, TrainConfig
-from brainseg_train.device import place
-from brainseg_train.distributed import Group, join
-from brainseg_train.engine import fit
-from brainseg_train.feed import Feed
-from brainseg_train.learner import Learner
+from brainseg_train.learning.batches import Feed
+from brainseg_train.learning.device import place
+from brainseg_train.learning.distributed import Group, join
+from brainseg_train.learning.learner import Learner
+from brainseg_train.runs.fit import fit
 from tests.train.arrays import make_dataset, make_split
 
 CONFIG = TrainConfig(

@@ -11,11 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from brainseg_train.augment import AugmentConfig
-from brainseg_train.config import LossConfig, TrainConfig, preset, read_changes
+from brainseg_train.config import AugmentConfig, LossConfig, TrainConfig, preset, read_changes
 from brainseg_train.errors import ConfigError
 from brainseg_train.models import NAMES, SHIPPED_WIDTH
-from brainseg_train.plan import Plan
+from brainseg_train.tuning.plan import Plan
 
 configs = st.builds(
     TrainConfig,

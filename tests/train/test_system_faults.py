@@ -73,7 +73,7 @@ _STARVED = """
 import resource, sys
 from pathlib import Path
 from brainseg_train.config import TrainConfig
-from brainseg_train.engine import fit
+from brainseg_train.runs.fit import fit
 from brainseg_train.errors import OutOfMemoryError
 from tests.train.arrays import make_dataset, make_split
 dataset = make_dataset(size=64)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from brainseg_runtime.early import take_interrupts
+from brainseg_runtime.terminal.early import take_interrupts
 
 
 def main() -> None:

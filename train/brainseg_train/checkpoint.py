@@ -23,10 +23,10 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from brainseg_runtime import files
-from brainseg_runtime.strict_json import parse
+from brainseg_runtime.safe_io import files
+from brainseg_runtime.safe_io.strict_json import parse
+from brainseg_runtime.safe_io.typed_json import from_json
 from brainseg_train import models
-from brainseg_train.decoding import decode
 from brainseg_train.errors import CheckpointError
 
 BEST: Final = "best"
@@ -91,7 +91,7 @@ class WeightsInfo:
         if not isinstance(model, dict) or set(model) != {"name", "width"}:
             raise CheckpointError(f"{where}: model is wrong", expected="an object of name and width", got=repr(model))
         flat = {**value, "model": model["name"], "width": model["width"]}
-        return decode(cls, flat, where, error=CheckpointError)
+        return from_json(cls, flat, where, error=CheckpointError)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from brainseg_runtime.application import CODES, finished, make_application
-from brainseg_runtime.start import run_command
+from brainseg_runtime.terminal.application import CODES, finished, make_application
+from brainseg_runtime.terminal.start import run_command
 from brainseg_runtime.version import __version__
-from brainseg_train import commands
-from brainseg_train.threads import wait_asleep
+from brainseg_train.commands import train
+from brainseg_train.learning.threads import wait_asleep
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -176,10 +176,10 @@ def all_(  # noqa: PLR0913, PLR0917 - one parameter an option
     split_by, leaky, data_digest, split_digest.
     """
     stated = (data_name, data_licence, data_url, data_citation)
-    work = commands.Work(
+    work = train.Work(
         data=data, runs=runs, preset=preset, resume=resume, cache=cache, tensorboard=tensorboard, stated=stated
     )
-    settings = commands.Settings(
+    settings = train.Settings(
         seed=seed,
         split_by=split_by,
         folds=folds,
@@ -192,9 +192,9 @@ def all_(  # noqa: PLR0913, PLR0917 - one parameter an option
         threads=threads,
     )
     names = tuple(name.strip() for name in models.split(",") if name.strip())
-    tuning = commands.Tuning(search=search, trials=trials)
-    code = commands.run(
-        json, lambda console: commands.compare(console, work, settings, names, tuning), quiet=quiet, resumable=True
+    tuning = train.Tuning(search=search, trials=trials)
+    code = train.run(
+        json, lambda console: train.compare(console, work, settings, names, tuning), quiet=quiet, resumable=True
     )
     raise typer.Exit(code)
 
@@ -257,10 +257,10 @@ def fit(  # noqa: PLR0913, PLR0917 - one parameter an option
     The JSON has: study, runs (each run's record), and with folds also row, as a row of leaderboard.json.
     """
     stated = (data_name, data_licence, data_url, data_citation)
-    work = commands.Work(
+    work = train.Work(
         data=data, runs=runs, preset=preset, resume=resume, cache=cache, tensorboard=tensorboard, stated=stated
     )
-    settings = commands.Settings(
+    settings = train.Settings(
         seed=seed,
         split_by=split_by,
         folds=folds,
@@ -272,9 +272,9 @@ def fit(  # noqa: PLR0913, PLR0917 - one parameter an option
         workers=workers,
         threads=threads,
     )
-    training = commands.Training(rate=rate, batch=batch, initial=initial, config=config, test=test)
-    code = commands.run(
-        json, lambda console: commands.fit(console, work, settings, model, training), quiet=quiet, resumable=True
+    training = train.Training(rate=rate, batch=batch, initial=initial, config=config, test=test)
+    code = train.run(
+        json, lambda console: train.fit(console, work, settings, model, training), quiet=quiet, resumable=True
     )
     raise typer.Exit(code)
 
@@ -296,8 +296,8 @@ def check(
     faulty set: data, fault (what, problems, remedy).
     """
     about = {"data": str(data)}
-    work = lambda console: commands.check(console, data, person_from)  # noqa: E731 - as the other commands have it
-    raise typer.Exit(commands.run(json, work, quiet=quiet, about=about))
+    work = lambda console: train.check(console, data, person_from)  # noqa: E731 - as the other commands have it
+    raise typer.Exit(train.run(json, work, quiet=quiet, about=about))
 
 
 @app.command(
@@ -306,7 +306,7 @@ def check(
 )
 def phantom(
     out: Annotated[Path, typer.Argument(help="Folder to write; an older phantom there is replaced.")],
-    patients: Annotated[int, typer.Option(min=1, help="How many patients.")] = commands.PHANTOM_PATIENTS,
+    patients: Annotated[int, typer.Option(min=1, help="How many patients.")] = train.PHANTOM_PATIENTS,
     seed: Annotated[int, typer.Option(min=0, help="Which phantom: the same seed gives the same bytes.")] = 0,
     json: JsonOption = None,
     quiet: QuietOption = False,
@@ -315,7 +315,7 @@ def phantom(
 
     The JSON has: data, patients, seed.
     """
-    raise typer.Exit(commands.run(json, lambda console: commands.phantom(console, out, patients, seed), quiet=quiet))
+    raise typer.Exit(train.run(json, lambda console: train.phantom(console, out, patients, seed), quiet=quiet))
 
 
 @app.command(
@@ -334,7 +334,7 @@ def report(
 
     The JSON is that of all.
     """
-    raise typer.Exit(commands.run(json, lambda console: commands.report(console, runs, study), quiet=quiet))
+    raise typer.Exit(train.run(json, lambda console: train.report(console, runs, study), quiet=quiet))
 
 
 if __name__ == "__main__":

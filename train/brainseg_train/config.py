@@ -1,7 +1,7 @@
 """What a training run is asked to do: frozen settings that go to JSON and back.
 
 A configuration says everything that changes the weights. What does not (where the run is written, how often its state
-is saved, who watches) is an argument of `brainseg_train.engine.fit`.
+is saved, who watches) is an argument of `brainseg_train.runs.fit.fit`.
 """
 
 from __future__ import annotations
@@ -10,25 +10,123 @@ import dataclasses
 import hashlib
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, Literal, Self, get_args
 
-from brainseg_runtime.files import read_capped
-from brainseg_runtime.strict_json import parse
-from brainseg_train.augment import AugmentConfig
-from brainseg_train.decoding import decode
+from brainseg_runtime.safe_io.files import read_capped
+from brainseg_runtime.safe_io.strict_json import parse
+from brainseg_runtime.safe_io.typed_json import from_json
 from brainseg_train.errors import ConfigError
-from brainseg_train.losses import LossConfig
 from brainseg_train.models import NAMES, SHIPPED_WIDTH
-
-__all__ = ["AugmentConfig", "LossConfig", "Precision", "Preset", "Schedule", "TrainConfig", "preset"]
 
 Schedule = Literal["constant", "cosine"]
 Precision = Literal["auto", "fp32", "bf16"]
 Preset = Literal["paper", "quick", "shipped"]
 
 _MAX_BYTES: Final = 1 << 20  # a configuration takes one KiB
+
+_CHANCES: Final = ("flip", "missing_sequence", "paste")
+
+_LIMITS: Final[Mapping[str, float]] = MappingProxyType(
+    dict.fromkeys(_CHANCES, 1.0)
+    | {"rotation": 180.0, "translation": 1.0, "brightness": 1.0, "noise": 1.0, "elastic": 1.0, "shear": 10.0}
+    | dict.fromkeys(("scale", "gamma", "contrast", "bias_field"), 3.0)  # logarithms: a factor of 20
+)
+"""Largest value of each setting; far beyond what helps, and within what can be computed."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AugmentConfig:
+    """Ranges of each transform; 0 switches one off. `scaled` makes all of them weaker or stronger."""
+
+    flip: float = 0.5
+    """Chance to mirror left and right."""
+    rotation: float = 27.0
+    """Largest rotation either way, degrees."""
+    scale: float = 0.27
+    """Largest change of size, as a natural logarithm: 0.27 is from 0.76 to 1.31."""
+    shear: float = 0.13
+    """Largest shear either way, as a tangent."""
+    translation: float = 0.11
+    """Largest shift either way, as a share of the image's side."""
+    elastic: float = 0.027
+    """Standard deviation of a coarse displacement field's nodes, as a share of the image's side."""
+    gamma: float = 0.09
+    """Largest change of gamma, as a natural logarithm, drawn for each channel."""
+    contrast: float = 0.075
+    """Largest change of contrast about the channel's mean, as a natural logarithm, drawn for each channel."""
+    brightness: float = 0.02
+    """Largest shift of intensity, in [0, 1] units, drawn for each channel."""
+    bias_field: float = 0.05
+    """Standard deviation of the coarse logarithmic field that multiplies all channels."""
+    noise: float = 0.01
+    """Largest standard deviation of Gaussian noise, in [0, 1] units, drawn for each slice."""
+    missing_sequence: float = 0.35
+    """Chance, for pre-contrast and for post-contrast each, to be overwritten by FLAIR."""
+    paste: float = 0.5
+    """Chance that a square of another slice of the batch is pasted in, with its mask."""
+
+    def __post_init__(self) -> None:
+        """Refuse ranges that nothing can be drawn from.
+
+        Raises:
+            ConfigError: A value is no number, below 0, or above its limit.
+        """
+        for name, limit in _LIMITS.items():
+            value = getattr(self, name)
+            if not 0 <= value <= limit:
+                raise ConfigError(f"augment.{name} is out of range", expected=f"0 to {limit:g}", got=value)
+
+    def scaled(self, strength: float) -> AugmentConfig:
+        """The same transforms with every range but the chances times `strength`, at least 0, up to its limit."""
+        ranges = [name for name in _LIMITS if name not in _CHANCES]
+        return dataclasses.replace(
+            self, **{name: min(getattr(self, name) * strength, _LIMITS[name]) for name in ranges}
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LossConfig:
+    """Weights of the loss's terms."""
+
+    bce: float = 1.0
+    """Weight of binary cross-entropy."""
+    dice: float = 1.0
+    """Weight of soft Dice."""
+    focal_gamma: float = 0.0
+    """Exponent that turns cross-entropy into focal loss, at least 1; 0 is plain cross-entropy."""
+    miss_weight: float = 0.5
+    """Weight of missed against false pixels in the Dice term, in (0, 1); 0.5 is Dice, above is Tversky."""
+    boundary: float = 0.0
+    """Weight of a further cross-entropy over the pixels along the tumour's outline; 0 is off."""
+
+    def __post_init__(self) -> None:
+        """Refuse weights that make no loss.
+
+        Raises:
+            ConfigError: A weight is out of its range, or both terms are off.
+        """
+        for name in ("bce", "dice", "focal_gamma", "boundary"):
+            if not math.isfinite(getattr(self, name)):
+                raise ConfigError(f"loss.{name} is no finite number", expected="a number", got=getattr(self, name))
+        if min(self.bce, self.dice, self.focal_gamma, self.boundary) < 0 or self.bce + self.dice <= 0:
+            raise ConfigError(
+                "the loss has no valid weights",
+                expected="bce, dice, focal_gamma and boundary at least 0, and one of bce and dice above 0",
+                got=f"bce {self.bce}, dice {self.dice}, focal_gamma {self.focal_gamma}, boundary {self.boundary}",
+            )
+        if 0 < self.focal_gamma < 1:
+            raise ConfigError(
+                "focal_gamma is out of range",
+                expected="0, which is plain cross-entropy, or at least 1: below 1 the gradient of a pixel that is "
+                "surely right is infinite",
+                got=self.focal_gamma,
+            )
+        if not 0 < self.miss_weight < 1:
+            raise ConfigError("miss_weight is out of range", expected="in (0, 1)", got=str(self.miss_weight))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -126,7 +224,7 @@ class TrainConfig:
         Raises:
             ConfigError: A key is unknown, or a value is of the wrong type or not allowed.
         """
-        return decode(cls, value, "config", error=ConfigError)
+        return from_json(cls, value, "config", error=ConfigError)
 
 
 def preset(name: Preset, model: str) -> TrainConfig:

@@ -7,7 +7,7 @@ import threading
 from types import FrameType, TracebackType
 from typing import Any, Self
 
-from brainseg_runtime.interrupt import raise_interrupt
+from brainseg_runtime.terminal.interrupts import raise_interrupt
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 

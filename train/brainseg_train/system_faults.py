@@ -7,7 +7,7 @@ import secrets
 from typing import TYPE_CHECKING, Final
 
 from brainseg_runtime.errors import BrainsegError, FileWriteError
-from brainseg_runtime.files import refused_by_system
+from brainseg_runtime.safe_io.files import refused_by_system
 from brainseg_train.errors import OutOfMemoryError
 
 if TYPE_CHECKING:

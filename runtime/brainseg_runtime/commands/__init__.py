@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from brainseg_runtime.console import Console
 from brainseg_runtime.errors import BrainsegError
-from brainseg_runtime.files import refused_by_system
-from brainseg_runtime.interrupt import interruptible
 from brainseg_runtime.plurals import counted
-from brainseg_runtime.start import DONE, FAULT, INTERRUPTED
+from brainseg_runtime.safe_io.files import refused_by_system
+from brainseg_runtime.terminal.console import Console
+from brainseg_runtime.terminal.interrupts import interruptible
+from brainseg_runtime.terminal.start import DONE, FAULT, INTERRUPTED
 
 if TYPE_CHECKING:
     from brainseg_runtime.segmenter import Segmenter

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from brainseg_runtime.bench import BenchRow, cases, measure_apart, refusal
-from brainseg_runtime.bundle import open_bundle
+from brainseg_runtime.bundles.bundle import open_bundle
 from brainseg_runtime.commands import DONE, FAULT
-from brainseg_runtime.console import Console
 from brainseg_runtime.errors import BrainsegError
-from brainseg_runtime.output_paths import check_outputs
-from brainseg_runtime.processor import inspect_processor
-from brainseg_runtime.providers import choose, list_providers
+from brainseg_runtime.inference.processor import inspect_processor
+from brainseg_runtime.inference.providers import choose, list_providers
+from brainseg_runtime.installation.benchmark import BenchRow, cases, measure_apart, refusal
+from brainseg_runtime.safe_io.output_paths import check_outputs
+from brainseg_runtime.terminal.console import Console
 
 _HEADERS = ("provider", "variant", "threads", "batch", "p50 ms", "p95 ms", "slices/s", "peak MiB")
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from brainseg_runtime.commands import DONE, FAULT
-from brainseg_runtime.console import Console
-from brainseg_runtime.doctor import Diagnosis, diagnose
-from brainseg_runtime.output_paths import check_outputs
+from brainseg_runtime.installation.doctor import Diagnosis, diagnose
 from brainseg_runtime.plurals import counted
+from brainseg_runtime.safe_io.output_paths import check_outputs
+from brainseg_runtime.terminal.console import Console
 
 
 def doctor(console: Console, bundle: Path | None) -> int:

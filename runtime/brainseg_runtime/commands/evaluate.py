@@ -8,25 +8,25 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from brainseg_runtime.cases import dataset_cases, predict_arrays
 from brainseg_runtime.commands import DONE, Model, running
-from brainseg_runtime.console import Console, write_page
-from brainseg_runtime.evaluate import BATCH, evaluate_masks
-from brainseg_runtime.evaluate import evaluate as score
-from brainseg_runtime.evaluation import Evaluation
-from brainseg_runtime.evaluation_page import chosen_patients, evaluation_page
+from brainseg_runtime.evaluation.dataset import dataset_cases, predict_arrays
+from brainseg_runtime.evaluation.evaluate import BATCH, evaluate_masks
+from brainseg_runtime.evaluation.evaluate import evaluate as score
+from brainseg_runtime.evaluation.page import chosen_patients, evaluation_page
+from brainseg_runtime.evaluation.pictures import MaskOf, patient_picture
+from brainseg_runtime.evaluation.predicted_masks import find_predictions, predicted_cases
+from brainseg_runtime.evaluation.result import Evaluation
+from brainseg_runtime.evaluation.summary import Settings
+from brainseg_runtime.evaluation.volume_page import missing_lines
+from brainseg_runtime.html.page import NOT_DEFINED, interval_text
 from brainseg_runtime.images import read_mask
 from brainseg_runtime.images.dataset import Patient, scan_dataset
 from brainseg_runtime.metrics.scores import LESIONS, POOLED_LABELS, SURFACE, surface_label
 from brainseg_runtime.metrics.surface import TOLERANCE
-from brainseg_runtime.output_paths import check_outputs
-from brainseg_runtime.pictures import MaskOf, patient_picture
 from brainseg_runtime.plurals import counted
-from brainseg_runtime.predicted_masks import find_predictions, predicted_cases
-from brainseg_runtime.report import NOT_DEFINED, interval_text
-from brainseg_runtime.summary import Settings
+from brainseg_runtime.safe_io.output_paths import check_outputs
+from brainseg_runtime.terminal.console import Console, write_page
 from brainseg_runtime.version import __version__
-from brainseg_runtime.volume_page import missing_lines
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -9,20 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from brainseg_runtime.commands import DONE, FAULT, INTERRUPTED, Model, running
-from brainseg_runtime.console import Console
 from brainseg_runtime.errors import InputError
+from brainseg_runtime.html.page import NOT_DEFINED
 from brainseg_runtime.images.formats import SUFFIXES
-from brainseg_runtime.inputs import Item, collect_all
-from brainseg_runtime.interrupt import stoppable
-from brainseg_runtime.layout import OUTPUTS, Layout, file_name, place
-from brainseg_runtime.output_paths import check_outputs
 from brainseg_runtime.plurals import counted
-from brainseg_runtime.predict import PredictConfig, make_folder, predict_files
-from brainseg_runtime.predictions import DECISIVE, FILE, Origin, PatientEntry, Predictions, SliceEntry
-from brainseg_runtime.problems import printable
-from brainseg_runtime.report import NOT_DEFINED
-from brainseg_runtime.results import threshold_warnings
-from brainseg_runtime.resume import (
+from brainseg_runtime.prediction.inputs import Item, collect_all
+from brainseg_runtime.prediction.layout import OUTPUTS, Layout, file_name, place
+from brainseg_runtime.prediction.record import DECISIVE, FILE, Origin, PatientEntry, Predictions, SliceEntry
+from brainseg_runtime.prediction.resume import (
     Earlier,
     read_earlier,
     remove_earlier,
@@ -32,6 +26,12 @@ from brainseg_runtime.resume import (
     require_same,
     taken_over,
 )
+from brainseg_runtime.prediction.segment_files import PredictConfig, make_folder, predict_files
+from brainseg_runtime.problems import printable
+from brainseg_runtime.safe_io.output_paths import check_outputs
+from brainseg_runtime.segmentation.results import threshold_warnings
+from brainseg_runtime.terminal.console import Console
+from brainseg_runtime.terminal.interrupts import stoppable
 
 if TYPE_CHECKING:
     from brainseg_runtime.segmenter import Segmenter

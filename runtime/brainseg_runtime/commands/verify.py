@@ -6,14 +6,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from brainseg_runtime.commands import DONE, FAULT
-from brainseg_runtime.console import Console, write_page
-from brainseg_runtime.doctor import installed_versions
 from brainseg_runtime.errors import InputError
-from brainseg_runtime.files import read_capped
-from brainseg_runtime.output_paths import check_outputs
-from brainseg_runtime.processor import inspect_processor
-from brainseg_runtime.verification_page import verification_page
-from brainseg_runtime.verify import verify_bundle
+from brainseg_runtime.inference.processor import inspect_processor
+from brainseg_runtime.installation.doctor import installed_versions
+from brainseg_runtime.installation.page import verification_page
+from brainseg_runtime.installation.verify import verify_bundle
+from brainseg_runtime.safe_io.files import read_capped
+from brainseg_runtime.safe_io.output_paths import check_outputs
+from brainseg_runtime.terminal.console import Console, write_page
 
 _MAX_KEY_BYTES = 1 << 16  # a key takes a few hundred
 

@@ -28,8 +28,8 @@ from brainseg_runtime.images.names import (
     suffix,
 )
 from brainseg_runtime.images.pairing import FoundSlice, order_problems, paired
-from brainseg_runtime.litter import is_hidden
 from brainseg_runtime.problems import Problem, printable
+from brainseg_runtime.safe_io.litter import is_hidden
 
 DEPTH: Final = 3
 """Levels under an input that are searched; a data set has one, the archive it is downloaded as two."""

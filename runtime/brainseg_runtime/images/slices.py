@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from brainseg_runtime.contract import DEFAULT_LIMITS, Limits
 from brainseg_runtime.errors import ImageError, MissingExtraError
 from brainseg_runtime.extras import install_remedy
-from brainseg_runtime.files import read_capped, write_bytes
 from brainseg_runtime.images.dataset import SlicePaths
 from brainseg_runtime.images.formats import read_raster
+from brainseg_runtime.safe_io.files import read_capped, write_bytes
 
 FLAIR_ONLY: Final = (
     "if the image is FLAIR alone, run brainseg predict with --flair-only (in Python flair_only=True), and it stands in "

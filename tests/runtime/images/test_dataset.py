@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from brainseg_runtime.errors import DatasetError, InputError
 from brainseg_runtime.images import dataset as patients
 from brainseg_runtime.images.dataset import person_of, scan_dataset, site_of
-from brainseg_runtime.inputs import collect
+from brainseg_runtime.prediction.inputs import collect
 
 ANNA, BERT = "TCGA_CS_4941_19960909", "TCGA_DU_5849_19950405"
 

@@ -12,7 +12,7 @@ import pytest
 from brainseg_runtime.errors import DatasetError, InputError
 from brainseg_runtime.images.dataset import scan_dataset
 from brainseg_runtime.images.finder import DEPTH, find
-from brainseg_runtime.inputs import collect, collect_all
+from brainseg_runtime.prediction.inputs import collect, collect_all
 
 links = pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege on Windows")
 

@@ -1,0 +1,1 @@
+"""The proof that a graph computes what the network computes, and how well."""

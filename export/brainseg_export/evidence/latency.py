@@ -1,0 +1,73 @@
+"""How long one slice takes, for the table that an export prints; `brainseg bench` measures with more care.
+
+Legend: H rows, W columns.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import numpy as np
+import torch
+
+from brainseg_export.evidence.predictors import predictor
+from brainseg_export.graphs.convert import Graph
+from brainseg_runtime.evaluation.evaluate import Predict
+from brainseg_runtime.inference.processor import usable_cores
+
+SIDE: Final = 256
+"""Rows and columns of the slice, pixels: the data set's."""
+
+THREADS: Final = min(4, usable_cores())
+"""What the runtime takes if it is not told."""
+
+_WARM: Final = 3
+_RUNS: Final = 25
+_SECONDS: Final = 2.0
+"""After which no further run begins: on a busy machine a few runs must do."""
+
+
+def milliseconds(graph: Graph, provider: str) -> float:
+    """Median milliseconds for one 256 × 256 slice.
+
+    Args:
+        graph: The graph.
+        provider: Its name.
+    """
+    return _median(predictor(graph, provider, threads=THREADS))
+
+
+def torch_milliseconds(reference: Predict) -> float:
+    """The same for PyTorch in fp32, with as many threads.
+
+    Args:
+        reference: The network as a function of images.
+    """
+    with _threads(THREADS):
+        return _median(reference)
+
+
+def _median(predict: Predict) -> float:
+    image = np.random.default_rng(0).integers(0, 256, (1, SIDE, SIDE, 3), dtype=np.uint8)
+    for _ in range(_WARM):
+        predict(image)
+    seconds: list[float] = []
+    while len(seconds) < _RUNS and sum(seconds) < _SECONDS:
+        began = time.perf_counter()
+        predict(image)
+        seconds.append(time.perf_counter() - began)
+    return float(np.median(seconds) * 1e3)
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    """Give PyTorch a number of threads for a while."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,98 @@
+"""Graphs opened for measuring: by the runtime's own engine, with the options that users will get.
+
+Legend: N slices, H rows, W columns.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from brainseg_export.graphs.convert import Graph
+from brainseg_runtime.errors import ProviderError
+from brainseg_runtime.evaluation.evaluate import Predict
+from brainseg_runtime.inference.engine import USUAL_SIZE, Engine
+from brainseg_runtime.inference.providers import provider_status
+
+REQUIRED: Final = "cpu"
+"""The provider that is always there, and whose answers a bundle must not go without."""
+
+OPTIONAL: Final = ("openvino", "cuda")
+"""Providers that are measured where they are installed."""
+
+
+def providers() -> tuple[str, ...]:
+    """Those that can be had here, the required one first."""
+    return (REQUIRED, *(name for name in OPTIONAL if provider_status(name).available))
+
+
+def predictor(graph: Graph, provider: str, *, threads: int = 1) -> Predict:
+    """A graph as a function of images, each size in the session that it will meet in the runtime.
+
+    Images of the usual size are computed one by one, since that size's session takes one; others a batch at a time.
+
+    Args:
+        graph: The graph.
+        provider: Its name, as the runtime knows it.
+        threads: Threads within an operator.
+
+    Returns:
+        From (N, H, W, 3) uint8 to mask (N, H, W) uint8 and probability (N, H, W) float32.
+
+    Raises:
+        ProviderError: The provider cannot run the graph.
+    """
+    engine = Engine(graph.data, provider=provider, threads=threads)
+
+    def predict(images: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+        if images.shape[1:3] != USUAL_SIZE:
+            return engine.run(np.ascontiguousarray(images))
+        answers = [engine.run(np.ascontiguousarray(image[None])) for image in images]
+        masks, probabilities = zip(*answers, strict=True)
+        return np.concatenate(masks), np.concatenate(probabilities)
+
+    return predict
+
+
+def predictors(graph: Graph, *, threads: int = 1) -> tuple[dict[str, Predict], dict[str, str]]:
+    """A graph on every provider that can be had here.
+
+    Args:
+        graph: The graph.
+        threads: Threads within an operator.
+
+    Returns:
+        Functions by provider; and for each optional provider that would not run it, why.
+
+    Raises:
+        ProviderError: The required one would not run it.
+    """
+    running, refused = {REQUIRED: predictor(graph, REQUIRED, threads=threads)}, {}
+    for name in providers()[1:]:
+        try:
+            running[name] = predictor(graph, name, threads=threads)
+        except ProviderError as error:
+            refused[name] = str(error)
+    return running, refused
+
+
+def same_bits(graph: Graph, provider: str, images: NDArray[np.uint8]) -> bool:
+    """Whether a provider answers with equal bits whatever the number of threads, and when it is asked again.
+
+    Args:
+        graph: The graph.
+        provider: Its name.
+        images: (N, H, W, 3) uint8, asked one by one, as the runtime does.
+    """
+    answers = []
+    for threads in (1, 2, 4):
+        predict = predictor(graph, provider, threads=threads)
+        answers += [_bits(predict, images) for _ in range(2)]
+    return len(set(answers)) == 1
+
+
+def _bits(predict: Predict, images: NDArray[np.uint8]) -> bytes:
+    """Every bit of the answers to images asked one by one."""
+    return b"".join(part.tobytes() for image in images for part in predict(image[None]))

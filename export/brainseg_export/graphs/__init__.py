@@ -1,0 +1,1 @@
+"""ONNX graphs: converted, audited, quantised, fine-tuned."""

@@ -1,0 +1,159 @@
+"""From a network in PyTorch to the bytes of one plain ONNX graph, raw pixels in, mask out.
+
+The same pipeline gives the same bytes, whatever folder it is exported from and whenever: names come from the exported
+program, which does not depend on either, and whatever speaks of the machine is stripped before the graph is written.
+
+Legend: N batch, H rows, W columns.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import json
+import logging
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import onnx
+import torch
+from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from brainseg_export.errors import ConversionError
+from brainseg_export.graphs.audit import OPSET, Audit, audit, strip
+from brainseg_runtime.contract import CONTRACT, SCHEMA
+from brainseg_runtime.version import __version__
+from brainseg_train.models.pipeline import InferencePipeline
+
+EXAMPLE_SHAPE: Final = (2, 176, 208, 3)
+"""What is traced: no two dynamic axes alike and none of size 0 or 1, which the tracer would take for constants."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Graph:
+    """An audited graph."""
+
+    name: str
+    """File name in the bundle."""
+    data: bytes
+    audit: Audit
+
+
+def convert(pipeline: InferencePipeline, *, name: str, metadata: Mapping[str, str]) -> Graph:
+    """Export a pipeline, its batch normalisation folded into the convolutions.
+
+    Args:
+        pipeline: In evaluation mode, on the CPU.
+        name: File name in the bundle.
+        metadata: What the file says about itself beside the contract, threshold and temperature; texts by key.
+
+    Returns:
+        The graph, audited.
+
+    Raises:
+        ConversionError: The exporter cannot express the network.
+        AuditError: The graph breaks a rule.
+    """
+    model = _export(folded(pipeline))
+    own = {"threshold": repr(pipeline.threshold), "temperature": repr(pipeline.temperature)}
+    return write(model, name=name, metadata={**own, **metadata})
+
+
+def write(model: onnx.ModelProto, *, name: str, metadata: Mapping[str, str]) -> Graph:
+    """Serialise a graph: stripped, labelled, audited, equal bytes for equal content.
+
+    Args:
+        model: Changed in place.
+        name: File name in the bundle.
+        metadata: What the file says about itself; texts by key.
+
+    Returns:
+        The graph.
+
+    Raises:
+        AuditError: It breaks a rule.
+    """
+    strip(model)
+    model.graph.name = "brainseg"
+    model.producer_name, model.producer_version = "brainseg", __version__
+    labels = {"schema": SCHEMA, "contract": json.dumps(CONTRACT.to_json(), separators=(",", ":")), **metadata}
+    del model.metadata_props[:]
+    onnx.helper.set_model_props(model, {f"brainseg.{key}": value for key, value in labels.items()})
+    data = model.SerializeToString(deterministic=True)
+    return Graph(name=name, data=data, audit=audit(data, name=name))
+
+
+def folded(pipeline: InferencePipeline) -> InferencePipeline:
+    """A copy in which every batch normalisation that follows a convolution is part of it.
+
+    Args:
+        pipeline: In evaluation mode; it is not changed.
+
+    Returns:
+        A pipeline that computes the same but for rounding.
+
+    Raises:
+        ConversionError: It is in training mode, or a batch normalisation follows no convolution.
+    """
+    if pipeline.training:
+        raise ConversionError("the network is in training mode", expected="evaluation mode", remedy="call eval()")
+    copied = copy.deepcopy(pipeline)
+    for parent in list(copied.modules()):
+        if isinstance(parent, nn.Sequential):
+            _fold_pairs(parent)
+    left = [name for name, module in copied.named_modules() if isinstance(module, nn.BatchNorm2d)]
+    if left:
+        raise ConversionError("batch normalisation cannot be folded", expected="a convolution before it", got=left[0])
+    return copied
+
+
+def _fold_pairs(parent: nn.Sequential) -> None:
+    """Fold, in place, each normalisation of a sequence into the convolution just before it."""
+    for index in range(len(parent) - 1):
+        convolution, norm = parent[index], parent[index + 1]
+        if isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+            parent[index], parent[index + 1] = fuse_conv_bn_eval(convolution, norm), nn.Identity()
+
+
+def _export(pipeline: InferencePipeline) -> onnx.ModelProto:
+    """Trace and translate, quietly."""
+    n, h, w = (
+        torch.export.Dim("N", min=1, max=CONTRACT.max_batch),
+        torch.export.Dim("H", min=CONTRACT.min_side, max=CONTRACT.max_side),
+        torch.export.Dim("W", min=CONTRACT.min_side, max=CONTRACT.max_side),
+    )
+    try:
+        with _quiet(), torch.inference_mode():
+            program = torch.onnx.export(
+                pipeline,
+                (torch.zeros(EXAMPLE_SHAPE, dtype=torch.uint8),),
+                dynamo=True,
+                opset_version=OPSET,
+                input_names=[CONTRACT.input.name],
+                output_names=[tensor.name for tensor in CONTRACT.outputs],
+                dynamic_shapes=({0: n, 1: h, 2: w},),
+                external_data=False,
+                verbose=False,
+            )
+    except torch.onnx.errors.OnnxExporterError as error:
+        raise ConversionError("the network cannot be expressed as a graph", got=error) from error
+    if program is None:
+        raise ConversionError("the network cannot be expressed as a graph", got="no program from the exporter")
+    return program.model_proto
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the exporter's notes about libraries that nothing here uses off the terminal."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)

@@ -1,0 +1,48 @@
+"""The network in float16 for GPUs, everything around it in float32; half the size, off by default.
+
+Processors without float16 arithmetic compute it in float32 with rounded weights, so the variant can be judged there.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import onnx
+from onnxruntime.quantization.onnx_model import ONNXModel
+from onnxruntime.transformers.float16 import convert_float_to_float16
+
+from brainseg_export.graphs.convert import Graph, write
+from brainseg_export.graphs.quantize import network_nodes
+
+_SMALLEST: Final = 6e-8
+"""Weights nearer to zero than float16's smallest number become that number, as its converter wants it told."""
+
+
+def to_float16(graph: Graph, *, name: str) -> Graph:
+    """The same graph with its network in float16.
+
+    Args:
+        graph: In fp32.
+        name: File name in the bundle.
+
+    Returns:
+        The graph, audited.
+
+    Raises:
+        AuditError: The result breaks a rule.
+    """
+    model = onnx.shape_inference.infer_shapes(onnx.load_model_from_string(graph.data))
+    labels = {entry.key.removeprefix("brainseg."): entry.value for entry in model.metadata_props}
+    inside = {node.name for node in network_nodes(model)}
+    around = [node.name for node in model.graph.node if node.name not in inside]
+    halved = convert_float_to_float16(
+        model,
+        min_positive_val=_SMALLEST,
+        keep_io_types=True,
+        disable_shape_infer=True,
+        op_block_list=[],
+        node_block_list=around,
+    )
+    ordered = ONNXModel(halved)
+    ordered.topological_sort()
+    return write(ordered.model, name=name, metadata={**labels, "precision": "fp16"})

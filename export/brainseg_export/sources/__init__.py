@@ -1,0 +1,1 @@
+"""What an export starts from: the chosen run, its patients, and where its data came from."""

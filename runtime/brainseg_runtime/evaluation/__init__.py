@@ -1,0 +1,1 @@
+"""Patients scored: masks against masks, one patient at a time, and the page that shows the result."""

@@ -1,0 +1,140 @@
+"""A data set on disk, evaluated: slices are read ahead of the model, in a thread of their own.
+
+Reading and decoding a slice with its mask takes a few milliseconds, about as long as a fast provider takes to segment
+it; done side by side, the slower of the two alone counts. Order and results are those of reading one by one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Generator, Iterable, Iterator
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from brainseg_runtime.contract import DEFAULT_LIMITS, Limits
+from brainseg_runtime.errors import DataError, DatasetError
+from brainseg_runtime.evaluation.evaluate import BATCH, Case, PatientScores, Slice, evaluate
+from brainseg_runtime.evaluation.result import Evaluation
+from brainseg_runtime.images.dataset import Patient, SlicePaths, scan_dataset
+from brainseg_runtime.images.reading import Pair, read_ahead, read_pair, size_problem
+from brainseg_runtime.metrics.bootstrap import SAMPLES
+from brainseg_runtime.metrics.surface import TOLERANCE
+from brainseg_runtime.metrics.volume import SpacingXYZ
+from brainseg_runtime.plurals import counted
+from brainseg_runtime.problems import Problem
+
+if TYPE_CHECKING:
+    from brainseg_runtime.segmenter import Segmenter
+
+AHEAD: Final = 32
+"""Slices that are read before they are asked for: two batches, 8 MiB at 256 x 256."""
+
+
+def evaluate_dataset(
+    segmenter: Segmenter,
+    root: Path | str,
+    *,
+    threshold: float | None = None,
+    samples: int = SAMPLES,
+    spacing_mm: SpacingXYZ | None = None,
+    tolerance: float = TOLERANCE,
+    on_patient: Callable[[PatientScores], None] | None = None,
+) -> Evaluation:
+    """Evaluate a model on a data set with masks, such as a site's own patients.
+
+    Args:
+        segmenter: The model.
+        root: Folder of patient folders.
+        threshold: Recorded; None takes the one in the bundle's manifest.
+        samples: Bootstrap samples of the intervals.
+        spacing_mm: Pixel width, pixel height and slice distance of every patient, for scores in mm and mL.
+        tolerance: Of the surface Dice, in pixels and, where the spacing is known, in mm.
+        on_patient: Called with each patient's scores as soon as they are known.
+
+    Returns:
+        As `brainseg evaluate --json` writes it.
+
+    Raises:
+        DatasetError: The folder or files in it are faulty; the problems are told together.
+        DataError: No threshold is known: the model came without a bundle and none was given.
+        InferenceError: The model could not be run.
+        MissingExtraError: tifffile is not installed.
+    """
+    info = segmenter.info
+    threshold = info.provenance.threshold if threshold is None else threshold
+    if threshold is None:
+        raise DataError("the model's threshold is unknown", expected="a bundle, or threshold=", got="neither")
+    return evaluate(
+        dataset_cases(scan_dataset(root), limits=info.limits),
+        lambda images: predict_arrays(segmenter, images),
+        threshold=threshold,
+        provider=info.provider,
+        variant=info.variant,
+        batch=min(BATCH, info.limits.max_batch),
+        samples=samples,
+        spacing_mm=spacing_mm,
+        tolerance=tolerance,
+        on_patient=on_patient,
+    )
+
+
+def dataset_cases(
+    patients: Iterable[Patient], *, ahead: int = AHEAD, limits: Limits = DEFAULT_LIMITS
+) -> Iterator[Case]:
+    """Patients as cases for `evaluate`, their slices read ahead, across patients too.
+
+    Args:
+        patients: As `scan_dataset` finds them, with masks and at least one slice each.
+        ahead: Slices to hold before they are asked for, at least 1.
+        limits: Caps on the files' sizes and on H and W.
+
+    Yields:
+        One case for each patient; its slices must be used up before the next one is asked for.
+
+    Raises:
+        DatasetError: A slice or mask cannot be read, or the two differ in size. It comes when that slice's turn comes,
+            and lists what is wrong with all files from that patient on.
+    """
+    refs = ((patient.id, paths) for patient in patients for paths in patient.slices)
+    reads = read_ahead(refs, lambda ref: (*ref, read_pair(ref[1].image, ref[1].mask, limits=limits)), depth=ahead)
+    with contextlib.closing(_sound(reads)) as slices:
+        for patient_id, group in groupby(slices, key=lambda read: read[0]):
+            yield Case(patient_id, (each for _, each in group))
+
+
+def _sound(reads: Generator[tuple[str, SlicePaths, Pair], None, None]) -> Generator[tuple[str, Slice], None, None]:
+    """Slices as long as they are sound; at the first that is not, the rest is read too, so that all faults are told."""
+    patient, size, problems = "", (0, 0), list[Problem]()
+    with contextlib.closing(reads):
+        for patient_id, paths, pair in reads:
+            problems += pair.problems
+            if paths.mask is None:
+                problems.append(Problem(str(paths.image), "has no mask"))
+            if pair.image is None:
+                continue
+            if patient_id != patient:
+                patient, size = patient_id, pair.image.shape[:2]
+            elif pair.image.shape[:2] != size:
+                problems.append(size_problem(paths.image, "its patient's size", size, pair.image.shape))
+            if pair.mask is not None and not problems:
+                yield patient_id, (paths.number, pair.image, pair.mask)
+    if problems:
+        raise DatasetError(f"the data set cannot be read: {counted(len(problems), 'problem')}", problems=problems)
+
+
+def predict_arrays(segmenter: Segmenter, images: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """A segmenter as the `Predict` that `evaluate` takes.
+
+    Args:
+        segmenter: The model.
+        images: (N, H, W, 3) uint8.
+
+    Returns:
+        (N, H, W) uint8 masks with 0 and 1, and (N, H, W) float32 probabilities in [0, 1].
+    """
+    results = segmenter.predict_batch(images)
+    return np.stack([result.mask for result in results]), np.stack([result.probability for result in results])

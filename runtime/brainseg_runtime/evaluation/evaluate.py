@@ -1,0 +1,222 @@
+"""Evaluate a model, or masks that are there already, on patients: slices stream through, counts and histograms stay.
+
+Memory does not grow with patients: of each a tally is kept, of all together one fine histogram; of the patient at hand
+also the tumour of both masks, a bit a pixel. Everything is compared at the size of the slices themselves.
+
+Legend: N slices of a batch, H rows, W columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from brainseg_runtime.errors import DataError
+from brainseg_runtime.evaluation.result import Evaluation, PatientScores
+from brainseg_runtime.evaluation.scoring import Tally
+from brainseg_runtime.evaluation.summary import Settings, summarise
+from brainseg_runtime.metrics.bootstrap import SAMPLES
+from brainseg_runtime.metrics.histogram import Histogram
+from brainseg_runtime.metrics.surface import TOLERANCE
+from brainseg_runtime.metrics.volume import SpacingXYZ
+
+__all__ = ["Case", "Evaluation", "MaskCase", "MaskSlice", "PatientScores", "Predict", "evaluate", "evaluate_masks"]
+
+Slice: TypeAlias = tuple[int, NDArray[np.uint8], NDArray[np.uint8]]
+"""Number, image (H, W, 3) uint8, truth (H, W) uint8 with 0 and 1."""
+
+Predict: TypeAlias = Callable[[NDArray[np.uint8]], tuple[NDArray[Any], NDArray[Any]]]
+"""From images (N, H, W, 3) uint8 to masks (N, H, W) uint8, 0 or 1, and probabilities (N, H, W) float32 in [0, 1]."""
+
+BATCH = 16
+"""Slices predicted at once."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MaskSlice:
+    """One slice to compare.
+
+    Attributes:
+        number: Its place in the volume.
+        mask: (H, W) uint8, 0 or 1: what was predicted.
+        truth: (H, W) uint8, 0 or 1.
+        probability: (H, W) floating point in [0, 1], or None.
+    """
+
+    number: int
+    mask: NDArray[Any]
+    truth: NDArray[Any]
+    probability: NDArray[Any] | None
+
+
+@dataclass(frozen=True)
+class Case:
+    """One patient to evaluate.
+
+    Attributes:
+        patient_id: The folder's name; its second part names the site.
+        slices: Number, image and truth of each slice, read as they are asked for.
+    """
+
+    patient_id: str
+    slices: Iterable[Slice]
+
+
+@dataclass(frozen=True)
+class MaskCase:
+    """One patient whose predicted masks are there already.
+
+    Attributes:
+        patient_id: The folder's name; its second part names the site.
+        slices: Each slice's masks, read as they are asked for.
+    """
+
+    patient_id: str
+    slices: Iterable[MaskSlice]
+
+
+def evaluate(  # noqa: PLR0913 - what is recorded and how it is measured, each with a default
+    cases: Iterable[Case],
+    predict: Predict,
+    *,
+    threshold: float,
+    provider: str = "",
+    variant: str = "",
+    batch: int = BATCH,
+    samples: int = SAMPLES,
+    spacing_mm: SpacingXYZ | None = None,
+    tolerance: float = TOLERANCE,
+    on_patient: Callable[[PatientScores], None] | None = None,
+) -> Evaluation:
+    """Predict every slice, compare it with the truth, and describe the whole.
+
+    The result does not depend on `batch` unless `predict`'s does.
+
+    Args:
+        cases: Patients, each once, with at least one slice each.
+        predict: The model, with the threshold already in its masks.
+        threshold: The probability from which it calls a pixel tumour; recorded, not applied.
+        provider: What computes; recorded.
+        variant: Which weights; recorded.
+        batch: Most slices of one size that are predicted at once.
+        samples: Bootstrap samples of the intervals, drawn with a fixed seed.
+        spacing_mm: Pixel width, pixel height and slice distance of every patient, for scores in mm and mL.
+        tolerance: Of the surface Dice, in pixels and, where the spacing is known, in mm.
+        on_patient: Called with each patient's scores as soon as they are known.
+
+    Returns:
+        Scores pooled, per patient, per slice and per site, with intervals.
+
+    Raises:
+        DataError: There is no patient, one comes twice or has no slice, or `predict` returns other sizes than it got.
+        ImageError: A truth does not cover its image, a mask is not binary, or a probability is outside [0, 1].
+    """
+    settings = Settings(
+        threshold=threshold,
+        provider=provider,
+        variant=variant,
+        spacing_mm=spacing_mm,
+        tolerance=tolerance,
+        samples=samples,
+    )
+    return _evaluate(((case.patient_id, _compared(case, predict, batch)) for case in cases), settings, on_patient)
+
+
+def evaluate_masks(
+    cases: Iterable[MaskCase], settings: Settings, *, on_patient: Callable[[PatientScores], None] | None = None
+) -> Evaluation:
+    """Compare masks that are there already with the truth, and describe the whole as `evaluate` does.
+
+    Args:
+        cases: Patients, each once, with at least one slice each.
+        settings: What is recorded and how it is measured; `no_probability` says why slices come without one.
+        on_patient: Called with each patient's scores as soon as they are known.
+
+    Raises:
+        DataError: There is no patient, or one comes twice or has no slice.
+        ImageError: A mask does not cover its truth or is not binary, or a probability is outside [0, 1].
+    """
+    return _evaluate(((case.patient_id, case.slices) for case in cases), settings, on_patient)
+
+
+def _evaluate(
+    patients: Iterable[tuple[str, Iterable[MaskSlice]]],
+    settings: Settings,
+    on_patient: Callable[[PatientScores], None] | None,
+) -> Evaluation:
+    """Compare slice by slice; of each patient a tally stays."""
+    pixels = Histogram.empty()
+    tallies: dict[str, Tally] = {}
+    for patient_id, slices in patients:
+        if patient_id in tallies:
+            raise DataError("a patient comes twice", expected="each patient once", got=patient_id)
+        tally = tallies[patient_id] = Tally(patient_id)
+        for group in _grouped(slices):
+            for each in group:
+                tally.add(each.number, each.mask, each.truth)
+            known = [each.probability for each in group if each.probability is not None]
+            if known:
+                histogram = Histogram.of(np.stack(known), np.stack([each.truth for each in group]))
+                pixels += histogram
+                tally.histogram += histogram.coarse()
+        if not tally.all_slices.n:
+            raise DataError(f"patient {patient_id} cannot be evaluated", expected="slices", got="none")
+        scores = tally.close(settings.spacing_mm, settings.tolerance)
+        if on_patient is not None:
+            on_patient(scores)
+    if not tallies:
+        raise DataError("there is nothing to evaluate", expected="patients", got="none")
+    return summarise(tuple(tallies.values()), pixels, settings)
+
+
+def _grouped(slices: Iterable[MaskSlice]) -> Iterator[list[MaskSlice]]:
+    """Neighbouring slices of one size, with or without probabilities: one histogram costs less than several."""
+
+    def alike(one: MaskSlice, other: MaskSlice) -> bool:
+        return one.truth.shape == other.truth.shape and (one.probability is None) == (other.probability is None)
+
+    group: list[MaskSlice] = []
+    for each in slices:
+        if group and (len(group) >= BATCH or not alike(each, group[0])):
+            yield group
+            group = []
+        group.append(each)
+    if group:
+        yield group
+
+
+def _compared(case: Case, predict: Predict, batch: int) -> Iterator[MaskSlice]:
+    """A case's slices, predicted a batch at a time."""
+    for numbers, images, truths in _batches(case, batch):
+        masks, probabilities = _predicted(predict, images, case.patient_id)
+        for number, mask, probability, truth in zip(numbers, masks, probabilities, truths, strict=True):
+            yield MaskSlice(number=number, mask=mask, truth=truth, probability=probability)
+
+
+def _batches(case: Case, size: int) -> Iterator[tuple[list[int], NDArray[np.uint8], NDArray[np.uint8]]]:
+    """Numbers, (N, H, W, 3) images and (N, H, W) truths of neighbouring slices that have one size."""
+    numbers: list[int] = []
+    images: list[NDArray[np.uint8]] = []
+    truths: list[NDArray[np.uint8]] = []
+    for number, image, truth in case.slices:
+        if images and (len(images) >= size or image.shape != images[0].shape or truth.shape != truths[0].shape):
+            yield numbers, np.stack(images), np.stack(truths)
+            numbers, images, truths = [], [], []
+        numbers.append(number)
+        images.append(image)
+        truths.append(truth)
+    if images:
+        yield numbers, np.stack(images), np.stack(truths)
+
+
+def _predicted(predict: Predict, images: NDArray[np.uint8], patient: str) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Masks and probabilities of a batch, of its size."""
+    masks, probabilities = predict(images)
+    if masks.shape != images.shape[:3] or probabilities.shape != images.shape[:3]:
+        got = f"{masks.shape} and {probabilities.shape}"
+        raise DataError(f"patient {patient}: a prediction of another size", expected=images.shape[:3], got=got)
+    return masks, probabilities

@@ -1,0 +1,1 @@
+"""Self-contained HTML pages: markup, charts, and the page around them."""

@@ -1,0 +1,1 @@
+"""Is this installation sound and how fast is it: `verify`, `doctor`, `bench`."""

@@ -1,0 +1,217 @@
+"""What is installed here, what the processor can do, what `auto` would choose and why, and what gets in the way."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from brainseg_runtime.bundles.bundle import open_bundle
+from brainseg_runtime.errors import BrainsegError
+from brainseg_runtime.inference.processor import MAX_DEFAULT_THREADS, Processor, inspect_processor
+from brainseg_runtime.inference.providers import PROVIDERS, Choice, ProviderStatus, choose, devices_for, provider_status
+from brainseg_runtime.plurals import counted
+from brainseg_runtime.safe_io.strict_json import Json
+from brainseg_runtime.version import __version__
+
+_DISTRIBUTIONS = (
+    "brainseg",
+    "brainseg-runtime",
+    "numpy",
+    "onnxruntime",
+    "onnxruntime-gpu",
+    "onnxruntime-directml",
+    "onnxruntime-openvino",
+    "onnxruntime-ep-openvino",
+    "tifffile",
+    "pillow",
+    "typer",
+    "rich",
+    "model-signing",
+)
+_ENGINES = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-directml", "onnxruntime-openvino")
+"""Distributions that all install the import package ``onnxruntime``."""
+
+_WHEELS = ("brainseg", "brainseg-runtime")
+"""Distributions that both install the import package ``brainseg_runtime``."""
+
+_FLOOR = (1, 31)
+"""onnxruntime below it has memory-safety faults in reading models."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """Something that is wrong with the installation, and what to do about it."""
+
+    what: str
+    remedy: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Diagnosis:
+    """What `brainseg doctor` shows."""
+
+    versions: dict[str, str]
+    """Installed distributions that matter, by name."""
+    system: str
+    python: str
+    processor: Processor
+    default_threads: int
+    providers: tuple[ProviderStatus, ...]
+    choice: Choice | None
+    """What `auto` takes for the bundle that was asked about; None without one."""
+    rule: tuple[str, ...]
+    """How `auto` decides, on this machine, for a bundle with both fp32 and int8."""
+    problems: tuple[Problem, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing gets in the way."""
+        return not self.problems
+
+    def to_json(self) -> dict[str, Json]:
+        """As ``brainseg doctor --json`` writes it."""
+        return {
+            "ok": self.ok,
+            "versions": dict(self.versions),
+            "system": self.system,
+            "python": self.python,
+            "processor": {**asdict(self.processor), "features": list(self.processor.features)},
+            "exact_integers": self.processor.exact_integers,
+            "default_threads": self.default_threads,
+            "providers": [asdict(status) for status in self.providers],
+            "choice": None if self.choice is None else {**asdict(self.choice), "reasons": list(self.choice.reasons)},
+            "rule": list(self.rule),
+            "problems": [asdict(problem) for problem in self.problems],
+        }
+
+
+def diagnose(bundle: str | os.PathLike[str] | None = None) -> Diagnosis:
+    """Look at this machine and its installation.
+
+    Args:
+        bundle: A bundle for which to tell what `auto` would choose; it is verified, not run.
+
+    Returns:
+        Everything found; a faulty installation is told, not raised.
+
+    Raises:
+        BundleError: The bundle cannot be opened.
+    """
+    versions = installed_versions()
+    processor = inspect_processor()
+    problems = list(find_collisions(versions))
+    providers, faults = _look_at_providers()
+    choice = None if bundle is None else choose(open_bundle(bundle).manifest, "auto", "auto", processor)
+    return Diagnosis(
+        versions=versions,
+        system=f"{platform.system()} {platform.release()} {platform.machine()}",
+        python=platform.python_version(),
+        processor=processor,
+        default_threads=min(processor.cores, MAX_DEFAULT_THREADS),
+        providers=providers,
+        choice=choice,
+        rule=_explain_rule(processor, providers),
+        problems=(*problems, *faults),
+    )
+
+
+def installed_versions() -> dict[str, str]:
+    """Version of each installed distribution that matters; the package itself even without metadata."""
+    found = {"brainseg_runtime (imported)": f"{__version__} from {Path(__file__).parent}"}
+    for name in _DISTRIBUTIONS:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def find_collisions(versions: dict[str, str]) -> tuple[Problem, ...]:
+    """Distributions that install the same files, and versions that should not be used.
+
+    Args:
+        versions: Installed distributions with their versions.
+
+    Returns:
+        One problem a collision, each with its remedy.
+    """
+    problems = []
+    engines = [name for name in _ENGINES if name in versions]
+    if len(engines) > 1:
+        wanted = engines[-1]
+        problems.append(
+            Problem(
+                what=f"{' and '.join(engines)} are all installed, and each overwrites the others' files",
+                remedy=f"pip uninstall -y {' '.join(engines)}, then pip install {wanted}",
+            )
+        )
+    if all(name in versions for name in _WHEELS):
+        problems.append(
+            Problem(
+                what="brainseg and brainseg-runtime are both installed; removing one breaks the other",
+                remedy="pip uninstall -y brainseg brainseg-runtime, then pip install the one that is wanted",
+            )
+        )
+    if not engines:
+        problems.append(Problem(what="onnxruntime is not installed", remedy="pip install onnxruntime"))
+    problems.extend(
+        Problem(
+            what=f"{name} {versions[name]} has known memory-safety faults",
+            remedy=f"pip install '{name}>={_FLOOR[0]}.{_FLOOR[1]}'",
+        )
+        for name in engines
+        if _release(versions[name]) < _FLOOR
+    )
+    return tuple(problems)
+
+
+def _look_at_providers() -> tuple[tuple[ProviderStatus, ...], tuple[Problem, ...]]:
+    """Every provider's status; plug-ins are really loaded, since an installed one may not fit."""
+    found, problems = [], []
+    for name in PROVIDERS:
+        try:
+            status = provider_status(name)
+            if status.available:
+                devices_for(name)
+        except ImportError as error:
+            status = ProviderStatus(name=name, available=False, reason=f"onnxruntime cannot be imported: {error}")
+        except BrainsegError as error:
+            status = ProviderStatus(name=name, available=False, reason=str(error))
+            problems.append(
+                Problem(what=f"provider {name} is installed and does not work: {error}", remedy=_mend(name))
+            )
+        found.append(status)
+    return tuple(found), tuple(problems)
+
+
+def _mend(name: str) -> str:
+    """What to do about a provider that is installed and does not work."""
+    return "pip install --force-reinstall onnxruntime-ep-openvino" if name == "openvino" else "use provider cpu"
+
+
+def _explain_rule(processor: Processor, providers: tuple[ProviderStatus, ...]) -> tuple[str, ...]:
+    """The fixed rule of `auto`, applied to this machine."""
+    available = [status.name for status in providers if status.available]
+    exact = processor.exact_integers
+    has = ", ".join(processor.features) or "none that matter"
+    lines = [f"processor: {counted(processor.cores, 'core')}, features {has}"]
+    lines.append(
+        "variant: int8 where the bundle has it, as the processor multiplies 8-bit integers exactly"
+        if exact
+        else "variant: fp32, as no VNNI, AMX or dot product was found, with which int8 was measured"
+    )
+    missing = [name for name in ("tensorrt", "cuda", "openvino") if name not in available]
+    lines.extend(f"provider: not {name}, which is not available" for name in missing)
+    if "openvino" in available:
+        lines.append("provider: openvino for int8 if the bundle was measured on it, else cpu")
+    lines.append("provider: cpu where none of the others is taken")
+    return tuple(lines)
+
+
+def _release(version: str) -> tuple[int, ...]:
+    """Major and minor of a version; anything unreadable counts as new."""
+    parts = version.split(".")[:2]
+    return tuple(int(part) for part in parts) if all(part.isdigit() for part in parts) else _FLOOR

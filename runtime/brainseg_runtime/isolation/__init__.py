@@ -1,0 +1,1 @@
+"""A segmenter in a process of its own, and the messages between the two."""

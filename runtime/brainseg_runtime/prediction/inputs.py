@@ -1,0 +1,215 @@
+"""Which slices a run of `brainseg predict` is about: files, patient folders and data sets turned into one flat list.
+
+What counts as a slice is decided by `images.finder`, as for every other command. Nothing is decoded here; only names
+are looked at.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from brainseg_runtime.errors import DatasetError, InputError
+from brainseg_runtime.images.dataset import WHY_NO_FOLDER, find_copies
+from brainseg_runtime.images.finder import SliceFolder, find, kind_of
+from brainseg_runtime.images.formats import SUFFIXES
+from brainseg_runtime.images.names import belongs, folder_name, slice_name, slice_number, suffix
+from brainseg_runtime.prediction.layout import Layout, place
+from brainseg_runtime.problems import Problem, grouped, printable
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Item:
+    """One slice to segment.
+
+    Attributes:
+        path: Its file.
+        name: The file's name without suffix; outputs are called after it.
+        patient: The patient's folder, or None for a file that came without one.
+        number: Place in the volume, from the end of the name; None where the name has none.
+    """
+
+    path: Path
+    name: str
+    patient: Path | None
+    number: int | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Collected:
+    """What the inputs come to.
+
+    Attributes:
+        items: Every slice once.
+        warnings: What was found that does not fit ("warning: ..."), and what was left out ("left out: ..."); a line
+            for each kind.
+    """
+
+    items: tuple[Item, ...]
+    warnings: tuple[str, ...]
+
+
+def collect(inputs: Sequence[Path], out: Path, layout: Layout = "flat") -> tuple[Item, ...]:
+    """The slices of `collect_all`, for callers who show no warnings."""
+    return collect_all(inputs, out, layout).items
+
+
+def collect_all(inputs: Sequence[Path], out: Path, layout: Layout = "flat") -> Collected:
+    """Lists every slice once, in the order of the inputs, patients by name, slices by number.
+
+    Args:
+        inputs: Images, patient folders (images directly inside) or data sets (patient folders inside), in any mix.
+        out: Where results will go; looked at, not touched.
+        layout: How they will lie there.
+
+    Returns:
+        At least one item; no two would write the same file, also where upper and lower case do not count.
+
+    Raises:
+        InputError: An input is missing, is no image, cannot be listed or holds no image, or two slices would write the
+            same file; or the results would land among the inputs.
+    """
+    gathered = _Gathered()
+    for given in inputs:
+        gathered.add(Path(given))
+    items = gathered.items()
+    if not items:
+        got = "; ".join(grouped(gathered.left_out)) or "nothing that is one"
+        raise InputError("the inputs hold no image", expected="images", got=got)
+    _refuse_collisions(items, gathered.folders, layout)
+    _refuse_overwriting(inputs, items, out)
+    left_out = (f"left out: {line}" for line in grouped(gathered.left_out))
+    warnings = (f"warning: {line}" for line in grouped(gathered.problems))
+    return Collected(items=items, warnings=(*warnings, *left_out))
+
+
+def missing_numbers(numbers: Iterable[int | None]) -> tuple[int, ...]:
+    """The slice numbers that are absent between the first and the last of a patient."""
+    known = {number for number in numbers if number is not None}
+    if not known or max(known) - min(known) > 10_000:  # numbers that far apart are no counting of slices
+        return ()
+    return tuple(number for number in range(min(known), max(known)) if number not in known)
+
+
+class _Gathered:
+    """The inputs looked at so far."""
+
+    def __init__(self) -> None:
+        self.folders: list[SliceFolder] = []
+        self.problems: list[Problem] = []
+        self.left_out: list[Problem] = []
+        self._items: dict[tuple[str, str], Item] = {}
+
+    def items(self) -> tuple[Item, ...]:
+        """Every slice once, in the order in which they came."""
+        return tuple(self._items.values())
+
+    def add(self, given: Path) -> None:
+        """Look at one input."""
+        kind = kind_of(given)
+        if kind == "folder":
+            self._add_folder(given)
+        elif kind in WHY_NO_FOLDER:
+            raise InputError(f"{given} {WHY_NO_FOLDER[kind]}", expected="an image, a patient folder or a data set")
+        elif suffix(given) not in SUFFIXES:
+            raise InputError(
+                f"{given} is no TIFF, PNG or JPEG file",
+                expected=f"a name ending in {', '.join(SUFFIXES)}",
+                got=given.name,
+            )
+        else:
+            self._add_file(given)
+
+    def _add_folder(self, given: Path) -> None:
+        found = find(given, pictures=True)
+        for problem in found.problems:
+            if problem.kind.startswith("cannot be"):
+                raise InputError(str(problem), expected="a readable folder")
+        slices = [(folder, one) for folder in found.folders for one in folder.slices]
+        if not slices:
+            what = (*found.problems, *found.left_out, *(_masks_alone(folder) for folder in found.folders))
+            raise InputError(
+                f"{given} holds no image",
+                expected=f"files ending in {', '.join(SUFFIXES)}, or folders of them",
+                got="; ".join(grouped(what)),
+            )
+        for folder, one in slices:
+            self._add(Item(path=one.image, name=one.image.stem, patient=folder.path, number=one.number))
+        self.folders += found.folders
+        self.problems += [*found.problems, *(_masks_alone(folder) for folder in found.folders if not folder.slices)]
+        self.left_out += found.left_out
+
+    def _add_file(self, given: Path) -> None:
+        """A file that was named; masks and results may be, as when a shell expands `patient/*.tif`."""
+        if slice_name(given).role == "image":
+            folder = folder_name(given.parent)
+            patient = given.parent if belongs(given.stem, folder) else None
+            self._add(Item(path=given, name=given.stem, patient=patient, number=slice_number(given.stem, folder)))
+        elif slice_name(given).role == "result" or not _image_beside(given):
+            kind = "is named as a mask, a probability map or an overlay is"
+            self.left_out.append(Problem(printable(str(given)), kind))
+
+    def _add(self, item: Item) -> None:
+        """Adds a slice, unless it is in already; two names of one file in a store of contents are two slices."""
+        self._items.setdefault((os.path.realpath(item.path.parent), item.path.name), item)
+
+
+def _masks_alone(folder: SliceFolder) -> Problem:
+    """A folder whose images are gone."""
+    return Problem(printable(str(folder.path)), "holds masks and no image")
+
+
+def _image_beside(mask: Path) -> bool:
+    """Whether the image of a mask lies beside it."""
+    return any(mask.with_name(slice_name(mask).stem + ending).exists() for ending in {mask.suffix, *SUFFIXES})
+
+
+def _refuse_collisions(items: Sequence[Item], folders: Sequence[SliceFolder], layout: Layout) -> None:
+    """Raises where two slices would write the same file, on systems that ignore case too."""
+    places = [place(item.name, item.patient, layout).casefold() for item in items]
+    counts = Counter(places)
+    double = [item for item, where in zip(items, places, strict=True) if counts[where] > 1]
+    if not double:
+        return
+    if (copies := find_copies(folders)) is not None:
+        raise InputError(f"{copies.problem}: they would write the same files", remedy=copies.remedy)
+    apart = len({place(item.name, item.patient, "by-patient").casefold() for item in double}) == len(double)
+    flat = ": results lie flat in one folder, so names must differ" if layout == "flat" else ""
+    raise DatasetError(
+        f"{len(double)} inputs would write the same files{flat}",
+        problems=[Problem(printable(str(item.path)), "has the name of another slice") for item in double],
+        remedy=f"{'give --by-patient, or ' if apart else ''}run once for each of them, with an OUT of its own",
+    )
+
+
+def _refuse_overwriting(inputs: Sequence[Path], items: Sequence[Item], out: Path) -> None:
+    """Raises where results would lie among the inputs.
+
+    A mask made here must never replace one that a reader drew, nor, beside its image, pass for one in an evaluation.
+    """
+    there = out.resolve()
+    given = {Path(folder).resolve() for folder in inputs if kind_of(Path(folder)) == "folder"}
+    beside = {item.path.resolve().parent for item in items} | {item.path.parent.resolve() for item in items}
+    if there in beside or given & {there, *there.parents}:
+        sets = {item.patient.resolve().parent for item in items if item.patient is not None}
+        free = _free_folder(given | beside | sets)
+        raise InputError(
+            f"the results would lie among the inputs, in {there}",
+            expected="a folder outside the inputs, as a mask beside its image would pass for one that a reader drew",
+            remedy=f"give another folder with -o{'' if free is None else f', such as {free}'}",
+        )
+
+
+def _free_folder(taken: set[Path]) -> Path | None:
+    """A folder for results that lies in none of those taken, as near to where the user is as can be."""
+    here = Path.cwd()
+    above = sorted({parent for folder in taken for parent in folder.parents}, key=lambda path: -len(path.parts))
+    for folder in (here, *above, Path.home(), Path(tempfile.gettempdir())):
+        inside = any(folder == one or one in folder.parents for one in taken)
+        if not inside and os.access(folder, os.W_OK):
+            return folder / "predictions"
+    return None

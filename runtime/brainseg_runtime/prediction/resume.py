@@ -1,0 +1,324 @@
+"""What an earlier run left in a folder for results: whether a new one may go on there, and what `--resume` takes over.
+
+Only what is done and proved unchanged is taken over. A run by another model, threshold or layout does not go on in the
+same folder, since masks of the two would lie side by side under one record.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import Any, get_args
+
+from brainseg_runtime.contract import DEFAULT_LIMITS
+from brainseg_runtime.errors import BrainsegError, FileWriteError, InputError
+from brainseg_runtime.prediction.inputs import Item
+from brainseg_runtime.prediction.layout import OUTPUTS, Layout, file_name
+from brainseg_runtime.prediction.record import DECISIVE, FILE, MAX_BYTES, SCHEMA, Origin, OutputFile, SliceEntry, sha256
+from brainseg_runtime.safe_io.files import is_unfinished, read_capped
+
+_ANEW = "run without --resume and with --overwrite, which begins anew, or give another folder with -o"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Earlier:
+    """An earlier run's record.
+
+    Attributes:
+        origin: What made its masks.
+        layout: Where its files lie.
+        done: Its finished slices by place; their files are still to be checked, see `still_holds`.
+        places: Every slice that it was about, done or not.
+    """
+
+    origin: Origin
+    layout: Layout
+    done: Mapping[str, SliceEntry]
+    places: frozenset[str]
+
+    def differences(self, origin: Origin, layout: Layout, places: Collection[str]) -> list[str]:
+        """What keeps a new run from going on beside this one's files, in words; empty: nothing.
+
+        Args:
+            origin: What the new run makes its masks with.
+            layout: Where it will put them.
+            places: Its slices; where this run has others, whose files stay, provider and versions must agree too.
+        """
+        pairs = {
+            "bundle": (self.origin.digest[:12], origin.digest[:12]),
+            "variant": (self.origin.variant, origin.variant),
+            "threshold": (_threshold_text(self.origin), _threshold_text(origin)),
+            "layout": (self.layout, layout),
+        }
+        if not self.places <= set(places):
+            pairs["provider"] = (self.origin.provider, origin.provider)
+            pairs |= {name: (self.origin.versions[name], origin.versions[name]) for name in DECISIVE}
+        return [f"{name} {before}, now {now}" for name, (before, now) in pairs.items() if before != now]
+
+
+def read_earlier(out: Path) -> Earlier | None:
+    """The record that an earlier run left in a folder; None where there was no run.
+
+    Raises:
+        InputError: The file is there and is not what `Predictions.save` writes.
+    """
+    path = out / FILE
+    if not path.exists():
+        return None
+    try:
+        found = json.loads(read_capped(path.resolve(), MAX_BYTES))
+        _require_schema(found["schema"])
+        layout = _layout(found.get("layout", "flat"))
+        every = [*found.get("earlier", ()), *found["slices"]]
+        done = {_place(one, layout): _entry(one, layout) for one in every if one["status"] == "done"}
+        return Earlier(
+            origin=Origin(
+                digest=_text(found["bundle"]["digest"]),
+                provider=_text(found["provider"]),
+                variant=_text(found["variant"]),
+                versions={name: _text(found["versions"][name]) for name in DECISIVE},
+                threshold=_threshold(found),
+            ),
+            layout=layout,
+            done=done,
+            places=frozenset({*done, *(_place(one, layout) for one in found["slices"])}),
+        )
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+        raise InputError(
+            f"{path} cannot be resumed from", expected="what an earlier run wrote", got=repr(error), remedy=_ANEW
+        ) from error
+
+
+def require_same(told: Sequence[str], out: Path) -> None:
+    """Refuse to go on in the folder of a run that another model, threshold or layout made.
+
+    Args:
+        told: What differs, as `Earlier.differences` says it.
+        out: The folder.
+
+    Raises:
+        InputError: Something differs.
+    """
+    if told:
+        raise InputError(
+            f"{out} holds the results of another run: {'; '.join(told)}",
+            expected="the same model, threshold and layout, as masks of two would lie side by side under one record",
+            remedy="give another folder with -o, or --overwrite, which removes that run's results first",
+        )
+
+
+def require_ours(places: Iterable[str], earlier: Earlier | None, out: Path) -> None:
+    """Refuse to replace files that no earlier run is known to have made, such as masks that a reader drew.
+
+    Raises:
+        InputError: There are some, or a patient's folder in OUT is a link that leads elsewhere.
+    """
+    known = earlier.places if earlier is not None else frozenset[str]()
+    there: dict[str, set[str]] = {}
+    strange: list[str] = []
+    for where in places:
+        folder = where.rpartition("/")[0]
+        if folder not in there:
+            there[folder] = _names_in(out / folder, inside=bool(folder))
+        if where not in known:
+            names = (file_name(where, kind) for kind in OUTPUTS)
+            strange.extend(name for name in names if name.rpartition("/")[2] in there[folder])
+    if strange:
+        raise InputError(
+            f"{out} holds files of the names that would be written, which no record there tells of",
+            expected="none, or those of an earlier run beside its predictions.json",
+            got=", ".join(strange[:3]) + (f" and {len(strange) - 3} more" if len(strange) > 3 else ""),
+            remedy="give another folder with -o, or --overwrite if they may go",
+        )
+
+
+def remove_earlier(earlier: Earlier | None, out: Path) -> None:
+    """Remove every file that an earlier run wrote, the record last.
+
+    Args:
+        earlier: Its record; None where it cannot be read: then the record alone goes.
+        out: Where it wrote.
+
+    Raises:
+        FileWriteError: The system refused.
+    """
+    for where in earlier.places if earlier is not None else ():
+        remove_outputs(where, out)
+    for folder in {where.rpartition("/")[0] for where in (earlier.places if earlier is not None else ())} - {""}:
+        with contextlib.suppress(OSError):  # what else lies in it stays
+            (out / folder).rmdir()
+    _remove(out / FILE)
+
+
+def remove_outputs(place: str, out: Path) -> None:
+    """Remove a slice's files of an earlier run, of all kinds.
+
+    Raises:
+        FileWriteError: The system refused.
+    """
+    for kind in OUTPUTS:
+        _remove(out / file_name(place, kind))
+
+
+def remove_unfinished(places: Iterable[str], out: Path) -> None:
+    """Remove what a killed run left of files that it was writing, of these slices and of the record.
+
+    Raises:
+        FileWriteError: The system refused.
+    """
+    names: dict[str, set[str]] = {"": {FILE}}
+    for where in places:
+        folder = where.rpartition("/")[0]
+        names.setdefault(folder, set()).update(file_name(where, kind).rpartition("/")[2] for kind in OUTPUTS)
+    for folder, of in names.items():
+        if folder and (out / folder).is_symlink():
+            continue
+        for name in _names_in(out / folder, inside=bool(folder)):
+            if is_unfinished(name, of):
+                _remove(out / folder / name)
+
+
+def taken_over(before: SliceEntry | None, item: Item) -> SliceEntry:
+    """The entry that a slice has until its turn comes: an earlier run's, at its place in this one, or a pending one.
+
+    Args:
+        before: What the earlier run left, or None.
+        item: The slice as it is asked for now.
+    """
+    entry = SliceEntry.pending(item)
+    return entry if before is None else replace(before, input=entry.input, patient=entry.patient, number=entry.number)
+
+
+def still_holds(entry: SliceEntry, input_sha256: str, out: Path, wanted: Sequence[str]) -> bool:
+    """Whether an earlier run's slice can be kept: same input bytes, every wanted file there with the bytes it had.
+
+    Args:
+        entry: What the earlier run left.
+        input_sha256: Of the input as it is now.
+        out: Where the files are.
+        wanted: Which of "mask", "probability", "overlay" this run is to make.
+    """
+    files = [getattr(entry, kind) for kind in wanted]
+    if entry.input_sha256 != input_sha256 or None in files:
+        return False
+    try:
+        return all(sha256(read_capped(out / file.file, MAX_BYTES)) == file.sha256 for file in files)
+    except BrainsegError:
+        return False  # gone or unreadable: it is made again
+
+
+def _remove(path: Path) -> None:
+    """Removes a file that may be there."""
+    try:
+        path.unlink(missing_ok=True)
+    except NotADirectoryError:
+        return
+    except OSError as error:
+        raise FileWriteError(
+            f"{path} of an earlier run cannot be removed", expected="a writable folder", got=error.strerror
+        ) from error
+
+
+def _names_in(folder: Path, *, inside: bool) -> set[str]:
+    """The names of the files in a folder of OUT, or OUT itself; none where it is not there yet."""
+    if inside and folder.is_symlink():
+        raise InputError(f"{folder} leads out of the folder for results", expected="a folder", got="a link")
+    try:
+        return {each.name for each in folder.iterdir() if not each.is_dir()}
+    except (FileNotFoundError, NotADirectoryError):
+        return set()
+
+
+def _require_schema(found: object) -> None:
+    """Refuses a record of another kind."""
+    if found != SCHEMA:
+        raise ValueError(f"schema {found!r}")
+
+
+def _threshold_text(origin: Origin) -> str:
+    """A threshold in words."""
+    return "the bundle's own" if origin.threshold is None else f"{origin.threshold:g}"
+
+
+def _threshold(found: Mapping[str, Any]) -> float | None:
+    """The threshold of a record where it is not the bundle's own; records of earlier versions do not tell."""
+    used, own = found.get("threshold"), found.get("validated_threshold")
+    if used is not None and (isinstance(used, bool) or not isinstance(used, int | float)):
+        raise TypeError(f"expected a threshold, got {used!r}")
+    return None if used is None or used == own else float(used)
+
+
+def _entry(found: Mapping[str, Any], layout: Layout) -> SliceEntry:
+    """A finished slice as read back; a run that takes it over sets `input`, `patient` and `number` anew."""
+    where = _place(found, layout)
+    files = {kind: None if found[kind] is None else _file(found[kind], file_name(where, kind)) for kind in OUTPUTS}
+    return SliceEntry(
+        name=_text(found["name"]),
+        input=_text(found["input"]),
+        patient=None if found["patient"] is None else _text(found["patient"]),
+        number=None if found["number"] is None else _number(found["number"]),
+        status="done",
+        input_sha256=_text(found["input_sha256"]),
+        height=_count(found["height"]),
+        width=_count(found["width"]),
+        area_px=_count(found["area_px"]),
+        mask=files["mask"],
+        probability=files["probability"],
+        overlay=files["overlay"],
+        warnings=tuple(_text(line) for line in found["warnings"]),
+    )
+
+
+def _place(found: Mapping[str, Any], layout: Layout) -> str:
+    """A slice's place, by its name and its patient's."""
+    patient = None if found["patient"] is None else _text(found["patient"])
+    name = _text(found["name"])
+    return _inside(name if layout == "flat" or not patient else f"{patient}/{name}")
+
+
+def _file(found: Mapping[str, Any], expected: str) -> OutputFile:
+    """A file's record, which names the file that was written for its slice and no other."""
+    if found["file"] != expected:
+        raise ValueError(f"{found['file']!r} is not {expected!r}")
+    return OutputFile(file=expected, sha256=_text(found["sha256"]))
+
+
+def _inside(file: str) -> str:
+    """A path from OUT on, if it is a file's name or a folder's and a file's, and leads nowhere else."""
+    parts = PurePosixPath(file).parts
+    plain = "/".join(parts) == file and len(parts) in {1, 2} and not {"..", "/"} & set(parts)
+    if not plain or Path(file).is_absolute() or Path(file).drive or len(Path(file).parts) != len(parts):
+        raise ValueError(f"{file!r} leads out of the folder")
+    return file
+
+
+def _layout(value: object) -> Layout:
+    """The value, if it is a layout."""
+    for known in get_args(Layout):
+        if value == known:
+            return known  # type: ignore[no-any-return]  # one of the alias's own values
+    raise ValueError(f"layout {value!r}")
+
+
+def _text(value: object) -> str:
+    """The value, if it is text."""
+    if not isinstance(value, str):
+        raise TypeError(f"expected text, got {value!r}")
+    return value
+
+
+def _number(value: object) -> int:
+    """The value, if it is a slice's number."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise TypeError(f"expected a slice's number, got {value!r}")
+    return value
+
+
+def _count(value: object) -> int:
+    """The value, if it counts pixels."""
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= DEFAULT_LIMITS.max_side**2:
+        raise TypeError(f"expected a number of pixels, got {value!r}")
+    return value

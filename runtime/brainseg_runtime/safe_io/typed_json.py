@@ -1,0 +1,221 @@
+"""Frozen dataclasses to JSON and back, by their own annotations: types, allowed values, ranges and patterns.
+
+    @dataclass(frozen=True, kw_only=True)
+    class Tolerance:
+        probability: Annotated[float, Between(0, 1)]
+
+    to_json(Tolerance(probability=0.5))                                   # {"probability": 0.5}
+    from_json(Tolerance, {"probability": 0.5}, "here", error=DataError)   # Tolerance(probability=0.5)
+
+A class whose JSON is not its fields, key by key, defines `to_json` itself, and a field of that class is then written
+by that method.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+import types
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from functools import cache
+from typing import (
+    Annotated,
+    Any,
+    Final,
+    ForwardRef,
+    Literal,
+    NoReturn,
+    TypeVar,
+    Union,
+    cast,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
+
+from brainseg_runtime.errors import BrainsegError
+from brainseg_runtime.safe_io.strict_json import Json
+
+T = TypeVar("T")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Between:
+    """The range of a number, both ends included: ``Annotated[float, Between(0, 1)]``."""
+
+    low: float
+    high: float
+
+    def fault(self, value: object) -> str | None:
+        """What was expected, where a value is outside the range."""
+        inside = isinstance(value, int | float) and self.low <= value <= self.high
+        return None if inside else f"{self.low:g} to {self.high:g}"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Matches:
+    """The pattern that a whole text must match: ``Annotated[str, Matches(SHA256, "64 hexadecimal digits")]``."""
+
+    pattern: re.Pattern[str]
+    meaning: str = ""
+    """The pattern in words, for errors."""
+
+    def fault(self, value: object) -> str | None:
+        """What was expected, where a text does not match."""
+        matches = isinstance(value, str) and self.pattern.fullmatch(value)
+        return None if matches else self.meaning or f"text like {self.pattern.pattern}"
+
+
+def to_json(value: Any) -> dict[str, Json]:  # noqa: ANN401 - any dataclass
+    """A dataclass as a JSON object, field by field.
+
+    Args:
+        value: An instance of a dataclass. Its fields hold what JSON can say, tuples, mappings with text keys, and
+            dataclasses of the same sort.
+
+    Returns:
+        The object; tuples are lists in it.
+    """
+    return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+
+
+def from_json(kind: type[T], value: object, where: str, *, error: type[BrainsegError]) -> T:
+    """An instance of a dataclass from a JSON object.
+
+    Args:
+        kind: A dataclass whose fields are annotated with flags, numbers, texts, `Literal`, one type or None, tuples,
+            sequences, mappings with text keys, `Json`, `Any`, dataclasses of the same sort, and any of these with
+            `Between` or `Matches`.
+        value: The parsed JSON. Where a key is missing, the field's default is taken.
+        where: What the object is called in errors.
+        error: The class of error to raise.
+
+    Returns:
+        The instance; its own `__post_init__` has checked the values.
+
+    Raises:
+        BrainsegError: Of the given class: a key is unknown or missing, or a value has the wrong type, is outside its
+            range or does not match its pattern.
+    """
+    return _Decoder(error).instance(kind, value, where)
+
+
+def _plain(value: object) -> Json:
+    """Any value of a field as JSON."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        own = getattr(value, "to_json", None)
+        return cast("Json", own()) if own is not None else to_json(value)
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    return cast("Json", value)
+
+
+class _Decoder:
+    """The error to raise, and one method for each sort of annotation."""
+
+    def __init__(self, error: type[BrainsegError]) -> None:
+        self._error = error
+
+    def instance(self, kind: type[T], value: object, where: str) -> T:
+        """A dataclass from an object."""
+        if not isinstance(value, Mapping):
+            self._refuse(where, "an object", value)
+        hints, required = _annotations(cast("Hashable", kind))
+        if unknown := sorted(set(map(str, value)) - set(hints)):
+            raise self._error(f"{where} has unknown keys", expected=f"only {', '.join(hints)}", got=", ".join(unknown))
+        if missing := sorted(required - set(value)):
+            raise self._error(f"{where} lacks keys", expected=", ".join(missing), got=f"only {', '.join(value)}")
+        return kind(**{key: self.value(hints[key], item, f"{where}.{key}") for key, item in value.items()})
+
+    def value(self, hint: Any, value: object, where: str) -> object:  # noqa: ANN401 - hints have no narrower type
+        """A value as its annotation asks."""
+        if hint is Any or isinstance(hint, ForwardRef | str):  # `Json` refers to itself; strict_json has checked it
+            return value
+        if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+            return self.instance(hint, value, where)
+        handler = _HANDLERS.get(get_origin(hint))
+        return handler(self, get_args(hint), value, where) if handler else self.scalar(hint, value, where)
+
+    def annotated(self, hints: tuple[Any, ...], value: object, where: str) -> object:
+        """A value within its range, or a text that matches its pattern."""
+        decoded = self.value(hints[0], value, where)
+        for rule in hints[1:]:
+            if isinstance(rule, Between | Matches) and (expected := rule.fault(decoded)):
+                self._refuse(where, expected, value)
+        return decoded
+
+    def union(self, hints: tuple[Any, ...], value: object, where: str) -> object:
+        """None, or the one other type."""
+        others = [hint for hint in hints if hint is not type(None)]
+        if (value is None and len(others) < len(hints)) or len(others) > 1:
+            return value
+        return self.value(others[0], value, where)
+
+    def member(self, allowed: tuple[Any, ...], value: object, where: str) -> object:
+        """One of the values that a `Literal` lists."""
+        if not any(type(value) is type(each) and value == each for each in allowed):
+            self._refuse(where, f"one of {', '.join(map(str, allowed))}", value)
+        return value
+
+    def sequence(self, hints: tuple[Any, ...], value: object, where: str) -> tuple[object, ...]:
+        """A tuple of fixed or free length from a list."""
+        if not isinstance(value, list | tuple):
+            self._refuse(where, "a list", value)
+        if len(hints) == 1 or hints[-1] is Ellipsis:
+            hints = hints[:1] * len(value)
+        if len(hints) != len(value):
+            self._refuse(where, f"{len(hints)} values", value)
+        places = (f"{where}[{index}]" for index in range(len(value)))
+        return tuple(self.value(*each) for each in zip(hints, value, places, strict=True))
+
+    def mapping(self, hints: tuple[Any, ...], value: object, where: str) -> dict[str, object]:
+        """A dictionary from an object."""
+        if not isinstance(value, Mapping):
+            self._refuse(where, "an object", value)
+        return {
+            str(self.value(hints[0], key, f"{where}: a key")): self.value(hints[1], item, f"{where}.{key}")
+            for key, item in value.items()
+        }
+
+    def scalar(self, hint: Any, value: object, where: str) -> object:  # noqa: ANN401 - hints have no narrower type
+        """A flag, a text or a finite number; an integer may stand for a float, a flag for neither."""
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if hint is float and isinstance(value, int | float) and number and math.isfinite(value):
+            return float(value)
+        if hint is float or not isinstance(value, hint) or (hint is int and not number):
+            self._refuse(where, _IN_WORDS.get(hint, str(hint)), value)
+        return value
+
+    def _refuse(self, where: str, expected: str, value: object) -> NoReturn:
+        text = ascii(value)
+        raise self._error(f"{where} is wrong", expected=expected, got=text if len(text) <= 80 else f"{text[:77]}...")
+
+
+@cache
+def _annotations(kind: Hashable) -> tuple[Mapping[str, Any], frozenset[str]]:
+    """The annotations of a dataclass's fields by name, and the names of the fields without a default."""
+    hints = get_type_hints(kind, include_extras=True)
+    fields = [field for field in dataclasses.fields(cast("Any", kind)) if field.init]
+    missing = dataclasses.MISSING
+    required = (field.name for field in fields if field.default is missing and field.default_factory is missing)
+    return {field.name: hints[field.name] for field in fields}, frozenset(required)
+
+
+_IN_WORDS: Final[Mapping[object, str]] = types.MappingProxyType(
+    {bool: "true or false", int: "an integer", float: "a number", str: "text", type(None): "null"}
+)
+_HANDLERS: Final[Mapping[object, Callable[[_Decoder, tuple[Any, ...], object, str], object]]] = types.MappingProxyType(
+    {
+        Annotated: _Decoder.annotated,
+        Union: _Decoder.union,
+        types.UnionType: _Decoder.union,
+        Literal: _Decoder.member,
+        tuple: _Decoder.sequence,
+        Sequence: _Decoder.sequence,
+        dict: _Decoder.mapping,
+        Mapping: _Decoder.mapping,
+    }
+)

@@ -1,0 +1,148 @@
+"""What a prediction returns: plain frozen records over numpy arrays that belong to the caller.
+
+Legend: N slices, H rows, W columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from brainseg_runtime.contract import Limits
+from brainseg_runtime.segmentation.postprocessing import PostProcessing
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timing:
+    """Seconds spent, by the monotonic clock."""
+
+    total: float
+    """From the call to the result: checks, guard, inference."""
+    inference: float
+    """Inside onnxruntime."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provenance:
+    """What computed a result; enough to name it in an audit log and to repeat it."""
+
+    provider: str
+    variant: str
+    bundle_digest: str | None
+    """SHA-256 of the manifest; None for a model that was loaded unsealed."""
+    model_digest: str
+    """SHA-256 of the ONNX file."""
+    model: str
+    """Name and version, such as ``resunet 1.0.0``."""
+    threshold: float | None
+    """Probability from which a pixel is tumour: the manifest's, or the caller's; None where neither states it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SegmenterInfo:
+    """What is in use, and why."""
+
+    provenance: Provenance
+    reasons: tuple[str, ...]
+    """Why this provider and variant, and why not the others."""
+    nodes: Mapping[str, int]
+    """Nodes of the graph by the provider that runs them; empty on ``cpu``, which runs all."""
+    same_bits: bool | None
+    """Whether the manifest says that threads, batches and callers leave every bit alone; None: it does not say."""
+    threads: int
+    limits: Limits
+    path: Path
+    versions: Mapping[str, str]
+
+    @property
+    def provider(self) -> str:
+        """The execution provider in use."""
+        return self.provenance.provider
+
+    @property
+    def variant(self) -> str:
+        """The model's variant in use."""
+        return self.provenance.variant
+
+
+def at_threshold(provenance: Provenance, threshold: float | None) -> Provenance:
+    """The provenance of a mask that is made at a threshold of the caller's own; None: the model's."""
+    return provenance if threshold is None else replace(provenance, threshold=threshold)
+
+
+def threshold_warnings(validated: float | None, threshold: float | None) -> tuple[str, ...]:
+    """What to say about masks at a threshold.
+
+    Args:
+        validated: The model's own, which its scores were measured at; None where no manifest states it.
+        threshold: The caller's; None: the model's own.
+    """
+    if threshold is None or threshold == validated:
+        return ()
+    known = "none was validated" if validated is None else f"the validated one is {validated:g}"
+    return (f"masks are made at threshold {threshold:g}; {known}, and the model's scores do not hold here",)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Prediction:
+    """One slice."""
+
+    mask: NDArray[np.uint8]
+    """(H, W), 0 or 1."""
+    probability: NDArray[np.float32]
+    """(H, W), in [0, 1]."""
+    area: int
+    """Tumour, in pixels."""
+    warnings: tuple[str, ...]
+    """The input guard's reasons to distrust the image, and what is unusual about this machine."""
+    timing: Timing
+    provenance: Provenance
+
+    @property
+    def provider(self) -> str:
+        """The execution provider that ran."""
+        return self.provenance.provider
+
+    @property
+    def variant(self) -> str:
+        """The model's variant that ran."""
+        return self.provenance.variant
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class VolumePrediction:
+    """A series of slices."""
+
+    mask: NDArray[np.uint8]
+    """(N, H, W), 0 or 1, after post-processing where that was asked for."""
+    probability: NDArray[np.float32]
+    """(N, H, W), in [0, 1], as the model gave it."""
+    areas: tuple[int, ...]
+    """Tumour in each slice, in pixels, of the mask above."""
+    warnings: Mapping[int, tuple[str, ...]]
+    """The input guard's reasons, by slice; slices without any are left out."""
+    postprocessing: PostProcessing | None
+    """What was done to the masks; None: nothing."""
+    removed_pixels: int
+    """How many pixels post-processing took away."""
+    timing: Timing
+    provenance: Provenance
+
+    @property
+    def volume(self) -> int:
+        """Tumour, in voxels."""
+        return sum(self.areas)
+
+    @property
+    def provider(self) -> str:
+        """The execution provider that ran."""
+        return self.provenance.provider
+
+    @property
+    def variant(self) -> str:
+        """The model's variant that ran."""
+        return self.provenance.variant

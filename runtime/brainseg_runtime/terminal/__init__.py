@@ -1,0 +1,1 @@
+"""How a command behaves on a terminal: streams, progress, interrupts, exit codes."""

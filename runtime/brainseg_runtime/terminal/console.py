@@ -1,0 +1,248 @@
+"""How a command speaks: results on stdout, progress and faults on stderr, JSON where `--json` says.
+
+On a terminal rich draws tables and progress bars. Elsewhere, in a log or a pipe, lines are plain, progress is a line
+now and then, and no name is cut short or wrapped.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, TextIO
+
+from brainseg_runtime.errors import BrainsegError, DatasetError, FileWriteError
+from brainseg_runtime.safe_io.files import encode_json, write_text
+from brainseg_runtime.safe_io.special_files import own_descriptor
+from brainseg_runtime.terminal.streams import closed_from_the_start
+
+if TYPE_CHECKING:
+    from rich.console import Console as RichConsole
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # all but tab and line end: a file name may hold any
+_QUIET_SECONDS = 10.0  # between two progress lines where there is no terminal
+
+
+class Advance(Protocol):
+    """Tells a progress display that more is done."""
+
+    def __call__(self, done: int = 1) -> None:
+        """Adds `done` to what was done before."""
+
+
+class Console:
+    """The two streams of one command.
+
+    Args:
+        json_target: What `--json` was given, if it was: a path, or "-" for stdout, where then nothing else goes.
+        quiet: Whether only warnings and faults are told, and no results, notes and progress.
+    """
+
+    def __init__(self, json_target: str | None = None, *, quiet: bool = False) -> None:
+        if json_target not in {None, "-"} and own_descriptor(Path(str(json_target))) == 1:
+            json_target = "-"  # /dev/stdout is another name for it
+        self._json = json_target
+        self._quiet = quiet
+        for stream in (sys.stdout, sys.stderr):
+            # A file name that the terminal's encoding lacks must not end a run.
+            if hasattr(stream, "reconfigure"):
+                stream.reconfigure(errors="backslashreplace")
+
+    @property
+    def json_target(self) -> str | None:
+        """Where `--json` goes: a path, "-" for stdout, or None."""
+        return self._json
+
+    @property
+    def quiet(self) -> bool:
+        """Whether only warnings and faults are told."""
+        return self._quiet
+
+    def say(self, text: str) -> None:
+        """A line of the result, on stdout; left out where stdout is for JSON."""
+        if self._json != "-" and not self._quiet:
+            _write(sys.stdout, f"{text}\n")
+
+    def note(self, text: str) -> None:
+        """A line about the run, on stderr."""
+        if not self._quiet:
+            _write(sys.stderr, f"{text}\n")
+
+    def warn(self, text: str) -> None:
+        """A warning, on stderr, told in any case."""
+        _write(sys.stderr, f"warning: {text}\n")
+
+    def error(self, text: str) -> None:
+        """What went wrong with one thing of several, on stderr, in one line."""
+        _write(sys.stderr, f"error: {text}\n")
+
+    def fault(self, error: BrainsegError, *, about: str = "") -> None:
+        """What went wrong, on stderr, one part a line."""
+        _write(sys.stderr, f"error: {about}{fault_text(error)}\n")
+
+    def record_problems(self, error: BrainsegError, about: Mapping[str, object] | None = None) -> None:
+        """Writes every problem of a data set where `--json` says, since `fault` shows the first few of each kind.
+
+        Args:
+            error: What went wrong; anything but a `DatasetError` is left alone.
+            about: What the JSON holds besides the fault.
+        """
+        if not isinstance(error, DatasetError):
+            return
+        if self._json is None:
+            if len(error.summary) < len(error.problems):
+                self.note(f"  all {len(error.problems)} by name: --json FILE")
+            return
+        try:
+            self.emit({**(about or {}), "fault": error.to_json()})
+        except FileWriteError as unwritten:
+            self.fault(unwritten)
+
+    def table(self, headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """A table of the result, on stdout; left out where stdout is for JSON."""
+        if self._json == "-" or self._quiet:
+            return
+        if sys.stdout.isatty():
+            _rich_table(headers, rows)
+        else:
+            _write(sys.stdout, plain_table(headers, rows))
+
+    def emit(self, value: object) -> None:
+        """Writes a command's JSON where `--json` said; nowhere if it was not given.
+
+        Raises:
+            FileWriteError: The file or stdout cannot be written.
+        """
+        # A path that is no UTF-8 holds halves of surrogate pairs, which JSON can only have as escapes.
+        text = encode_json(value).encode("utf-8", "backslashreplace").decode("utf-8")
+        if self._json == "-":
+            if closed_from_the_start(sys.stdout):
+                raise FileWriteError("standard output cannot be written", expected="an open stream", got="a closed one")
+            _write(sys.stdout, text)
+        elif self._json is not None:
+            write_page(Path(self._json), text)
+
+    @contextmanager
+    def progress(self, what: str, total: int | None) -> Iterator[Advance]:
+        """A progress display on stderr.
+
+        Args:
+            what: What is being done, such as "slices".
+            total: How many there are; None where that is not known beforehand.
+
+        Yields:
+            A function to call with how many more are done.
+        """
+        if self._quiet:
+            yield _unseen
+        elif sys.stderr.isatty():
+            with _bar(what, total) as advance:
+                yield advance
+        else:
+            yield _lines(what, total)
+
+
+def write_page(path: Path, text: str) -> None:
+    """Writes text to a file in a folder that is made if need be.
+
+    Raises:
+        FileWriteError: The file cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FileWriteError(f"{path.parent} cannot be made", expected="a folder", got=error.strerror) from error
+    write_text(path, text)
+
+
+def fault_text(error: BrainsegError) -> str:
+    """An error for readers: what, then expected, got and remedy on lines of their own."""
+    named = (("expected", error.expected), ("got", error.got), ("remedy", error.remedy))
+    parts = [f"  {name}: {value}" for name, value in named if value is not None]
+    problems = [f"  - {problem}" for problem in getattr(error, "summary", ())]
+    return "\n".join([error.what, *problems, *parts])
+
+
+def plain_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table as aligned lines, as wide as it needs to be, nothing cut.
+
+    Args:
+        headers: One for each column.
+        rows: As many cells each.
+    """
+    lines = [tuple(headers), *map(tuple, rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(headers))]
+    text = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines)
+    return "".join(f"{line}\n" for line in text)
+
+
+def _write(stream: TextIO, text: str) -> None:
+    """Writes and flushes, so that a log shows lines when they are said; control characters are shown, not obeyed."""
+    stream.write(_CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text))
+    stream.flush()
+
+
+def _rich_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table on a terminal; long cells fold onto more lines."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    drawn = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for header in headers:
+        drawn.add_column(header, overflow="fold")
+    for row in rows:
+        drawn.add_row(*(Text(cell) for cell in row))  # as text: a file name may hold rich's markup
+    _rich(sys.stdout).print(drawn)
+
+
+def _rich(stream: TextIO) -> RichConsole:
+    """Rich's console on a stream."""
+    from rich.console import Console as RichConsole
+
+    return RichConsole(file=stream, markup=False, highlight=False)
+
+
+@contextmanager
+def _bar(what: str, total: int | None) -> Iterator[Advance]:
+    """Rich's progress bar."""
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, TimeRemainingColumn(), console=_rich(sys.stderr)) as progress:
+        task = progress.add_task(what, total=total)
+
+        def advance(done: int = 1) -> None:
+            progress.advance(task, done)
+
+        yield advance
+
+
+def _unseen(done: int = 1) -> None:
+    """Progress that nobody wants to see."""
+
+
+def _lines(what: str, total: int | None) -> Advance:
+    """Progress as a line now and then, and one when all is done."""
+    begun = said = time.monotonic()
+    count = 0
+
+    def advance(done: int = 1) -> None:
+        nonlocal count, said
+        count += done
+        now = time.monotonic()
+        if count == total or now - said >= _QUIET_SECONDS:
+            said = now
+            _write(sys.stderr, f"{what}: {count}{f' of {total}' if total else ''} in {now - begun:.1f} s\n")
+
+    return advance

@@ -1,0 +1,160 @@
+"""Which provider and variant are chosen, by a fixed rule that says why."""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import replace
+
+import pytest
+
+from brainseg_runtime.bundles.manifest import Manifest
+from brainseg_runtime.errors import ProviderError
+from brainseg_runtime.inference import providers
+from brainseg_runtime.inference.processor import Processor, inspect_processor, usable_cores
+from brainseg_runtime.inference.providers import (
+    PROVIDERS,
+    ProviderStatus,
+    choose,
+    devices_for,
+    list_providers,
+    provider_status,
+    require_provider,
+)
+from tests.runtime.tiny import TINY
+
+MANIFEST = Manifest.from_json(json.loads((TINY / "manifest.json").read_text("utf-8")))
+EXACT = Processor(architecture="x86_64", features=("avx2", "avx512_vnni"), cores=2, name=None)
+OLD = replace(EXACT, features=("avx2",))
+
+
+def measured_on(*names: str) -> Manifest:
+    """The manifest with evidence of stable bits on these providers alone."""
+    flags = dict.fromkeys(names, True)
+    return replace(MANIFEST, variants={k: replace(v, same_bits=flags) for k, v in MANIFEST.variants.items()})
+
+
+@pytest.fixture
+def installed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Pretends which providers are installed; the list may be changed."""
+    names = ["cpu"]
+
+    def status(name: str) -> ProviderStatus:
+        return ProviderStatus(name=name, available=name in names, reason="there" if name in names else "not installed")
+
+    monkeypatch.setattr(providers, "provider_status", status)
+    return names
+
+
+def test_an_openvino_that_onnxruntime_brings_itself_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes no `load_config`, without which it may compute in bfloat16."""
+    monkeypatch.setattr(providers, "_built_in", lambda: frozenset(PROVIDERS.values()))
+    status = provider_status("openvino")
+    assert not status.available
+    assert "its own" in status.reason
+    with pytest.raises(ProviderError, match="onnxruntime-openvino"):
+        require_provider("openvino")
+    assert choose(measured_on("openvino"), "auto", "auto", EXACT).provider == "cpu"
+
+
+@pytest.mark.parametrize(
+    ("there", "evidence", "processor", "provider", "variant"),
+    [
+        (["cpu"], ["openvino"], EXACT, "cpu", "int8"),
+        (["cpu", "openvino"], ["openvino"], EXACT, "openvino", "int8"),
+        (["cpu", "openvino"], [], EXACT, "cpu", "int8"),
+        (["cpu", "openvino"], ["openvino"], OLD, "cpu", "fp32"),
+        (["cpu", "openvino", "cuda"], ["openvino"], EXACT, "openvino", "int8"),
+        (["cpu", "openvino", "cuda"], ["openvino", "cuda"], EXACT, "cuda", "int8"),
+        (["cpu", "cuda", "tensorrt"], ["cuda", "tensorrt"], EXACT, "tensorrt", "int8"),
+        (["cpu", "directml", "coreml"], ["directml", "coreml"], EXACT, "cpu", "int8"),
+    ],
+)
+def test_auto_follows_the_stated_rule(
+    installed: list[str], there: list[str], evidence: list[str], processor: Processor, provider: str, variant: str
+) -> None:
+    installed[:] = there
+    choice = choose(measured_on(*evidence), "auto", "auto", processor)
+    assert (choice.provider, choice.variant) == (provider, variant)
+
+
+def test_auto_says_why_and_why_not(installed: list[str]) -> None:
+    installed.append("openvino")
+    reasons = choose(measured_on(), "auto", "auto", OLD).reasons
+    assert any("no VNNI" in reason for reason in reasons)
+    assert "not cuda: not installed" in reasons
+    assert any(reason.startswith("not openvino: the bundle holds no evidence") for reason in reasons)
+
+
+def test_a_bundle_without_int8_runs_in_fp32(installed: list[str]) -> None:
+    installed.append("openvino")
+    manifest = replace(MANIFEST, variants={"fp32": MANIFEST.variants["fp32"]})
+    assert choose(manifest, "auto", "auto", EXACT).variant == "fp32"
+
+
+def test_what_was_named_is_taken(installed: list[str]) -> None:
+    installed.append("cuda")
+    choice = choose(measured_on(), "cuda", "fp32", OLD)
+    assert (choice.provider, choice.variant) == ("cuda", "fp32")
+
+
+def test_a_provider_that_was_named_and_is_not_there_is_an_error_with_a_remedy(installed: list[str]) -> None:
+    assert installed == ["cpu"]
+    with pytest.raises(ProviderError, match="pip install"):
+        choose(MANIFEST, "openvino", "auto", EXACT)
+
+
+@pytest.mark.parametrize(("provider", "variant"), [("cpu", "fp16"), ("cpu", ""), ("auto", "INT8")])
+def test_a_variant_that_is_not_in_the_bundle_is_an_error(provider: str, variant: str) -> None:
+    with pytest.raises(ProviderError, match=r"\['fp32', 'int8'\]"):
+        choose(MANIFEST, provider, variant, EXACT)
+
+
+def test_a_provider_that_nobody_knows_is_an_error() -> None:
+    with pytest.raises(ProviderError, match="auto or one of cpu, openvino"):
+        choose(MANIFEST, "gpu", "auto", EXACT)
+
+
+def test_every_provider_is_listed_and_cpu_is_always_there() -> None:
+    statuses = {status.name: status for status in list_providers()}
+    assert list(statuses) == list(PROVIDERS)
+    assert statuses["cpu"].available
+
+
+def test_a_plug_in_that_takes_no_processor_here_is_not_available(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Intel's plug-in loads on other makers' processors and offers nothing there."""
+    monkeypatch.setattr(providers, "_built_in", lambda: frozenset({PROVIDERS["cpu"]}))
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
+    monkeypatch.setattr(providers, "_registered_devices", list)
+    status = provider_status("openvino")
+    assert not status.available
+    assert "this processor" in status.reason
+    assert choose(measured_on("openvino"), "auto", "auto", EXACT).provider == "cpu"
+    with pytest.raises(ProviderError, match="this processor") as caught:
+        require_provider("openvino")
+    assert "auto" in str(caught.value.remedy)  # installing what is installed would not help
+    assert "install" not in str(caught.value.remedy)
+
+
+@pytest.mark.skipif(not provider_status("openvino").available, reason="openvino is not available")
+def test_the_plug_in_is_registered_once_by_however_many_threads() -> None:
+    found: list[int] = []
+    threads = [threading.Thread(target=lambda: found.append(len(devices_for("openvino")))) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [1] * 8
+    assert provider_status("openvino").available
+
+
+def test_this_machines_processor_is_told() -> None:
+    processor = inspect_processor()
+    assert processor.cores == usable_cores() >= 1
+    assert processor == inspect_processor()
+
+
+@pytest.mark.parametrize("feature", ["avx_vnni", "avx512_vnni", "amx_int8", "asimddp", "i8mm"])
+def test_each_of_these_multiplies_integers_exactly(feature: str) -> None:
+    assert replace(OLD, features=(feature,)).exact_integers
+    assert not OLD.exact_integers

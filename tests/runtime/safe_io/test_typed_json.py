@@ -1,0 +1,152 @@
+"""Dataclasses go to JSON and come back by their own annotations."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from brainseg_runtime.errors import DataError
+from brainseg_runtime.safe_io.strict_json import Json
+from brainseg_runtime.safe_io.typed_json import Between, Matches, from_json, to_json
+
+
+@dataclass(frozen=True)
+class Inner:
+    number: float
+
+
+@dataclass(frozen=True)
+class Outer:
+    name: str
+    kind: Literal["a", "b"] = "a"
+    inner: Inner | None = None
+    pair: tuple[int, str] = (0, "")
+    many: tuple[Inner, ...] = ()
+    named: dict[str, int] = field(default_factory=dict)
+    free: Any = None
+
+
+@dataclass(frozen=True)
+class Checked:
+    part: Annotated[float, Between(0, 1)] = 0.0
+    digest: Annotated[str, Matches(re.compile("[0-9a-f]{4}"), "4 hexadecimal digits")] = "0000"
+    threshold: Annotated[float, Between(0, 1)] | None = None
+    flags: Mapping[str, bool] = field(default_factory=dict)
+    texts: Sequence[str] = ()
+    level: Literal[1, 2] = 1
+    anything: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Upside:
+    """Writes itself in its own way."""
+
+    value: int
+
+    def to_json(self) -> dict[str, Json]:
+        return {"value": -self.value}
+
+
+@dataclass(frozen=True)
+class Holder:
+    upsides: tuple[Upside, ...]
+
+
+def test_every_sort_of_annotation_is_followed() -> None:
+    value = {
+        "name": "n",
+        "kind": "b",
+        "inner": {"number": 1},
+        "pair": [2, "x"],
+        "many": [{"number": 0.5}, {"number": 2}],
+        "named": {"k": 3},
+        "free": [None, {"z": 1}],
+    }
+    expected = Outer("n", "b", Inner(1.0), (2, "x"), (Inner(0.5), Inner(2.0)), {"k": 3}, [None, {"z": 1}])
+    decoded = from_json(Outer, value, "it", error=DataError)
+    assert decoded == expected
+    assert isinstance(decoded.inner and decoded.inner.number, float)
+
+
+@given(
+    st.builds(
+        Outer,
+        name=st.text(),
+        kind=st.sampled_from(["a", "b"]),
+        inner=st.none() | st.builds(Inner, st.floats(allow_nan=False, allow_infinity=False)),
+        pair=st.tuples(st.integers(), st.text()),
+        many=st.lists(st.builds(Inner, st.floats(0, 1)), max_size=3).map(tuple),
+        named=st.dictionaries(st.text(), st.integers(), max_size=3),
+    )
+)
+def test_what_is_written_comes_back(value: Outer) -> None:
+    written = json.loads(json.dumps(to_json(value)))
+    assert from_json(Outer, written, "it", error=DataError) == value
+
+
+def test_free_json_keeps_its_form() -> None:
+    value = {"anything": {"a": [1, None, {"b": True}]}}
+    decoded = from_json(Checked, value, "it", error=DataError)
+    assert decoded.anything == value["anything"]
+
+
+def test_a_class_with_a_json_of_its_own_is_written_by_it() -> None:
+    assert to_json(Holder((Upside(1), Upside(2)))) == {"upsides": [{"value": -1}, {"value": -2}]}
+
+
+@pytest.mark.parametrize(
+    ("value", "named"),
+    [
+        ({}, "lacks keys.*name"),
+        ({"name": "n", "nome": 1}, "unknown keys.*nome"),
+        ({"name": 1}, r"it\.name"),
+        ({"name": "n", "kind": "c"}, r"it\.kind"),
+        ({"name": "n", "kind": ["a"]}, r"it\.kind"),
+        ({"name": "n", "inner": {"number": "1"}}, r"it\.inner\.number"),
+        ({"name": "n", "inner": {"number": float("nan")}}, r"it\.inner\.number"),
+        ({"name": "n", "inner": 1}, r"it\.inner"),
+        ({"name": "n", "pair": [1]}, r"it\.pair"),
+        ({"name": "n", "pair": 1}, r"it\.pair"),
+        ({"name": "n", "many": [{"number": 1}, {"number": None}]}, r"it\.many\[1\]\.number"),
+        ({"name": "n", "named": {"k": True}}, r"it\.named\.k"),
+        ({"name": "n", "named": []}, r"it\.named"),
+        ("n", "an object"),
+    ],
+)
+def test_what_does_not_fit_is_refused_by_its_place(value: object, named: str) -> None:
+    with pytest.raises(DataError, match=named):
+        from_json(Outer, value, "it", error=DataError)
+
+
+@pytest.mark.parametrize(
+    ("value", "named"),
+    [
+        ({"part": 1.01}, r"it\.part.*0 to 1"),
+        ({"part": True}, r"it\.part.*a number"),
+        ({"threshold": -0.1}, r"it\.threshold.*0 to 1"),
+        ({"digest": "00"}, r"it\.digest.*4 hexadecimal digits"),
+        ({"digest": "0000\n"}, r"it\.digest"),
+        ({"flags": {"cpu": 1}}, r"it\.flags\.cpu.*true or false"),
+        ({"texts": ["a", 2]}, r"it\.texts\[1\].*text"),
+        ({"texts": "ab"}, r"it\.texts.*a list"),
+        ({"level": True}, r"it\.level"),
+        ({"level": 1.0}, r"it\.level"),
+    ],
+)
+def test_ranges_and_patterns_hold(value: object, named: str) -> None:
+    with pytest.raises(DataError, match=named):
+        from_json(Checked, value, "it", error=DataError)
+
+
+def test_an_error_shows_a_short_escaped_value() -> None:
+    with pytest.raises(DataError) as caught:
+        from_json(Outer, {"name": ["\x1b[31m" * 100]}, "it", error=DataError)
+    assert "\x1b" not in str(caught.value)
+    assert len(str(caught.value)) < 300

@@ -1,0 +1,1 @@
+"""What the sub-commands of `brainseg-train` do, and how they report it."""

@@ -1,0 +1,155 @@
+"""What `brainseg-train` says of a study: before it begins, and when its runs have ended."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from brainseg_runtime.plurals import counted
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from brainseg_runtime.terminal.console import Console
+    from brainseg_train.data.dataset import DataSet
+    from brainseg_train.tuning.study import Study
+
+
+def tell_start(study: Study, origin: str, dataset: DataSet, console: Console) -> None:
+    """What is about to happen, on standard error.
+
+    Args:
+        study: As it stands.
+        origin: ``new``, ``resumed`` or ``complete``.
+        dataset: What it is trained on.
+        console: Where it is said.
+    """
+    from brainseg_train.comparison.leaderboard import LEAK
+    from brainseg_train.data.persons import some_of
+
+    request = study.request
+    words = {
+        "new": "begins",
+        "resumed": "goes on",
+        "complete": "is complete: nothing is trained or measured again",
+    }
+    trials = request.search.trials
+    parts = f"{counted(trials, 'run')} each of {', '.join(request.models)}"
+    if len(request.splits) > 1:
+        parts += f" on each of {len(request.splits)} folds"
+    console.note(
+        f"{dataset.root}: {counted(len(dataset.patients), 'patient')}, {counted(len(dataset.slices), 'slice')}"
+    )
+    console.note(f"study {study.record.id} {words[origin]}: {parts}, preset {request.preset}")
+    split = study.split()
+    if split.persons:
+        count = len(split.persons)
+        console.note(
+            f"{count} person{'s have' if count > 1 else ' has'} several patients' folders, which stay in one part: "
+            f"{some_of(split.persons)}"
+        )
+    if request.leaky:
+        console.warn(LEAK)
+
+
+def tell_layout(study: Study, threads: int | None, workers: int, console: Console) -> None:
+    """What about processes and threads is not as one might think.
+
+    Args:
+        study: About to be worked on.
+        threads: That `--threads` asks for, if it does.
+        workers: Processes at once.
+        console: Where it is said.
+    """
+    begun = study.record.threads
+    if threads is not None and threads != begun:
+        console.note(f"it goes on with the {begun} threads a process that it was begun with: results depend on them")
+    if study.request.search.kind == "tpe" and workers > 1:
+        console.note(
+            f"with {workers} workers TPE's trials depend on which others have ended by then; --workers 1 gives the "
+            "same ones every time"
+        )
+
+
+def tell_differences(other: str, differences: Sequence[str], console: Console) -> None:
+    """Why `--resume` began a new study: what is asked for now is not what the newest unfinished one was begun with.
+
+    Args:
+        other: That study's name.
+        differences: Each setting, split or slice that differs, with what it was and is.
+        console: Where it is said.
+    """
+    console.note(f"study {other} is unfinished and was not gone on with: it was begun with other arguments or data")
+    for line in differences:
+        console.note(f"  {line}")
+
+
+def tell_leaderboard(study: Study, console: Console) -> None:
+    """Write leaderboard and report, and show the table; nothing but a note where another process leads the study.
+
+    Args:
+        study: Whose runs have ended.
+        console: Where it is said; `--json` gets the leaderboard.
+    """
+    from brainseg_train.comparison import leaderboard
+    from brainseg_train.comparison.page import write_report
+
+    if study.record.status != "complete":
+        console.note(f"study {study.record.id} is led by another process, which writes the results when its runs end")
+        return
+    board = leaderboard.make_leaderboard(study)
+    leaderboard.write(study, board)
+    page = write_report(study, board)
+    head, *rows = leaderboard.summary(board)
+    console.table(head, rows)
+    if board["leaky"]:
+        console.say(f"LEAKY: {leaderboard.LEAK}")
+    for trial in board["trials"]:
+        if trial["status"] == "failed":
+            console.note(
+                _diverged(f"{trial['model']} with {trial['configuration']}", trial["stopped"], trial["best_epoch"])
+            )
+    console.say(board["verdict"])
+    console.say(f"leaderboard: {study.runs / 'leaderboard.md'}")
+    console.say(f"report: {page}")
+    console.emit(board)
+
+
+def tell_runs(study: Study, console: Console) -> None:
+    """Show the runs of a fit, and over folds the scores of all patients.
+
+    Args:
+        study: The fit's.
+        console: Where it is said; `--json` gets the runs' records.
+    """
+    from brainseg_train.comparison import leaderboard
+
+    records = [run for unit in study.request.units for run in study.run_records(unit).values()]
+    rows = [
+        [
+            run.id,
+            str(run.epochs),
+            str(run.best.epoch) if run.best else "-",
+            f"{run.best.validation['dice']:.3f}" if run.best else "-",
+        ]
+        for run in records
+    ]
+    console.table(["run", "epochs", "best epoch", "validation Dice"], rows)
+    for run in records:
+        if run.status == "failed":
+            console.note(_diverged(run.id, run.stopped, run.best.epoch if run.best else None))
+    result: dict[str, object] = {"study": study.record.id, "runs": [run.to_json() for run in records]}
+    if study.record.selected and len(study.request.splits) > 1:
+        board = leaderboard.make_leaderboard(study)
+        head, *lines = leaderboard.summary(board)
+        console.table(head, lines)
+        result["row"] = board["rows"][0]
+    for run in records:
+        console.say(str(study.runs / run.id))
+    console.emit(result)
+
+
+def _diverged(name: str, stopped: str | None, best_epoch: int | None) -> str:
+    """A warning of a run that left the range of numbers."""
+    reason = (stopped or "").partition("; remedy")[0]
+    kept = "it left no weights" if best_epoch is None else f"its weights are those of epoch {best_epoch}"
+    return f"warning: {name} diverged ({reason}); {kept}"

@@ -1,0 +1,1 @@
+"""Networks compared: scores on the test subset, the leaderboard, and the page."""

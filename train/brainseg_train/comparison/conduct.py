@@ -1,0 +1,176 @@
+"""A study carried out: train and tune, choose, look at the test part once.
+
+Each step leaves a record and is passed over where its record is there, so that a study that was interrupted goes on
+where it was, and a complete one is never measured again.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from brainseg_train.comparison.test_scores import look_once
+from brainseg_train.errors import StudyError
+from brainseg_train.tuning.file_lock import FileLock, is_held
+from brainseg_train.tuning.search import best_of
+from brainseg_train.tuning.worker import work
+from brainseg_train.tuning.worker_pool import run_workers
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from brainseg_train.data.dataset import DataSet
+    from brainseg_train.runs.records import RunRecord
+    from brainseg_train.tuning.progress import Display
+    from brainseg_train.tuning.study import Study
+
+WAIT_SECONDS = 1.0
+"""How often trials that another process works on are looked after."""
+
+
+def carry_out(current: Study, dataset: DataSet, *, workers: int, cache: Path | None, display: Display) -> Study:
+    """Everything that a study has left to do.
+
+    Args:
+        current: The study.
+        dataset: Its data.
+        workers: Processes at once.
+        cache: The data set's cache folder.
+        display: Shows how it goes.
+
+    Returns:
+        The study, complete; or as it was where another process leads it, once this one has helped with its trials.
+
+    Raises:
+        StudyError: No trial of a network left weights, or a process failed.
+        KeyboardInterrupt: Interrupted; everything is kept.
+    """
+    lead = FileLock(current.folder / "lead.lock")
+    if not lead.acquire(wait=False):
+        _help(current, dataset, workers=workers, cache=cache, display=display)
+        return current
+    try:
+        began = time.monotonic()
+        _train(current, dataset, workers=workers, cache=cache, display=display)
+        return finish(current, dataset, display, seconds=time.monotonic() - began)
+    finally:
+        lead.release()
+
+
+def finish(current: Study, dataset: DataSet, display: Display | None = None, *, seconds: float = 0.0) -> Study:
+    """What follows once every trial has ended: choose, look at the test part where the study does, record.
+
+    Args:
+        current: The study.
+        dataset: Its data.
+        display: Told what is being done.
+        seconds: That this process spent on the trials; for the record.
+
+    Returns:
+        The study, complete.
+
+    Raises:
+        StudyError: No trial of a network left weights.
+    """
+    began = time.monotonic()
+    chosen = _select(current)
+    if current.request.kind == "all" or len(current.request.splits) > 1:
+        for model in current.request.models:
+            if display is not None:
+                display.say(f"{model}: the one look at the test part")
+            look_once(current, model, chosen[model], dataset)
+    return _complete(current, chosen, seconds=seconds + time.monotonic() - began)
+
+
+def epochs_left(current: Study) -> int:
+    """Epochs that a study has left if no trial ends early."""
+    left = 0
+    for unit in current.request.units:
+        runs = current.run_records(unit).values()
+        open_runs = sum(run.config.epochs - run.epochs for run in runs if run.status in ("running", "interrupted"))
+        fresh = current.request.search.trials - len(runs)
+        left += open_runs + fresh * current.request.configs[unit.model].epochs
+    return left
+
+
+def _train(current: Study, dataset: DataSet, *, workers: int, cache: Path | None, display: Display) -> None:
+    """Work until every trial has ended, those included that another process took."""
+    _help(current, dataset, workers=workers, cache=cache, display=display)
+    while _unfinished(current):
+        time.sleep(WAIT_SECONDS)
+        _help(current, dataset, workers=workers, cache=cache, display=display)
+
+
+def _help(current: Study, dataset: DataSet, *, workers: int, cache: Path | None, display: Display) -> None:
+    """Work on trials until none is left to take."""
+    if not _free(current):
+        return
+    if workers == 1:
+        work(current, dataset, display.show)
+    else:
+        run_workers(current, data=dataset.root, cache=cache, count=workers, show=display.show)
+
+
+def _unfinished(current: Study) -> int:
+    """Trials that have not ended."""
+    return sum(current.tuner(unit).unfinished() for unit in current.request.units)
+
+
+def _free(current: Study) -> bool:
+    """Whether a trial can be taken: one that has not begun, or whose process is gone."""
+    for unit in current.request.units:
+        tuner = current.tuner(unit)
+        trials = tuner.trials()
+        if len(trials) < current.request.search.trials:
+            return True
+        if any(not trial.state.is_finished() and not is_held(tuner.lock_of(trial.number)) for trial in trials):
+            return True
+    return False
+
+
+def _select(current: Study) -> dict[str, tuple[str, ...]]:
+    """For each network the run with the best validation Dice on each split; the first of equals."""
+    chosen: dict[str, tuple[str, ...]] = {}
+    for unit in current.request.units:
+        runs = current.run_records(unit)
+        scores = ((trial, run.best.validation["dice"] if run.best else None) for trial, run in runs.items())
+        best = best_of((trial, dice) for trial, dice in scores if runs[trial].status == "complete")
+        if best is None:
+            # Every one was hopeless: the least so still makes a row, and the table shows what it is worth.
+            best = best_of((trial, run.best.validation["dice"] if run.best else None) for trial, run in runs.items())
+        if best is None:
+            raise _nothing_left(unit.name, list(runs.values()))
+        chosen[unit.model] = (*chosen.get(unit.model, ()), runs[best].id)
+    return chosen
+
+
+def _nothing_left(name: str, runs: Sequence[RunRecord]) -> StudyError:
+    """Why a network has no weights to choose from: its runs diverged, or none has begun."""
+    reasons = [f"{run.id} {run.status}: {(run.stopped or 'nothing').partition('; remedy')[0]}" for run in runs]
+    diverged = bool(runs) and all(run.status == "failed" for run in runs)
+    return StudyError(
+        f"every trial of {name} diverged" if diverged else f"no trial of {name} left weights",
+        expected="at least one that ends with finite numbers",
+        got="; ".join(reasons) or "none",
+        remedy="lower --rate, or set precision to fp32 in --config; --resume would only diverge again"
+        if diverged
+        else "train anew, with another rate or --runs folder",
+    )
+
+
+def _complete(current: Study, chosen: dict[str, tuple[str, ...]], *, seconds: float) -> Study:
+    """Record that a study is complete."""
+    runs = tuple(run.id for unit in current.request.units for run in current.run_records(unit).values())
+    timing = current.record.timing
+    record = dataclasses.replace(
+        current.record,
+        status="complete",
+        runs=runs,
+        selected=chosen,
+        timing={**timing, "ended": time.time(), "seconds": timing.get("seconds", 0.0) + seconds},
+    )
+    done = current.with_record(record)
+    done.save()
+    return done

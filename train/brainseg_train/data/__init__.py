@@ -1,0 +1,1 @@
+"""The data set: folders, slices, splits, the cache, and the check."""

@@ -1,0 +1,152 @@
+"""A data set ready for training: patients, slices, and their pixels at the network's size.
+
+Legend: N slices, H rows, W columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import platformdirs
+from numpy.typing import NDArray
+
+from brainseg_runtime.errors import DataError
+from brainseg_runtime.images import Patient, read_image
+from brainseg_train.data.cache import Cached, open_or_build
+from brainseg_train.data.slices import SliceRef, find_slices
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class DataSet:
+    """A `kaggle_3m` folder, read, checked and resized once.
+
+    `images` and `masks` are memory-mapped and read-only. They are for training and for choosing among epochs; whatever
+    is reported starts from `native_image` and `native_mask`.
+    """
+
+    root: Path
+    patients: tuple[Patient, ...]
+    """In order of name."""
+    slices: tuple[SliceRef, ...]
+    """In order of patient and number; row i of every array belongs to slice i."""
+    cached: Cached
+    """Where the arrays come from."""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of names, numbers and native pixels of the whole set."""
+        return self.cached.digest
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Native rows and columns of every slice, pixels."""
+        return self.cached.native_size
+
+    @property
+    def images(self) -> NDArray[np.uint8]:
+        """(N, 128, 128, 3) uint8: pre-contrast, FLAIR, post-contrast."""
+        return self.cached.images
+
+    @property
+    def masks(self) -> NDArray[np.uint8]:
+        """(N, 128, 128) uint8, 0 or 1."""
+        return self.cached.masks
+
+    @property
+    def tumour_pixels(self) -> NDArray[np.int64]:
+        """(N,) tumour pixels of each slice at native size."""
+        return self.cached.tumour_pixels
+
+    @property
+    def blank(self) -> NDArray[np.bool_]:
+        """(N,) whether every channel of a slice holds a single value."""
+        return self.cached.blank
+
+    @property
+    def image_digests(self) -> NDArray[np.uint8]:
+        """(N, 32) SHA-256 of each slice's native image."""
+        return self.cached.image_digests
+
+    def native_mask(self, index: int) -> NDArray[np.uint8]:
+        """(H, W) uint8, 0 or 1: a slice's mask as its file has it."""
+        height, width = self.size
+        bits = np.unpackbits(self.cached.native_masks[index], count=height * width)
+        return bits.reshape(height, width)
+
+    def native_image(self, index: int) -> NDArray[np.uint8]:
+        """(H, W, 3) uint8: a slice's image, read from its file.
+
+        Raises:
+            ImageError: The file has gone or changed its form since the set was opened.
+        """
+        return read_image(self.slices[index].image)
+
+    def indices(self, patient_ids: Iterable[str]) -> NDArray[np.intp]:
+        """Rows of the slices of some patients, ascending.
+
+        Raises:
+            DataError: A patient is not of this set.
+        """
+        wanted = self.patient_indices(patient_ids)
+        return np.flatnonzero(np.isin(self.patient_of_slice, wanted))
+
+    def patient_indices(self, patient_ids: Iterable[str]) -> NDArray[np.intp]:
+        """Positions of patients in `patients`, in the order given.
+
+        Raises:
+            DataError: A patient is not of this set.
+        """
+        known = {patient.id: index for index, patient in enumerate(self.patients)}
+        names = list(patient_ids)
+        unknown = [name for name in names if name not in known]
+        if unknown:
+            raise DataError(
+                f"{self.root} has no patient {', '.join(unknown)}",
+                remedy="use the split that was made for this data set",
+            )
+        return np.array([known[name] for name in names], dtype=np.intp)
+
+    @cached_property
+    def patient_of_slice(self) -> NDArray[np.intp]:
+        """(N,) index into `patients` of each slice."""
+        return np.array([ref.patient for ref in self.slices], dtype=np.intp)
+
+    @cached_property
+    def burden(self) -> NDArray[np.float64]:
+        """(patients,) share of each patient's native pixels that is tumour, in [0, 1]."""
+        count = len(self.patients)
+        tumour = np.bincount(self.patient_of_slice, weights=self.tumour_pixels, minlength=count)
+        pixels = np.bincount(self.patient_of_slice, minlength=count) * (self.size[0] * self.size[1])
+        return tumour / pixels
+
+
+def load_dataset(
+    root: Path, *, cache: Path | None = None, on_slice: Callable[[int, int], None] | None = None
+) -> DataSet:
+    """Open a folder in the `kaggle_3m` layout, resizing it into the cache the first time.
+
+    Every later time the files are only hashed, and the cache used if it is of these very bytes and undamaged.
+
+    Args:
+        root: The folder of patient folders.
+        cache: Folder of the cache; the user's cache folder without it.
+        on_slice: Called, where slices must be resized, with how many of how many are, after each one.
+
+    Raises:
+        DatasetError: The set is faulty; it names every fault.
+        CacheError: The cache cannot be written.
+    """
+    root = Path(root)
+    patients, slices = find_slices(root)
+    folder = default_cache_folder() if cache is None else Path(cache)
+    cached = open_or_build(folder, root, patients, slices, on_slice=on_slice)
+    return DataSet(root=root, patients=patients, slices=slices, cached=cached)
+
+
+def default_cache_folder() -> Path:
+    """`brainseg` in the folder where this system keeps a user's caches."""
+    return platformdirs.user_cache_path("brainseg", appauthor=False)

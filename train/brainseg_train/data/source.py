@@ -1,0 +1,97 @@
+"""Where a data set comes from and under what terms, as those who know it say: `dataset.json` beside the patients.
+
+Nothing here is found out or filled in. What nobody states stays open, in the run's study and later in the bundle.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Self
+
+from brainseg_runtime.safe_io.files import read_capped
+from brainseg_runtime.safe_io.strict_json import parse
+from brainseg_runtime.safe_io.typed_json import from_json
+from brainseg_train.errors import ConfigError
+
+FILE: Final = "dataset.json"
+"""Its name, in the data set's folder."""
+
+MAX_LENGTH: Final = 2000
+"""Characters of one statement; a citation of many authors takes a few hundred."""
+
+_MAX_BYTES: Final = 64 << 10
+
+_ADDRESS: Final = re.compile(r"https?://[^\s<>\"]+")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DataSource:
+    """What is stated of a data set; None is what is not."""
+
+    name: str | None = None
+    """What it is called."""
+    licence: str | None = None
+    """SPDX identifier, or a short name of the terms."""
+    url: str | None = None
+    """Where it can be read about or had."""
+    citation: str | None = None
+    """What to cite."""
+
+    def __post_init__(self) -> None:
+        """Refuse what would not stand on one line of a card."""
+        for key, text in self.to_json().items():
+            if not text.strip() or len(text) > MAX_LENGTH or not text.isprintable():
+                raise ConfigError(
+                    f"the data set's {key} cannot be taken",
+                    expected=f"one line of 1 to {MAX_LENGTH} printable characters",
+                    got=ascii(text[:60]),
+                )
+        if self.url is not None and not _ADDRESS.fullmatch(self.url):
+            raise ConfigError("the data set's url cannot be taken", expected="https://...", got=self.url[:200])
+
+    def __bool__(self) -> bool:
+        """Whether anything is stated."""
+        return bool(self.to_json())
+
+    def over(self, other: DataSource) -> DataSource:
+        """These statements, and another's where these have none.
+
+        Args:
+            other: What is said elsewhere.
+        """
+        return DataSource(**(other.to_json() | self.to_json()))
+
+    def to_json(self) -> dict[str, str]:
+        """What is stated, by key."""
+        return {key: value for key, value in dataclasses.asdict(self).items() if value is not None}
+
+    @classmethod
+    def from_json(cls, value: object, where: str = FILE) -> Self:
+        """What a `dataset.json` states.
+
+        Raises:
+            ConfigError: A key is unknown, or a value is no text that can be taken.
+        """
+        own: Any = value
+        if isinstance(value, dict):
+            own = {key: item for key, item in value.items() if key != "$schema"}
+        return from_json(cls, own, where, error=ConfigError)
+
+
+def stated_beside(root: Path) -> DataSource:
+    """What `dataset.json` in a data set's folder states; nothing where there is no such file.
+
+    Args:
+        root: The data set's folder.
+
+    Raises:
+        ConfigError: The file is damaged, or states something that cannot be taken.
+    """
+    path = Path(root) / FILE
+    if not path.exists():
+        return DataSource()
+    data = read_capped(path, _MAX_BYTES, error=ConfigError)
+    return DataSource.from_json(parse(data, str(path), limit=_MAX_BYTES, error=ConfigError), str(path))

@@ -1,0 +1,1 @@
+"""What happens within a training step and an epoch: batches, augmentation, loss, optimiser, validation."""

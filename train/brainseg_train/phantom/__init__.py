@@ -1,0 +1,1 @@
+"""A made-up data set in the layout of `kaggle_3m`."""

@@ -1,0 +1,1 @@
+"""One training run: `fit`, its records, and how it resumes."""

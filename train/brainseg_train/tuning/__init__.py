@@ -1,0 +1,1 @@
+"""Studies: which configurations are tried, by how many processes, and their progress."""
