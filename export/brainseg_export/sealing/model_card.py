@@ -134,7 +134,7 @@ def _score_rows(evaluation: Evaluation) -> Iterator[tuple[str, str, str]]:
     yield "Dice per patient, mean", _number(volume.mean), _interval(volume.ci95)
     yield "Dice per patient, median", _number(volume.median), ""
     yield "Dice per patient, lowest", _number(volume.min), ""
-    for name, score in (("with tumour", evaluation.slice_dice_tumour), ("of all slices", evaluation.slice_dice_all)):
+    for name, score in (("with tumour", evaluation.slice_dice_tumour), ("all", evaluation.slice_dice_all)):
         yield f"Dice per slice, {name}", _number(score.mean), _interval(score.ci95)
     for key, name in (("dice", "Dice"), ("iou", "IoU"), ("precision", "Precision"), ("recall", "Recall")):
         yield f"{name} over all pixels", _number(getattr(pooled, key)), _interval(getattr(intervals, key))
