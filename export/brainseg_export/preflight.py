@@ -35,7 +35,7 @@ def require_place(target: Path, chosen: Chosen, data: Path) -> None:
     """
     if data.resolve() in target.resolve().parents:
         raise ExportError(
-            f"{target} lies in the data set {data}", expected="a folder outside it, which would otherwise gain a patient",
+            f"{target} lies in the data set {data}", expected="a folder outside it: in it a bundle would pass for a patient",
             got=str(target.resolve()), remedy="name another folder with --out",
         )  # fmt: skip
     if target.is_symlink() or (target.exists() and not target.is_dir()):
@@ -89,7 +89,7 @@ def require_judges(dataset: DataSet, split: Split) -> None:
             "threshold and temperature cannot be chosen",
             expected="validation patients with tumour pixels and others",
             got=f"{len(split.validation)} patients, {len(rows)} slices, {tumour:,} tumour pixels of {pixels:,}",
-            remedy="train with another --seed or with more patients, so that some with tumour are in the validation subset",
+            remedy="train with another --seed or with more patients, so that some with tumour are for validation",
         )
     if dataset.blank[split.indices(dataset, "train")].all():
         raise ExportError(

@@ -1,4 +1,4 @@
-"""A bundle's folder: written whole or not at all, the manifest last, and opened by the runtime before it is in place."""
+"""A bundle's folder, written whole or not at all: the manifest last, and opened once before it is put in place."""
 
 from __future__ import annotations
 
