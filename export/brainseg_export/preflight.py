@@ -35,7 +35,7 @@ def require_place(target: Path, chosen: Chosen, data: Path) -> None:
     """
     if data.resolve() in target.resolve().parents:
         raise ExportError(
-            f"{target} lies in the data set {data}", expected="a folder outside it: in it a bundle would pass for a patient",
+            f"{target} lies in the data set {data}", expected="a folder outside it",
             got=str(target.resolve()), remedy="name another folder with --out",
         )  # fmt: skip
     if target.is_symlink() or (target.exists() and not target.is_dir()):
