@@ -11,7 +11,7 @@ From the ground up; a folder imports from those above it in this list alone:
     preflight       what would stop an export, looked for before the work
     export          the way through all of it
     summary         what an export reports; tested by test_export
-    cli, __main__   the command, and where the program begins
+    cli             the command
 
 `export.export` is the way from top to bottom: `sources` chooses a run and reads its patients, `graphs` writes the
 network as fp32 and int8, `evidence` compares both with PyTorch on the validation patients, and `sealing` writes what

@@ -49,8 +49,8 @@ def is_folder(source: Source) -> bool:
 
 @cache
 def folders(package: str) -> tuple[str, ...]:
-    """Every folder of a package and every file directly in it, the package's `__init__` apart."""
-    return tuple(sorted({folder_of(source.module) for source in of_package(package)} - {""}))
+    """Every folder of a package and every file directly in it, apart from its `__init__` and `__main__`."""
+    return tuple(sorted({folder_of(source.module) for source in of_package(package)} - {"", "__main__"}))
 
 
 @cache
@@ -71,12 +71,15 @@ def mapped(package: str) -> tuple[str, ...]:
 
 @cache
 def arrows(package: str) -> tuple[Arrow, ...]:
-    """Every import within a package, those in functions and for types included; the package's own `__init__` apart."""
+    """Every import within a package, those in functions and for annotations included.
+
+    The package's `__init__`, which offers names from all of it, and `__main__`, which starts it, are left out.
+    """
     modules = {source.module for source in of_package(package)}
     return tuple(
         Arrow(source.module, item.module, item.line)
         for source in of_package(package)
-        if source.module != package
+        if source.module not in {package, f"{package}.__main__"}
         for item in imports(source)
         if item.module in modules - {package, source.module}
     )

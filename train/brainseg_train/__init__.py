@@ -14,7 +14,7 @@ From the ground up; a folder imports from those above it in this list alone:
     tuning         many runs: what a study tries, in which processes, and how far it is
     comparison     the networks of a study compared: test scores, leaderboard, page
     commands       what each sub-command does
-    cli, __main__  their options, and where the program begins
+    cli            the program, which lists them
 
 A data set goes through `data` into `learning.batches`; `runs.fit` trains on it epoch by epoch, `tuning.search` calls
 `fit` for each configuration, and `comparison.conduct` for each network; `comparison.leaderboard` ranks what they found.

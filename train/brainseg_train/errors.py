@@ -4,7 +4,7 @@
     └── TrainError
         ├── ConfigError              a configuration value or key that is not allowed
         │   ├── ModelError           no network has that name or can have that width
-        │   └── UsageError           what a command's options ask for together, on whatever data, is not allowed
+    │   └── UsageError           what a command's options ask for together, on whatever data, is not allowed
         ├── ShapeError               two tensors that must agree in shape do not
         ├── CacheError               the cache folder cannot be written or read
         ├── SplitError               a split cannot be made, or its file is not one
