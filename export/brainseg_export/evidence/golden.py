@@ -43,6 +43,9 @@ def golden_images(seed: int = 0) -> list[NDArray[np.uint8]]:
 
     Args:
         seed: Which head.
+
+    >>> [images.shape for images in golden_images()]
+    [(2, 128, 128, 3), (1, 97, 117, 3), (1, 40, 56, 3), (1, 256, 256, 3)]
     """
     patient = make_patient(0, seed, slices=(12, 12), side=SIDE)
     order = np.argsort(-patient.masks.sum(axis=(1, 2)), kind="stable")

@@ -50,7 +50,12 @@ class Provenance:
 
     @property
     def licence(self) -> Licence:
-        """The terms of the weights, as far as they are known."""
+        """The terms of the weights, as far as they are known.
+
+        >>> ours = DataSource(name="Ward 7", licence="CC0-1.0")
+        >>> print(Provenance(source=ours, recognised=None, patients=9, known=0).licence.note)
+        Trained on Ward 7; whoever trained or exported states its licence as CC0-1.0.
+        """
         if self.recognised == "phantom":
             return PHANTOM
         name, stated = self.source.name, self.source.licence
