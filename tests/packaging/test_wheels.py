@@ -44,7 +44,7 @@ def test_the_runtime_is_byte_identical_in_both_wheels(whole_wheel: Wheel, runtim
     assert files == _runtime_files(whole_wheel)
 
 
-def test_the_wheels_hold_every_file_of_their_packages_and_nothing_else(whole_wheel: Wheel, runtime_wheel: Wheel) -> None:
+def test_the_wheels_hold_every_file_of_their_packages_and_no_other(whole_wheel: Wheel, runtime_wheel: Wheel) -> None:
     def expected(*folders: str) -> set[str]:
         return {
             path.relative_to(ROOT / folder).as_posix()
