@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         SignatureError,
         WorkerError,
     )
+    from brainseg_runtime.isolation.isolated_segmenter import IsolatedSegmenter
     from brainseg_runtime.segmentation.postprocessing import PostProcessing
     from brainseg_runtime.segmentation.results import Prediction, Provenance, SegmenterInfo, Timing, VolumePrediction
     from brainseg_runtime.segmenter import Segmenter
@@ -61,6 +62,7 @@ __all__ = [
     "ImageError",
     "InferenceError",
     "InputError",
+    "IsolatedSegmenter",
     "Limits",
     "MissingExtraError",
     "PostProcessing",
@@ -77,14 +79,15 @@ __all__ = [
 ]
 
 _HOMES = {
+    "IsolatedSegmenter": "isolation.isolated_segmenter",
     "Limits": "contract",
-    "PostProcessing": "postprocess",
-    "Prediction": "results",
-    "Provenance": "results",
+    "PostProcessing": "segmentation.postprocessing",
+    "Prediction": "segmentation.results",
+    "Provenance": "segmentation.results",
     "Segmenter": "segmenter",
     "SegmenterInfo": "segmentation.results",
-    "Timing": "results",
-    "VolumePrediction": "results",
+    "Timing": "segmentation.results",
+    "VolumePrediction": "segmentation.results",
 }
 """The module that holds each public name; all others are in `errors`."""
 
