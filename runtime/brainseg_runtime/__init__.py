@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         MissingExtraError,
         ProviderError,
         SignatureError,
+        UsageError,
         WorkerError,
     )
     from brainseg_runtime.isolation.isolated_segmenter import IsolatedSegmenter
@@ -73,6 +74,7 @@ __all__ = [
     "SegmenterInfo",
     "SignatureError",
     "Timing",
+    "UsageError",
     "VolumePrediction",
     "WorkerError",
     "__version__",

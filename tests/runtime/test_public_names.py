@@ -12,7 +12,7 @@ NAMES = """
 ArgumentError BrainsegError BundleError BundleMissingError BundleSchemaError BundleTamperedError BundleTooLargeError
 CancelledError ContractError DataError DatasetError DigestMismatchError FileWriteError ImageError InferenceError
 InputError IsolatedSegmenter Limits MissingExtraError PostProcessing Prediction Provenance ProviderError Segmenter
-SegmenterInfo SignatureError Timing VolumePrediction WorkerError __version__
+SegmenterInfo SignatureError Timing UsageError VolumePrediction WorkerError __version__
 """
 
 PROBE = """

@@ -3,7 +3,7 @@
     BrainsegError                    brainseg_runtime.errors: what, expected, got, remedy
     └── TrainError
         ├── ConfigError              a configuration value or key that is not allowed
-        │   ├── ModelError           no network has that name or can have that width
+        │   └── ModelError           no network has that name or can have that width
     │   └── UsageError           what a command's options ask for together, on whatever data, is not allowed
         ├── ShapeError               two tensors that must agree in shape do not
         ├── CacheError               the cache folder cannot be written or read
@@ -35,10 +35,6 @@ class ConfigError(TrainError):
 
 class ModelError(ConfigError):
     """No network has that name, or none can have that width."""
-
-
-class UsageError(ConfigError):
-    """What a command's options ask for together is not allowed, whatever the data: wrong usage, exit code 2."""
 
 
 class ShapeError(TrainError):

@@ -24,7 +24,7 @@ from brainseg_runtime.evaluation.result import Evaluation
 from brainseg_runtime.images.overlay import encode_png, overlay
 from brainseg_runtime.metrics import Counts, count, dice
 from brainseg_runtime.safe_io import files
-from brainseg_runtime.safe_io.strict_json import Fields, parse
+from brainseg_runtime.safe_io.strict_json import parse
 from brainseg_runtime.safe_io.typed_json import from_json
 from brainseg_train import checkpoint
 from brainseg_train.errors import RecordError, StudyError
@@ -116,20 +116,25 @@ class TestRecord:
             RecordError: A key is missing, unknown or of the wrong type.
             DataError: The evaluation in it is not one.
         """
-        fields = Fields(value, where, error=RecordError)
-        pictures = fields.take("pictures")
-        record = cls(
-            model=fields.text("model"),
-            split_by=fields.text("split_by"),
-            evaluation=Evaluation.from_json(fields.json_object("evaluation")),
-            pictures=tuple(
-                from_json(TestPicture, item, f"{where}: pictures", error=RecordError)
-                for item in (pictures if isinstance(pictures, list) else ())
-            ),
-            timing=dict(fields.json_object("timing")),
+        written = from_json(_Written, value, where, error=RecordError)
+        return cls(
+            model=written.model,
+            split_by=written.split_by,
+            evaluation=Evaluation.from_json(written.evaluation),
+            pictures=written.pictures,
+            timing=dict(written.timing),
         )
-        fields.close()
-        return record
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Written:
+    """A record as its file holds it."""
+
+    model: str
+    split_by: str
+    evaluation: dict[str, Any]
+    pictures: tuple[TestPicture, ...]
+    timing: dict[str, Any]
 
 
 def look_once(current: Study, model: str, runs: Sequence[str], dataset: DataSet) -> TestRecord:
