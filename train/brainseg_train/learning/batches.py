@@ -18,7 +18,7 @@ MEMORY_LIMIT = 4 << 30
 """Bytes of pixels up to which a part is copied to the device; the whole set of 3,929 slices takes 250 MB."""
 
 
-class Feed:
+class Batches:
     """Some rows of the data set's arrays, gathered a batch at a time onto a device.
 
     Args:

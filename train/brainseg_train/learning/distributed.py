@@ -33,7 +33,7 @@ class Group:
         """Whether this process is the one that decides and writes."""
         return self.rank == 0
 
-    def share(self, positions: Tensor) -> Tensor:
+    def local(self, positions: Tensor) -> Tensor:
         """This process's part of a global batch: every `size`-th slice, the same number for each."""
         return positions[: len(positions) // self.size * self.size][self.rank :: self.size]
 

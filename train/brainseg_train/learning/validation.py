@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from brainseg_train.config import LossConfig
-from brainseg_train.learning.batches import Feed
+from brainseg_train.learning.batches import Batches
 from brainseg_train.learning.device import Placement
 from brainseg_train.learning.distributed import Group
 from brainseg_train.learning.losses import segmentation_loss
@@ -27,7 +27,7 @@ BATCH = 64
 
 @torch.inference_mode()
 def validate(
-    network: nn.Module, feed: Feed, patients: NDArray[np.intp], placement: Placement, loss: LossConfig, group: Group
+    network: nn.Module, feed: Batches, patients: NDArray[np.intp], placement: Placement, loss: LossConfig, group: Group
 ) -> dict[str, float]:
     """Run a network over a part of the data.
 

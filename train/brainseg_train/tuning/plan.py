@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from brainseg_train.data.dataset import DataSet
     from brainseg_train.data.source import DataSource
 
-HOPELESS_AFTER = 3
+PRUNE_AFTER = 3
 """A trial may be hopeless once one third of its epochs are over, and not before the third epoch."""
 
 
@@ -271,7 +271,7 @@ def _search(plan: Plan, configs: Mapping[str, TrainConfig], baseline: float) -> 
     if plan.preset == "paper":
         return search
     epochs = max(config.epochs for config in configs.values())
-    hopeless_from = max(HOPELESS_AFTER, -(-epochs // 3))
+    hopeless_from = max(PRUNE_AFTER, -(-epochs // 3))
     if hopeless_from >= epochs:
         return search  # there would be nothing left to save
     return dataclasses.replace(search, prune_below=baseline, prune_from=hopeless_from)
