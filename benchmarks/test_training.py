@@ -18,7 +18,8 @@ from benchmarks.record import Label, label
 from brainseg_train import models
 from brainseg_train.config import TrainConfig, preset
 from brainseg_train.data.dataset import DataSet, load_dataset
-from brainseg_train.data.split import Split, make_split
+from brainseg_train.data.split import Split
+from brainseg_train.data.splitting import make_split
 from brainseg_train.learning.augment import augment
 from brainseg_train.learning.batches import Batches, EpochPlan
 from brainseg_train.learning.device import place

@@ -28,7 +28,7 @@ from brainseg_train.tuning.plan import Plan, layout, make_request, open_study
 from brainseg_train.tuning.study import Study
 from tests.train.studies import ARGUMENTS, run_command, without_times
 
-GIVEN = SplitFile(path=Path("split.csv"), parts={})
+GIVEN = SplitFile(path=Path("split.csv"), subsets={})
 
 COMMAND = [sys.executable, "-m", "brainseg_train.cli"]
 

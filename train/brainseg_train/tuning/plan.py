@@ -5,14 +5,16 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from brainseg_runtime.inference.processor import usable_cores
+from brainseg_runtime.safe_io.typed_json import to_json
 from brainseg_train import models
 from brainseg_train.config import Preset, TrainConfig, preset
 from brainseg_train.data.persons import PersonRule
-from brainseg_train.data.split import Split, SplitBy, make_folds, make_split
+from brainseg_train.data.split import Split, SplitBy
 from brainseg_train.data.split_file import SplitFile
+from brainseg_train.data.splitting import make_folds, make_split
 from brainseg_train.errors import ConfigError
 from brainseg_train.learning.device import place
 from brainseg_train.learning.threads import requested_threads
@@ -22,7 +24,8 @@ from brainseg_train.runs.preflight import foresee
 from brainseg_train.tuning import study
 from brainseg_train.tuning.baseline import threshold_dice
 from brainseg_train.tuning.search import PAPER_GRID, QUICK_GRID, Search, SearchKind, grid_search
-from brainseg_train.tuning.study import Kind, Study, StudyRequest
+from brainseg_train.tuning.study import Study
+from brainseg_train.tuning.study_record import Kind, StudyRequest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -214,7 +217,7 @@ def differences(current: Study, dataset: DataSet) -> tuple[str, tuple[str, ...]]
     other = study.newest(current.runs, kind=current.request.kind, complete=False, besides=current.record.id)
     if other is None:
         return None
-    old, new = (dataclasses.asdict(one.request) for one in (other, current))
+    old, new = (cast("dict[str, Any]", to_json(one.request)) for one in (other, current))
     told = []
     if old.pop("data_digest") != new.pop("data_digest"):
         told.append(f"the data set: {changed_slices(current.runs, other.request.data_digest, dataset)}")

@@ -20,12 +20,14 @@ from brainseg_train.runs.callbacks import Progress
 from brainseg_train.system_faults import as_fault
 from brainseg_train.tuning import study
 from brainseg_train.tuning.progress import Event
-from brainseg_train.tuning.search import Claim, configure, describe
+from brainseg_train.tuning.search import configure, describe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from brainseg_train.tuning.study import Study, Unit
+    from brainseg_train.tuning.study import Study
+    from brainseg_train.tuning.study_record import Unit
+    from brainseg_train.tuning.tuner import Claim
 
 
 def work(current: Study, dataset: DataSet, emit: Callable[[Event], None]) -> None:
