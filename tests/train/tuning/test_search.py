@@ -6,7 +6,7 @@ import pytest
 
 from brainseg_train.config import TrainConfig, preset
 from brainseg_train.errors import ConfigError
-from brainseg_train.tuning.search import Search, best_of, configure, describe, read_rate
+from brainseg_train.tuning.search import Search, best_of, configure, describe, read_learning_rate
 
 
 def test_a_rate_in_words_sets_the_schedule() -> None:
@@ -15,13 +15,13 @@ def test_a_rate_in_words_sets_the_schedule() -> None:
     assert (constant.schedule, constant.rate, constant.batch) == ("constant", 1e-6, 32)
     cosine = configure(base, {"rate": "3e-4 to 1e-6"})
     assert (cosine.schedule, cosine.rate, cosine.final_rate) == ("cosine", 3e-4, 1e-6)
-    assert read_rate(0.001) == {"rate": 0.001}
+    assert read_learning_rate(0.001) == {"rate": 0.001}
 
 
 @pytest.mark.parametrize("rate", ["fast", "1e-3 to", "1 to 2 to 3", ""])
 def test_a_rate_that_cannot_be_read_is_refused(rate: str) -> None:
     with pytest.raises(ConfigError, match="rate"):
-        read_rate(rate)
+        read_learning_rate(rate)
 
 
 def test_an_unknown_parameter_is_refused() -> None:
@@ -30,7 +30,7 @@ def test_an_unknown_parameter_is_refused() -> None:
 
 
 def test_a_search_of_nothing_is_refused() -> None:
-    with pytest.raises(ConfigError, match="nothing"):
+    with pytest.raises(ConfigError, match="trials"):
         Search(trials=0)
 
 

@@ -11,10 +11,11 @@ import dataclasses
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 
+from brainseg_runtime.safe_io.typed_json import AtLeast, check
 from brainseg_train.config import LossConfig, TrainConfig
 from brainseg_train.errors import ConfigError
 
@@ -23,10 +24,10 @@ Params: TypeAlias = "dict[str, Value]"
 SearchKind = Literal["grid", "tpe"]
 
 PAPER_GRID: Mapping[str, tuple[Value, ...]] = {"rate": ("3e-4", "1e-6", "3e-4 to 1e-6"), "batch": (16, 32)}
-"""The six configurations: constant 3e-4, constant 1e-6, a cosine from one to the other; each at two batch sizes."""
+"""Six configurations: constant 3e-4, constant 1e-6, a cosine from one to the other; each at two batch sizes."""
 
 QUICK_GRID: Mapping[str, tuple[Value, ...]] = {"rate": ("2e-3 to 1e-5",), "batch": (16,)}
-"""One configuration that gets somewhere in a dozen epochs, which 3e-4 does not."""
+"""One configuration that learns within a dozen epochs, which 3e-4 does not."""
 
 TPE_SPACE: Mapping[str, BaseDistribution] = {
     "rate": FloatDistribution(1e-4, 5e-3, log=True),
@@ -36,7 +37,7 @@ TPE_SPACE: Mapping[str, BaseDistribution] = {
     "augmentation": FloatDistribution(0.0, 1.5),
     "dice_share": FloatDistribution(0.1, 0.9),
 }
-"""The wider space; `width` is a share of the preset's, `augmentation` a strength, `dice_share` soft Dice's part."""
+"""The wider space: `width` is a fraction of the preset's, `augmentation` a strength, `dice_share` that of soft Dice."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,24 +48,31 @@ class Search:
         kind: A grid, every point once, or TPE over `TPE_SPACE`.
         trials: Trials for each network; a grid's points where it is one.
         grid: Parameter names to values; empty for TPE.
-        prune_below: Validation Dice in [0, 1] under which a trial is hopeless; None never prunes.
-        prune_from: First epoch at which a trial may be hopeless.
+        prune_below: Validation Dice in [0, 1] below which a trial is pruned; None never prunes.
+        prune_from: First epoch after which a trial may be pruned.
     """
 
     kind: SearchKind = "grid"
-    trials: int = 6
+    trials: Annotated[int, AtLeast(1)] = 6
     grid: dict[str, tuple[Any, ...]] = field(default_factory=lambda: dict(PAPER_GRID))
     prune_below: float | None = None
     prune_from: int = 1
 
     def __post_init__(self) -> None:
         """Refuse a search that tries nothing."""
-        if self.trials < 1:
-            raise ConfigError("a search tries nothing", expected="--trials of at least 1", got=str(self.trials))
+        check(self, "search", error=ConfigError)
 
 
 def grid_search(grid: Mapping[str, Sequence[Value]]) -> Search:
-    """A search of every point of a grid."""
+    """A search of every point of a grid.
+
+    Args:
+        grid: Values by parameter.
+
+    Examples:
+        >>> grid_search(PAPER_GRID).trials
+        6
+    """
     points = math.prod(map(len, grid.values()))
     return Search(kind="grid", trials=points, grid={name: tuple(values) for name, values in grid.items()})
 
@@ -78,17 +86,21 @@ def configure(base: TrainConfig, params: Mapping[str, Value]) -> TrainConfig:
 
     Raises:
         ConfigError: A parameter is unknown or its value not allowed.
+
+    Examples:
+        >>> configure(TrainConfig(), {"rate": "3e-4 to 1e-6", "batch": 32}).schedule
+        'cosine'
     """
     changes: dict[str, Any] = {}
     for name, value in params.items():
-        if name not in _SETTERS:
-            raise ConfigError("a trial has an unknown parameter", expected=f"one of {', '.join(_SETTERS)}", got=name)
-        changes |= _SETTERS[name](base, value)
+        if name not in SETTERS:
+            raise ConfigError("a trial has an unknown parameter", expected=f"one of {', '.join(SETTERS)}", got=name)
+        changes |= SETTERS[name](base, value)
     return dataclasses.replace(base, **changes)
 
 
-def read_rate(value: Value) -> dict[str, Any]:
-    """The configuration's fields that a rate in words sets.
+def read_learning_rate(value: Value) -> dict[str, Any]:
+    """The fields of a configuration that a learning rate in words sets.
 
     Args:
         value: A number leaves the schedule as it is; `3e-4` is constant; `3e-4 to 1e-6` is a cosine from one to the
@@ -96,6 +108,10 @@ def read_rate(value: Value) -> dict[str, Any]:
 
     Raises:
         ConfigError: It cannot be read.
+
+    Examples:
+        >>> read_learning_rate("3e-4 to 1e-6")
+        {'schedule': 'cosine', 'rate': 0.0003, 'final_rate': 1e-06}
     """
     if not isinstance(value, str):
         return {"rate": float(value)}
@@ -107,27 +123,20 @@ def read_rate(value: Value) -> dict[str, Any]:
         return {"schedule": "constant", "rate": rates[0]}
     if len(rates) == 2:
         return {"schedule": "cosine", "rate": rates[0], "final_rate": rates[1]}
-    raise ConfigError("a rate cannot be read", expected="3e-4, or 3e-4 to 1e-6", got=value)
+    raise ConfigError("the learning rate cannot be read", expected="3e-4, or 3e-4 to 1e-6", got=value)
 
 
 def describe(params: Mapping[str, Value]) -> str:
-    """A trial's parameters in words: `rate 3e-4 to 1e-6, batch 16`."""
+    """A trial's parameters in words.
+
+    Args:
+        params: Values by parameter.
+
+    Examples:
+        >>> describe({"rate": "3e-4 to 1e-6", "batch": 16})
+        'rate 3e-4 to 1e-6, batch 16'
+    """
     return ", ".join(f"{name.replace('_', ' ')} {_short(value)}" for name, value in params.items())
-
-
-_SETTERS: Mapping[str, Callable[[TrainConfig, Any], dict[str, Any]]] = {
-    "rate": lambda _, value: read_rate(value),
-    "schedule": lambda _, value: {"schedule": value},
-    "batch": lambda _, value: {"batch": int(value)},
-    "width": lambda base, value: {"width": max(1, round(base.width * value))},
-    "augmentation": lambda base, value: {"augment": base.augment.scaled(value)},
-    "dice_share": lambda _, value: {"loss": LossConfig(bce=2 * (1 - value), dice=2 * value)},
-}
-
-
-def _short(value: Value) -> str:
-    """A number with three digits, anything else as it is."""
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def best_of(values: Iterable[tuple[int, float | None]]) -> int | None:
@@ -135,6 +144,26 @@ def best_of(values: Iterable[tuple[int, float | None]]) -> int | None:
 
     Args:
         values: Trial numbers with their Dice in [0, 1], None for a trial without.
+
+    Examples:
+        >>> best_of([(0, 0.5), (1, 0.75), (2, 0.75), (3, None)])
+        1
     """
     scored = [(-dice, number) for number, dice in values if dice is not None]
     return min(scored)[1] if scored else None
+
+
+def _short(value: Value) -> str:
+    """A number to three digits, anything else as it is."""
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+SETTERS: Mapping[str, Callable[[TrainConfig, Any], dict[str, Any]]] = {
+    "rate": lambda _, value: read_learning_rate(value),
+    "schedule": lambda _, value: {"schedule": value},
+    "batch": lambda _, value: {"batch": int(value)},
+    "width": lambda base, value: {"width": max(1, round(base.width * value))},
+    "augmentation": lambda base, value: {"augment": base.augment.scaled(value)},
+    "dice_share": lambda _, value: {"loss": LossConfig(bce=2 * (1 - value), dice=2 * value)},
+}
+"""The fields of a configuration that each parameter sets."""

@@ -173,8 +173,8 @@ def newest(
         runs: The folder of runs.
         request: Only studies that were asked for exactly this.
         kind: Only studies of this kind.
-        complete: Only complete ones, or only unfinished ones.
-        besides: Not the study of this name.
+        complete: True for complete ones alone, False for unfinished ones alone.
+        besides: Name of a study to leave out.
 
     Raises:
         RecordError: A newer study's record is damaged.
@@ -192,7 +192,7 @@ def newest(
 
 
 def newest_complete(runs: Path, study_id: str | None = None) -> Study:
-    """The study that a report is made of.
+    """The study to make a report of.
 
     Args:
         runs: The folder of runs.

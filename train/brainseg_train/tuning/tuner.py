@@ -66,27 +66,25 @@ class Claim:
             dice: In [0, 1].
 
         Returns:
-            Whether the trial is hopeless.
+            Whether the trial is to be pruned.
         """
         if epoch not in self._study.trials[self.number].intermediate_values:
             self._trial.report(dice, epoch)
         return self._trial.should_prune()
 
     def finish(self, outcome: Outcome, dice: float | None) -> None:
-        """Record how the trial ended and let go of it.
+        """Record how the trial ended and release it.
 
         Args:
             outcome: How.
-            dice: Best validation Dice in [0, 1], or None where there is none; ignored where the trial failed.
+            dice: Best validation Dice in [0, 1], or None where there is none; used only where the trial completed.
         """
-        values = None if outcome == "failed" else dice
-        if outcome == "pruned":
-            values = None  # Optuna keeps a pruned trial's last reported value itself
-        self._study.tell(self.number, values, state=_STATES[outcome])
+        value = dice if outcome == "complete" else None  # Optuna keeps a pruned trial's last reported value itself
+        self._study.tell(self.number, value, state=_STATES[outcome])
         self._lock.release()
 
     def leave(self) -> None:
-        """Let go of the trial unfinished, for whoever goes on with it."""
+        """Release the trial unfinished, for whoever goes on with it."""
         self._lock.release()
 
 
@@ -109,7 +107,7 @@ class Tuner:
     lock_of: Callable[[int], Path]
 
     def claim(self) -> Claim | None:
-        """Take the next trial that nobody works on: one left unfinished, else a new one.
+        """Take the next trial that no process works on: one left unfinished, else a new one.
 
         Returns:
             The trial, or None where all have been given out.
@@ -178,14 +176,14 @@ class Tuner:
 
 
 class Grid(GridSampler):
-    """Optuna's grid for trials that are asked for one by one, where no loop of Optuna's runs that it could stop."""
+    """Optuna's grid for trials that are asked for one by one; Optuna's own would stop a loop that is not running."""
 
     def after_trial(self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None) -> None:
-        """Nothing: `Tuner.claim` counts the points itself."""
+        """Do nothing: `Tuner.claim` counts the points itself."""
 
 
 class JournalLock(JournalFileOpenLock):
-    """The journal's lock, by the operating system: a process that was killed leaves none behind."""
+    """The journal's lock, held by the operating system: a process that is killed leaves none behind."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(str(path))
@@ -196,23 +194,19 @@ class JournalLock(JournalFileOpenLock):
         return self._held.acquire()
 
     def release(self) -> None:
-        """Let it go."""
+        """Release it."""
         self._held.release()
 
 
 def _storage(path: Path) -> JournalStorage:
-    """The journal, cut back to its last whole line if a power failure tore one."""
-    lock = JournalLock(path)
+    """The journal, cut back to its last whole line if a power failure damaged the last one."""
     if path.exists():
-        lock.acquire()
-        try:
+        with FileLock(path.with_suffix(".lock")):
             content = path.read_bytes()
             whole = content.rfind(b"\n") + 1
             if whole != len(content):
                 os.truncate(path, whole)
-        finally:
-            lock.release()
-    return JournalStorage(JournalFileBackend(str(path), lock_obj=lock))
+    return JournalStorage(JournalFileBackend(str(path), lock_obj=JournalLock(path)))
 
 
 def _count(storage: JournalStorage, name: str) -> int:
