@@ -61,6 +61,30 @@ class Between:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class AtLeast:
+    """A finite number that is not below a bound: ``Annotated[int, AtLeast(1)]``."""
+
+    low: float
+
+    def fault(self, value: object) -> str | None:
+        """What was expected, where a value is too small, infinite or not a number."""
+        allowed = isinstance(value, int | float) and self.low <= value < math.inf
+        return None if allowed else f"at least {self.low:g}"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Above:
+    """A finite number that is greater than a bound: ``Annotated[float, Above(0)]``."""
+
+    low: float
+
+    def fault(self, value: object) -> str | None:
+        """What was expected, where a value is too small, infinite or not a number."""
+        allowed = isinstance(value, int | float) and self.low < value < math.inf
+        return None if allowed else f"above {self.low:g}"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Matches:
     """The pattern that a whole text must match: ``Annotated[str, Matches(SHA256, "64 hexadecimal digits")]``."""
 
@@ -107,6 +131,24 @@ def from_json(kind: type[T], value: object, where: str, *, error: type[BrainsegE
             range or does not match its pattern.
     """
     return _Decoder(error, every_key=every_key).instance(kind, value, where)
+
+
+def check(value: Any, where: str, *, error: type[BrainsegError]) -> None:  # noqa: ANN401 - any dataclass
+    """Refuse an instance made in code whose fields are not as annotated; for a class's `__post_init__`.
+
+    Args:
+        value: An instance of a dataclass as `from_json` takes them. Dataclasses within have checked themselves.
+        where: What the instance is called in errors.
+        error: The class of error to raise.
+
+    Raises:
+        BrainsegError: Of the given class: a field has the wrong type, is outside its range or does not match its
+            pattern.
+    """
+    decoder = _Decoder(error)
+    for name, hint in _annotations(cast("Hashable", type(value)))[0].items():
+        if not dataclasses.is_dataclass(item := getattr(value, name)):
+            decoder.value(hint, item, f"{where}.{name}")
 
 
 def _plain(value: object) -> Json:
@@ -156,7 +198,7 @@ class _Decoder:
         """A value within its range, or a text that matches its pattern."""
         decoded = self.value(hints[0], value, where)
         for rule in hints[1:]:
-            if isinstance(rule, Between | Matches) and (expected := rule.fault(decoded)):
+            if isinstance(rule, Between | AtLeast | Above | Matches) and (expected := rule.fault(decoded)):
                 self._refuse(where, expected, value)
         return decoded
 
