@@ -21,7 +21,7 @@ from brainseg_runtime.evaluation.volume_page import missing_lines
 from brainseg_runtime.html.page import NOT_DEFINED, interval_text
 from brainseg_runtime.images import read_mask
 from brainseg_runtime.images.dataset import Patient, scan_dataset
-from brainseg_runtime.metrics.scores import LESIONS, POOLED_LABELS, SURFACE, surface_label
+from brainseg_runtime.metrics.scores import table
 from brainseg_runtime.metrics.surface import TOLERANCE
 from brainseg_runtime.plurals import counted
 from brainseg_runtime.safe_io.output_paths import check_outputs
@@ -140,24 +140,21 @@ def _write_report(
 
 def _tell_evaluation(console: Console, evaluation: Evaluation) -> None:
     """Shows the scores that most readers come for, and why some are missing."""
-    pooled, surface, lesions = evaluation.pooled, evaluation.surface, evaluation.lesions
+    tolerance = TOLERANCE if evaluation.surface is None else evaluation.surface.tolerance
     rows = [
         ("Dice, mean over patients' volumes", evaluation.volume_dice.mean, evaluation.volume_dice.ci95),
         ("Dice, mean over slices with tumour", evaluation.slice_dice_tumour.mean, evaluation.slice_dice_tumour.ci95),
         ("Dice, mean over all slices", evaluation.slice_dice_all.mean, evaluation.slice_dice_all.ci95),
         *(
-            (f"{label}, all pixels", getattr(pooled, key), getattr(evaluation.pooled_ci95, key))
-            for key, label in POOLED_LABELS.items()
+            (f"{each.label}, all pixels", evaluation.pooled.scores[each.key], evaluation.pooled_ci95.scores[each.key])
+            for each in table().pooled
         ),
     ]
-    for group, scores in ((surface, SURFACE), (lesions, LESIONS)):
-        for each in scores:
-            found = getattr(group, each.key)
-            if each.in_mm and evaluation.spacing_mm is None:
-                continue
+    for group, scores in table().of_volumes.items():
+        for each in (one for one in scores if evaluation.spacing_mm is not None or not one.needs_spacing):
+            found = getattr(evaluation, group).scores[each.key]
             left = f", {found.n_undefined} undefined" if found.n_undefined else ""
-            label = each.label if surface is None else surface_label(each, surface.tolerance)
-            rows.append((f"{label}, mean over patients{left}", found.mean, found.ci95))
+            rows.append((f"{each.title(tolerance)}, mean over patients{left}", found.mean, found.ci95))
     errors = evaluation.volume_error
     if errors is not None:
         unit, found = ("mL", errors.ml) if errors.ml is not None else ("pixels", errors.px)

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from brainseg_runtime.errors import DataError
 from brainseg_runtime.evaluation.result import Evaluation, PatientScores
-from brainseg_runtime.evaluation.scoring import Tally
 from brainseg_runtime.evaluation.summary import Settings, summarise
+from brainseg_runtime.evaluation.tally import Tally
 from brainseg_runtime.metrics.bootstrap import SAMPLES
 from brainseg_runtime.metrics.histogram import Histogram
 from brainseg_runtime.metrics.surface import TOLERANCE
@@ -151,6 +151,7 @@ def _evaluate(
     """Compare slice by slice; of each patient a tally stays."""
     pixels = Histogram.empty()
     tallies: dict[str, Tally] = {}
+    scored: list[PatientScores] = []
     for patient_id, slices in patients:
         if patient_id in tallies:
             raise DataError("a patient comes twice", expected="each patient once", got=patient_id)
@@ -166,11 +167,12 @@ def _evaluate(
         if not tally.all_slices.n:
             raise DataError(f"patient {patient_id} cannot be evaluated", expected="slices", got="none")
         scores = tally.close(settings.spacing_mm, settings.tolerance)
+        scored.append(scores)
         if on_patient is not None:
             on_patient(scores)
     if not tallies:
         raise DataError("there is nothing to evaluate", expected="patients", got="none")
-    return summarise(tuple(tallies.values()), pixels, settings)
+    return summarise(tuple(tallies.values()), scored, pixels, settings)
 
 
 def _grouped(slices: Iterable[MaskSlice]) -> Iterator[list[MaskSlice]]:

@@ -15,7 +15,7 @@ from brainseg_runtime.html.charts import Series, Strip, diagonal, line_chart, st
 from brainseg_runtime.html.markup import Html, join
 from brainseg_runtime.html.page import Section, facts, figure_png, grid, interval_text, note, page, swatch, table
 from brainseg_runtime.images.overlay import PREDICTION, TRUTH
-from brainseg_runtime.metrics.scores import POOLED_LABELS
+from brainseg_runtime.metrics.scores import table as score_table
 from brainseg_runtime.plurals import counted
 
 UNIT = (0.0, 1.0)
@@ -192,8 +192,8 @@ def _headline(evaluation: Evaluation) -> Html:
 def _pooled(evaluation: Evaluation) -> Html:
     """The seven scores over all pixels."""
     rows = [
-        (name, getattr(evaluation.pooled, score), _interval(getattr(evaluation.pooled_ci95, score)))
-        for score, name in POOLED_LABELS.items()
+        (score.label, evaluation.pooled.scores[score.key], _interval(evaluation.pooled_ci95.scores[score.key]))
+        for score in score_table().pooled
     ]
     return table(["score", "value", "95 % interval"], rows, caption="Over all pixels of all patients")
 

@@ -9,7 +9,7 @@ from brainseg_runtime.evaluation.volume_scores import Interval95, Missing, Patie
 from brainseg_runtime.html.charts import Series, line_chart
 from brainseg_runtime.html.markup import Html
 from brainseg_runtime.html.page import interval_text, table
-from brainseg_runtime.metrics.scores import LESIONS, SURFACE, surface_label
+from brainseg_runtime.metrics.scores import table as score_table
 
 _LISTED = 3  # figures of one reason that are named; more are counted
 
@@ -28,8 +28,8 @@ def volume_tables(evaluation: Evaluation) -> list[Html]:
     surface, lesions = evaluation.surface, evaluation.lesions
     tables = []
     if surface is not None:
-        shown = [score for score in SURFACE if evaluation.spacing_mm is not None or not score.in_mm]
-        rows = [(surface_label(score, surface.tolerance), *_cells(getattr(surface, score.key))) for score in shown]
+        shown = [s for s in score_table().surface if evaluation.spacing_mm is not None or not s.needs_spacing]
+        rows = [(score.title(surface.tolerance), *_cells(getattr(surface, score.key))) for score in shown]
         unit = "pixels" if evaluation.spacing_mm is None else "pixels or mm"
         caption = (
             f"Distances between surfaces by patient; NSD within {surface.tolerance:g} {unit}; "
@@ -37,7 +37,7 @@ def volume_tables(evaluation: Evaluation) -> list[Html]:
         )
         tables.append(table(_HEADERS, rows, caption=caption))
     if lesions is not None:
-        rows = [(score.label, *_cells(getattr(lesions, score.key))) for score in LESIONS]
+        rows = [(score.label, *_cells(getattr(lesions, score.key))) for score in score_table().lesions]
         unit = {"voxels": "voxels", "mm3": "mm³"}[lesions.least_volume_unit]
         caption = (
             f"Lesion by lesion, as BraTS counts: {lesions.found} found, {lesions.missed} missed, "

@@ -15,10 +15,10 @@ from scipy.stats import bootstrap, permutation_test
 
 from brainseg_runtime.evaluation.evaluate import Case, evaluate
 from brainseg_train.comparison.leaderboard import (
-    METRICS,
     compare,
     holm,
     make_leaderboard,
+    metrics,
     score,
     score_text,
     summary,
@@ -52,7 +52,8 @@ def record(model: str, dice: list[float]) -> TestRecord:
     image, truth = np.zeros((16, 16, 3), np.uint8), np.zeros((16, 16), np.uint8)
     cases = [Case(f"p{number}", [(1, image, truth)]) for number in range(len(dice))]
     made = evaluate(cases, lambda images: (images[..., 0], images[..., 0] / np.float32(255)), threshold=0.5, samples=9)
-    patients = tuple(replace(patient, dice=score) for patient, score in zip(made.patients, dice, strict=True))
+    pairs = zip(made.patients, dice, strict=True)
+    patients = tuple(replace(patient, scores={**patient.scores, "dice": score}) for patient, score in pairs)
     found = replace(made, patients=patients)
     return TestRecord(model=model, split_by="patient", evaluation=found, pictures=(), timing={})
 
@@ -148,7 +149,7 @@ def test_made_again_from_the_records_it_is_the_same(compared: Path) -> None:
 def test_every_metric_stands_in_the_evaluation_and_the_table(compared: Path) -> None:
     board = board_of(compared)
     text = to_markdown(board)
-    for metric in METRICS:
+    for metric in metrics():
         value, interval = score(board["rows"][0]["test"], metric)
         assert value is None or 0 <= value <= 1
         assert interval is None or interval[0] <= interval[1]
@@ -158,7 +159,7 @@ def test_every_metric_stands_in_the_evaluation_and_the_table(compared: Path) -> 
 
 def test_a_record_made_before_a_metric_was_measured_lacks_it(compared: Path) -> None:
     test = {**board_of(compared)["rows"][0]["test"], "surface": None}
-    metric = next(metric for metric in METRICS if metric.key.startswith("surface"))
+    metric = next(metric for metric in metrics() if metric.key.startswith("surface"))
     assert score(test, metric) == (None, None)
     del test["surface"]
     assert score_text(test, metric) == "—"
@@ -167,7 +168,7 @@ def test_a_record_made_before_a_metric_was_measured_lacks_it(compared: Path) -> 
 def test_what_is_undefined_is_a_dash(compared: Path) -> None:
     test = json.loads(json.dumps(board_of(compared)["rows"][0]["test"]))
     test["pooled"]["precision"] = None
-    metric = next(metric for metric in METRICS if metric.name == "precision")
+    metric = next(metric for metric in metrics() if metric.name == "precision")
     assert score_text(test, metric) == "—"
 
 

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from brainseg_runtime.html.page import NOT_DEFINED, interval_text, number_text
 from brainseg_runtime.metrics import bootstrap_interval, least_p, paired_permutation_test
-from brainseg_runtime.metrics.scores import LESIONS, SURFACE, surface_label
-from brainseg_runtime.metrics.surface import TOLERANCE
+from brainseg_runtime.metrics.scores import table
 from brainseg_runtime.plurals import counted
 from brainseg_runtime.safe_io import files
 from brainseg_train.comparison.test_scores import TestRecord, load_test
@@ -53,32 +52,35 @@ class Metric:
     key: str
 
 
-METRICS: Final = (
-    Metric(name="mean", group="Dice of a patient's volume", key="volume_dice.mean"),
-    Metric(name="median", group="Dice of a patient's volume", key="volume_dice.median"),
-    Metric(name="worst", group="Dice of a patient's volume", key="volume_dice.min"),
-    Metric(name="mean", group="IoU of a patient's volume", key="volume_iou.mean"),
-    Metric(name="Dice", group="All pixels pooled", key="pooled.dice"),
-    Metric(name="IoU", group="All pixels pooled", key="pooled.iou"),
-    Metric(name="precision", group="All pixels pooled", key="pooled.precision"),
-    Metric(name="recall", group="All pixels pooled", key="pooled.recall"),
-    Metric(name="F1", group="All pixels pooled", key="pooled.f1"),
-    Metric(name="ROC-AUC", group="All pixels pooled", key="pooled.roc_auc"),
-    Metric(name="PR-AUC", group="All pixels pooled", key="pooled.pr_auc"),
-    Metric(name="Dice", group="Slices with tumour", key="slice_dice_tumour.mean"),
-    Metric(name="IoU", group="Slices with tumour", key="slice_iou_tumour.mean"),
-    Metric(name="Dice", group="All slices, both empty = 1", key="slice_dice_all.mean"),
-    Metric(name="IoU", group="All slices, both empty = 1", key="slice_iou_all.mean"),
-    # Those of which more is better; what needs the spacing is unknown here.
-    *(
-        Metric(
-            name=surface_label(each, TOLERANCE), group="Surface and lesions by patient", key=f"{group}.{each.key}.mean"
-        )
-        for group, scores in (("surface", SURFACE), ("lesions", LESIONS))
-        for each in scores
-        if each.best == "high" and not each.in_mm
-    ),
-)
+VOLUME_DICE: Final = Metric(name="mean", group="Dice of a patient's volume", key="volume_dice.mean")
+"""What networks are ranked by."""
+
+
+def metrics() -> tuple[Metric, ...]:
+    """The lines of the comparison: means over patients and slices, then the scores of the table.
+
+    Of the scores over patients those of which more is better; what needs the spacing in mm is unknown here.
+    """
+    pooled = ((score.label, f"pooled.{score.key}") for score in table().pooled)
+    volumes = (
+        (score.title(), f"{group}.{score.key}.mean")
+        for group, scores in table().of_volumes.items()
+        for score in scores
+        if score.higher_is_better and not score.needs_spacing
+    )
+    tumour, every = "Slices with tumour", "All slices, both empty = 1"
+    return (
+        VOLUME_DICE,
+        Metric(name="median", group=VOLUME_DICE.group, key="volume_dice.median"),
+        Metric(name="worst", group=VOLUME_DICE.group, key="volume_dice.min"),
+        Metric(name="mean", group="IoU of a patient's volume", key="volume_iou.mean"),
+        *(Metric(name=name, group="All pixels pooled", key=key) for name, key in pooled),
+        Metric(name="Dice", group=tumour, key="slice_dice_tumour.mean"),
+        Metric(name="IoU", group=tumour, key="slice_iou_tumour.mean"),
+        Metric(name="Dice", group=every, key="slice_dice_all.mean"),
+        Metric(name="IoU", group=every, key="slice_iou_all.mean"),
+        *(Metric(name=name, group="Surface and lesions by patient", key=key) for name, key in volumes),
+    )
 
 
 def make_leaderboard(current: Study) -> Json:
@@ -181,7 +183,7 @@ def to_markdown(board: Mapping[str, Any]) -> str:
     cells = [["metric", *(f"{row['rank']}. {row['model']}" for row in rows)]]
     cells += [
         [f"{metric.group}: {metric.name}", *(score_text(row["test"], metric) for row in rows)]
-        for metric in METRICS
+        for metric in metrics()
         if any(score(row["test"], metric)[0] is not None for row in rows)
     ]
     cells += [
@@ -200,7 +202,7 @@ def to_markdown(board: Mapping[str, Any]) -> str:
 
 def summary(board: Mapping[str, Any]) -> list[list[str]]:
     """The few columns that fit a terminal, head first; a leaky split stands in a column of its own."""
-    given = any(score(row["test"], METRICS[0])[1] for row in board["rows"])
+    given = any(score(row["test"], VOLUME_DICE)[1] for row in board["rows"])
     head = [
         "",
         "model",
@@ -217,7 +219,7 @@ def summary(board: Mapping[str, Any]) -> list[list[str]]:
         test = row["test"]
         scores = [test["pooled"][name] for name in ("dice", "iou", "precision", "recall")]
         pooled = [NOT_DEFINED if value is None else number_text(value) for value in scores]
-        cells = [str(row["rank"]), row["model"], score_text(test, METRICS[0]), *pooled]
+        cells = [str(row["rank"]), row["model"], score_text(test, VOLUME_DICE), *pooled]
         cells += [number_text(row["validation"]["dice"]), str(row["epochs"]), f"{row['timing']['seconds']:.0f}"]
         rows.append([*cells, *(["slice (LEAKY)"] if board["leaky"] else [])])
     return [head, *rows]

@@ -30,7 +30,7 @@ from brainseg_runtime.images.overlay import BOTH, PREDICTION, TRUTH
 from brainseg_runtime.plurals import counted
 from brainseg_runtime.safe_io import files
 from brainseg_train.comparison.charts import colour, learning_charts, patient_charts, pixel_charts
-from brainseg_train.comparison.leaderboard import LEAK, METRICS, score, score_text, subtitle
+from brainseg_train.comparison.leaderboard import LEAK, metrics, score, score_text, subtitle
 from brainseg_train.comparison.subsets import parts_tables
 from brainseg_train.comparison.test_scores import TestPicture, TestRecord, load_test
 from brainseg_train.errors import RecordError
@@ -111,7 +111,7 @@ def _comparison(board: Mapping[str, Any]) -> Html:
     """Every metric of every network, the best of each line set off."""
     rows = board["rows"]
     lines: list[list[object]] = []
-    for metric in METRICS:
+    for metric in metrics():
         values = [score(row["test"], metric)[0] for row in rows]
         best = max((value for value in values if value is not None), default=None)
         texts = [score_text(row["test"], metric) for row in rows]
