@@ -12,12 +12,10 @@ from brainseg_runtime.commands import DONE, Model, running
 from brainseg_runtime.evaluation.dataset import dataset_cases, predict_arrays
 from brainseg_runtime.evaluation.evaluate import BATCH, evaluate_masks
 from brainseg_runtime.evaluation.evaluate import evaluate as score
-from brainseg_runtime.evaluation.page import chosen_patients, evaluation_page
-from brainseg_runtime.evaluation.pictures import MaskOf, patient_picture
+from brainseg_runtime.evaluation.page import MaskOf, evaluation_page, missing_lines, patient_picture
 from brainseg_runtime.evaluation.predicted_masks import find_predictions, predicted_cases
-from brainseg_runtime.evaluation.result import Evaluation
+from brainseg_runtime.evaluation.result import Evaluation, chosen_patients
 from brainseg_runtime.evaluation.summary import Settings
-from brainseg_runtime.evaluation.volume_page import missing_lines
 from brainseg_runtime.html.page import NOT_DEFINED, interval_text
 from brainseg_runtime.images import read_mask
 from brainseg_runtime.images.dataset import Patient, scan_dataset
@@ -160,7 +158,7 @@ def _tell_evaluation(console: Console, evaluation: Evaluation) -> None:
         unit, found = ("mL", errors.ml) if errors.ml is not None else ("pixels", errors.px)
         rows.append((f"volume error, mean over patients, {unit}", found.bias, found.bias_ci95))
     shown = [
-        (name, NOT_DEFINED if value is None else f"{value:.4f}", interval_text(*(ends or (None, None)), places=4))
+        (name, NOT_DEFINED if value is None else f"{value:.4f}", interval_text(ends, places=4))
         for name, value, ends in rows
     ]
     console.table(["score", "value", "95 % interval"], shown)

@@ -217,3 +217,13 @@ class Evaluation:
             DataError: A key is missing or unknown, or a value has the wrong type.
         """
         return typed_json.from_json(cls, value, where, error=DataError)
+
+
+def chosen_patients(evaluation: Evaluation) -> dict[str, PatientScores]:
+    """The patients worth looking at, by volume Dice: "best", "median" (the lower of two) and "worst", each once."""
+    ranked = sorted(evaluation.patients, key=lambda patient: (-patient.dice, patient.id))
+    places = {"best": 0, "worst": len(ranked) - 1, "median": len(ranked) // 2}
+    first: dict[int, str] = {}
+    for label, place in places.items():
+        first.setdefault(place, label)
+    return {first[place]: ranked[place] for place in sorted(first)}

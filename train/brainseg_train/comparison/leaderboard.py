@@ -256,7 +256,7 @@ def score_text(test: Mapping[str, Any], metric: Metric) -> str:
     value, interval = score(test, metric)
     if value is None:
         return NOT_DEFINED
-    return number_text(value) + (f" ({interval_text(*interval)})" if interval else "")
+    return number_text(value) + (f" ({interval_text(interval)})" if interval else "")
 
 
 def write(current: Study, board: Json) -> None:

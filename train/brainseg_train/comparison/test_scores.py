@@ -19,8 +19,7 @@ import numpy as np
 import torch
 
 from brainseg_runtime.evaluation.evaluate import Case, evaluate
-from brainseg_runtime.evaluation.page import chosen_patients
-from brainseg_runtime.evaluation.result import Evaluation
+from brainseg_runtime.evaluation.result import Evaluation, chosen_patients
 from brainseg_runtime.images.overlay import encode_png, overlay
 from brainseg_runtime.metrics import Counts, count, dice
 from brainseg_runtime.safe_io import files
