@@ -12,7 +12,7 @@ from brainseg_train.commands.train import Work
 from brainseg_train.data.source import DataSource, stated_beside
 from brainseg_train.errors import ConfigError
 
-SCHEMA = json.loads((Path(__file__).resolve().parents[2] / "docs/schemas/dataset.schema.json").read_text("utf-8"))
+SCHEMA = json.loads((Path(__file__).resolve().parents[3] / "docs/schemas/dataset.schema.json").read_text("utf-8"))
 WHOLE = {"name": "Ward 7, 2021", "licence": "internal", "url": "https://example.org/ward-7", "citation": "Doe 2022"}
 
 
