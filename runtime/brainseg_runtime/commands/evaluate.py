@@ -9,17 +9,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from brainseg_runtime.commands import DONE, Model, running
-from brainseg_runtime.evaluation.dataset import dataset_cases, predict_arrays
-from brainseg_runtime.evaluation.evaluate import BATCH, evaluate_masks
-from brainseg_runtime.evaluation.evaluate import evaluate as score
-from brainseg_runtime.evaluation.page import MaskOf, evaluation_page, missing_lines, patient_picture
+from brainseg_runtime.evaluation.dataset import evaluate_dataset
+from brainseg_runtime.evaluation.evaluate import evaluate_masks
+from brainseg_runtime.evaluation.page import MaskOf, evaluation_page, patient_picture
 from brainseg_runtime.evaluation.predicted_masks import find_predictions, predicted_cases
 from brainseg_runtime.evaluation.result import Evaluation, chosen_patients
+from brainseg_runtime.evaluation.rows import missing_lines, score_rows
 from brainseg_runtime.evaluation.summary import Settings
 from brainseg_runtime.html.page import NOT_DEFINED, interval_text
 from brainseg_runtime.images import read_mask
 from brainseg_runtime.images.dataset import Patient, scan_dataset
-from brainseg_runtime.metrics.scores import table
 from brainseg_runtime.metrics.surface import TOLERANCE
 from brainseg_runtime.plurals import counted
 from brainseg_runtime.safe_io.output_paths import check_outputs
@@ -47,13 +46,9 @@ def evaluate(console: Console, model: Model, wanted: Scoring) -> int:
     console.note(f"{counted(len(patients), 'patient')}, {running(segmenter)}")
     begun = time.perf_counter()
     with console.progress("slices", sum(len(patient.slices) for patient in patients.values())) as advance:
-        evaluation = score(
-            dataset_cases(patients.values(), limits=info.limits),
-            lambda images: predict_arrays(segmenter, images),
-            threshold=info.provenance.threshold or 0.0,
-            provider=info.provider,
-            variant=info.variant,
-            batch=min(BATCH, info.limits.max_batch),
+        evaluation = evaluate_dataset(
+            segmenter,
+            patients.values(),
             spacing_mm=wanted.spacing_mm,
             tolerance=wanted.tolerance,
             on_patient=lambda scores: advance(scores.n_slices),
@@ -138,28 +133,9 @@ def _write_report(
 
 def _tell_evaluation(console: Console, evaluation: Evaluation) -> None:
     """Shows the scores that most readers come for, and why some are missing."""
-    tolerance = TOLERANCE if evaluation.surface is None else evaluation.surface.tolerance
-    rows = [
-        ("Dice, mean over patients' volumes", evaluation.volume_dice.mean, evaluation.volume_dice.ci95),
-        ("Dice, mean over slices with tumour", evaluation.slice_dice_tumour.mean, evaluation.slice_dice_tumour.ci95),
-        ("Dice, mean over all slices", evaluation.slice_dice_all.mean, evaluation.slice_dice_all.ci95),
-        *(
-            (f"{each.label}, all pixels", evaluation.pooled.scores[each.key], evaluation.pooled_ci95.scores[each.key])
-            for each in table().pooled
-        ),
-    ]
-    for group, scores in table().of_volumes.items():
-        for each in (one for one in scores if evaluation.spacing_mm is not None or not one.needs_spacing):
-            found = getattr(evaluation, group).scores[each.key]
-            left = f", {found.n_undefined} undefined" if found.n_undefined else ""
-            rows.append((f"{each.title(tolerance)}, mean over patients{left}", found.mean, found.ci95))
-    errors = evaluation.volume_error
-    if errors is not None:
-        unit, found = ("mL", errors.ml) if errors.ml is not None else ("pixels", errors.px)
-        rows.append((f"volume error, mean over patients, {unit}", found.bias, found.bias_ci95))
     shown = [
         (name, NOT_DEFINED if value is None else f"{value:.4f}", interval_text(ends, places=4))
-        for name, value, ends in rows
+        for name, value, ends in score_rows(evaluation)
     ]
     console.table(["score", "value", "95 % interval"], shown)
     for line in missing_lines(evaluation.missing):

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brainseg_runtime.evaluation.result import Evaluation, PatientScores
-from brainseg_runtime.evaluation.volume_scores import Missing, PatientSummary, VolumeAgreement
+from brainseg_runtime.evaluation.rows import missing_lines
+from brainseg_runtime.evaluation.volume_scores import PatientSummary, VolumeAgreement
 from brainseg_runtime.html.charts import Series, Strip, diagonal, line_chart, strip_plot
 from brainseg_runtime.html.page import interval_text, render
 from brainseg_runtime.images import read_mask, read_slice
@@ -32,7 +33,6 @@ UNIT: Final = (0.0, 1.0)
 """The range of most scores, for axes."""
 
 _MOST_SITES: Final = 6  # columns whose names have room
-_LISTED: Final = 3  # intervals of one reason that are named; more are counted
 
 Row: TypeAlias = tuple[object, ...]
 Table: TypeAlias = tuple[Sequence[str], Sequence[Row], str]
@@ -112,25 +112,6 @@ def patient_picture(mask_of: MaskOf, patient: Patient, scores: PatientScores, la
     image, truth = read_slice(patient.slices[at])
     caption = f"{label}: {patient.id}, volume Dice {scores.dice:.3f}; slice {patient.slices[at].number}"
     return Picture(caption=caption, rgb=overlay(image, truth, mask_of(at, image)))
-
-
-def missing_lines(missing: Sequence[Missing]) -> list[str]:
-    """One sentence a reason: which figures are not given, and why.
-
-    >>> missing_lines([Missing(reason="there is no tumour", figures=("pooled.recall", "pooled.roc_auc"))])
-    ['Not given: pooled.recall, pooled.roc_auc. Reason: there is no tumour.']
-
-    Args:
-        missing: As an evaluation or a patient has them.
-    """
-    return [f"Not given: {_named(each.figures)}. Reason: {each.reason}." for each in missing]
-
-
-def _named(figures: Sequence[str]) -> str:
-    """Figures of one reason in words: intervals together, the others by their places in the JSON."""
-    intervals = [each for each in figures if "ci95" in each or each.endswith((".sd", ".limits"))]
-    others = [each for each in figures if each not in intervals]
-    return ", ".join([*others, *([f"{len(intervals)} intervals"] if len(intervals) > _LISTED else intervals)])
 
 
 def _pooled(evaluation: Evaluation) -> list[Row]:

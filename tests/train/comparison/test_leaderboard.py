@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from scipy.stats import bootstrap, permutation_test
 
 from brainseg_runtime.evaluation.evaluate import Case, evaluate
+from brainseg_runtime.metrics import Counts
+from brainseg_runtime.metrics.scores import Score, added
 from brainseg_train.comparison.leaderboard import (
     compare,
     holm,
@@ -25,6 +27,7 @@ from brainseg_train.comparison.leaderboard import (
     to_markdown,
     verdict,
 )
+from brainseg_train.comparison.page import write_report
 from brainseg_train.comparison.test_scores import TestRecord
 from brainseg_train.tuning import study
 
@@ -155,6 +158,30 @@ def test_every_metric_stands_in_the_evaluation_and_the_table(compared: Path) -> 
         assert interval is None or interval[0] <= interval[1]
         assert value is None or f"{metric.group}: {metric.name}" in text
     assert "resunet" not in text
+
+
+def test_a_score_added_to_the_table_is_a_line_of_the_leaderboard_and_of_its_page(compared: Path) -> None:
+    current = study.newest_complete(compared)
+    before = (compared / "report.html").read_bytes()
+    accuracy = Score[Counts](
+        key="accuracy",
+        label="accuracy",
+        of=lambda counts: (counts.tp + counts.tn) / counts.pixels,
+        both_empty="1",
+        truth_empty="below 1",
+        prediction_empty="below 1",
+    )
+    board = make_leaderboard(current)
+    with added(counted=[accuracy]):
+        assert "accuracy" not in to_markdown(board), "these records were made before"
+        for row in board["rows"]:
+            row["test"]["pooled"]["accuracy"], row["test"]["pooled_ci95"]["accuracy"] = 0.987, None
+        text = to_markdown(board)
+        page = write_report(current, board).read_text(encoding="utf-8")
+    (compared / "report.html").write_bytes(before)
+    assert "All pixels pooled: accuracy" in text
+    assert "accuracy</td>" in page
+    assert page.count("0.987") == len(board["rows"])
 
 
 def test_a_record_made_before_a_metric_was_measured_lacks_it(compared: Path) -> None:

@@ -17,6 +17,7 @@ from brainseg_runtime.metrics import bootstrap_interval, least_p, paired_permuta
 from brainseg_runtime.metrics.scores import table
 from brainseg_runtime.plurals import counted
 from brainseg_runtime.safe_io import files
+from brainseg_runtime.safe_io.typed_json import to_json
 from brainseg_train.comparison.test_scores import TestRecord, load_test
 from brainseg_train.runs import records
 from brainseg_train.tuning.search import describe
@@ -50,6 +51,29 @@ class Metric:
     name: str
     group: str
     key: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Comparison:
+    """Two networks over the same test patients."""
+
+    first: str
+    second: str
+    difference: float
+    """Mean volume Dice of the first less that of the second."""
+    ci95: tuple[float, float] | None
+    """Of the difference, by patient bootstrap."""
+    ci95_reason: str | None
+    """Why there is no interval."""
+    p_value: float | None
+    """Of the two-sided paired permutation test."""
+    p_corrected: float | None
+    """The same, corrected by Holm for the number of pairs."""
+    more_than_noise: bool | None
+    """Whether the corrected p is below 0.05; None, as both p are, where so few patients differ that none could be."""
+    reason: str | None
+    """Why there is no p."""
+    patients: int
 
 
 VOLUME_DICE: Final = Metric(name="mean", group="Dice of a patient's volume", key="volume_dice.mean")
@@ -132,19 +156,20 @@ def compare(ranked: Sequence[TestRecord]) -> list[Json]:
         ranked: The networks' test records, best first.
 
     Returns:
-        `first`, `second`, `difference` (first minus second), its `ci95` by patient bootstrap, `p_value` of the
-        two-sided paired permutation test, `p_corrected` by Holm, `more_than_noise`, `patients`, and `reason`: where so
-        few patients differ that no p could be below 0.05 once corrected, the three are None and this says so, else it
-        is None; `ci95_reason` does the same for the interval.
+        A `Comparison` of each pair, as JSON.
     """
-    pairs = [_pair(first, second) for first, second in combinations(ranked, 2)]
-    found = [paired_permutation_test(*pair.scores) for pair in pairs]
-    least = holm([least_p(*pair.scores) for pair in pairs])  # the best that the test could have said
-    return [pair.to_json(*each) for pair, *each in zip(pairs, found, holm(found), least, strict=True)]
+    pairs = list(combinations(ranked, 2))
+    found = [paired_permutation_test(*_paired(*pair)) for pair in pairs]
+    least = holm([least_p(*_paired(*pair)) for pair in pairs])  # the best that the test could have said
+    return [to_json(_compared(*pair, *each)) for pair, *each in zip(pairs, found, holm(found), least, strict=True)]
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """P-values corrected for being several, in the order given; each in [0, 1] and no smaller than before."""
+    """P-values corrected for being several, in the order given; each in [0, 1] and no smaller than before.
+
+    >>> [round(p, 3) for p in holm([0.01, 0.04, 0.03])]
+    [0.03, 0.06, 0.06]
+    """
     order = sorted(range(len(p_values)), key=lambda index: p_values[index])
     corrected = [0.0] * len(p_values)
     highest = 0.0
@@ -155,7 +180,11 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def verdict(comparisons: Sequence[Mapping[str, Any]]) -> str:
-    """What the comparisons of ranked networks mean, in words."""
+    """What the comparisons of ranked networks mean, in words.
+
+    >>> verdict([])
+    'One network alone: there is no order.'
+    """
     if not comparisons:
         return "One network alone: there is no order."
     sure = [pair for pair in comparisons if pair["more_than_noise"]]
@@ -228,7 +257,7 @@ def summary(board: Mapping[str, Any]) -> list[list[str]]:
 def subtitle(board: Mapping[str, Any]) -> str:
     """What was compared on how many patients, in one sentence."""
     first = board["rows"][0]["test"]
-    over = f"{board['folds']}-fold cross-validation" if board["folds"] else "test part, looked at once"
+    over = f"{board['folds']}-fold cross-validation" if board["folds"] else "test subset, looked at once"
     marked = " **(split by slice: leaky)**" if board["leaky"] else ""
     none = next((item["reason"] for item in first.get("missing", []) if _INTERVAL in item["figures"]), None)
     intervals = "95 % BCa intervals by patient bootstrap" if none is None else f"no intervals ({none})"
@@ -247,8 +276,8 @@ def score(test: Mapping[str, Any], metric: Metric) -> tuple[float | None, tuple[
         found = (found or {}).get(group)
     if found is None:
         return None, None  # a record made before this was measured
-    interval = test["pooled_ci95"][name] if groups == ["pooled"] else found["ci95"] if name == "mean" else None
-    return found[name], (interval[0], interval[1]) if interval else None
+    interval = test["pooled_ci95"].get(name) if groups == ["pooled"] else found["ci95"] if name == "mean" else None
+    return found.get(name), (interval[0], interval[1]) if interval else None
 
 
 def score_text(test: Mapping[str, Any], metric: Metric) -> str:
@@ -320,47 +349,37 @@ def _trial(unit: Unit, number: int, params: Mapping[str, Any], run: RunRecord) -
     }
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Pair:
-    """Two networks over the patients that both have seen, which are the same."""
-
-    first: str
-    second: str
-    scores: tuple[list[float], list[float]]
-
-    def to_json(self, p_value: float, p_corrected: float, least_corrected: float) -> Json:
-        """The comparison; without a verdict where even the least p that these patients could give is too large."""
-        left, right = self.scores
-        differences = [x - y for x, y in zip(left, right, strict=True)]
-        interval = bootstrap_interval(differences)
-        judged = least_corrected < SIGNIFICANT
-        return {
-            "first": self.first,
-            "second": self.second,
-            "difference": sum(differences) / len(differences),
-            "ci95": list(interval) if interval.defined else None,
-            "ci95_reason": interval.reason or None,
-            "p_value": p_value if judged else None,
-            "p_corrected": p_corrected if judged else None,
-            "more_than_noise": p_corrected < SIGNIFICANT if judged else None,
-            "reason": None if judged else self._too_few(differences, least_corrected),
-            "patients": len(differences),
-        }
-
-    @staticmethod
-    def _too_few(differences: Sequence[float], least_corrected: float) -> str:
-        """Why there is no verdict."""
-        differ = sum(difference != 0 for difference in differences)
-        among = f"the networks differ on {differ} of {len(differences)} test patients"
-        return f"{among}, so the smallest possible p is {least_corrected:.2g}, not below {SIGNIFICANT}"
-
-
-def _pair(first: TestRecord, second: TestRecord) -> _Pair:
-    """Two networks' scores, patient by patient."""
+def _paired(first: TestRecord, second: TestRecord) -> tuple[list[float], list[float]]:
+    """Volume Dice of two networks on the patients that both have seen, in one order."""
     a, b = first.patient_dice(), second.patient_dice()
     patients = [name for name in a if name in b]
-    scores = [a[name] for name in patients], [b[name] for name in patients]
-    return _Pair(first=first.model, second=second.model, scores=scores)
+    return [a[name] for name in patients], [b[name] for name in patients]
+
+
+def _compared(
+    first: TestRecord, second: TestRecord, p_value: float, p_corrected: float, least_corrected: float
+) -> Comparison:
+    """The comparison of a pair; without a verdict where even the least p that these patients can give is too large."""
+    differences = [x - y for x, y in zip(*_paired(first, second), strict=True)]
+    interval = bootstrap_interval(differences)
+    judged = least_corrected < SIGNIFICANT
+    differ = sum(difference != 0 for difference in differences)
+    too_few = (
+        f"the networks differ on {differ} of {len(differences)} test patients, so the smallest possible p is "
+        f"{least_corrected:.2g}, not below {SIGNIFICANT}"
+    )
+    return Comparison(
+        first=first.model,
+        second=second.model,
+        difference=sum(differences) / len(differences),
+        ci95=(interval[0], interval[1]) if interval.defined else None,
+        ci95_reason=interval.reason or None,
+        p_value=p_value if judged else None,
+        p_corrected=p_corrected if judged else None,
+        more_than_noise=p_corrected < SIGNIFICANT if judged else None,
+        reason=None if judged else too_few,
+        patients=len(differences),
+    )
 
 
 def _markdown_table(cells: Sequence[Sequence[str]]) -> list[str]:
