@@ -21,19 +21,16 @@ from brainseg_export.sources.provenance import NOT_STATED, Provenance
 from brainseg_export.sources.run_choice import Chosen
 from brainseg_runtime.evaluation.result import Evaluation, PatientScores
 from brainseg_runtime.metrics.bootstrap import bootstrap_interval
+from brainseg_runtime.metrics.scores import table
 from brainseg_runtime.plurals import counted
 from brainseg_train.config import LossConfig
+from brainseg_train.models import describe
 
 TEMPLATE: Final = "MODEL_CARD.md.jinja"
 
 WORST: Final = 3
 """How many patients are listed as failures."""
 
-_NETWORKS: Final = {
-    "unet": "UNet (Ronneberger et al., 2015)",
-    "resunet": "ResUNet, residual units (Zhang et al., 2018)",
-    "deeplab": "simplified DeepLab, atrous spatial pyramid (Chen et al., 2017 and 2018)",
-}
 _RECOGNISED: Final = {
     "phantom": "phantom, recognised by its mark and its patients' names",
     "kaggle_3m": "kaggle_3m, recognised by its pixels",
@@ -75,7 +72,7 @@ def write_card(facts: Facts) -> str:
         info=chosen.info,
         split=chosen.split,
         reason=chosen.reason,
-        network=_NETWORKS.get(chosen.model, chosen.model),
+        network=describe(chosen.model),
         data_set=_data_set(facts.provenance),
         sites=sorted({patient.site for patient in patients} - {""}),
         config=chosen.config,
@@ -130,16 +127,17 @@ def _data_set(provenance: Provenance) -> str:
 
 def _score_rows(evaluation: Evaluation) -> Iterator[tuple[str, str, str]]:
     """Name, value and interval of every score in the card's table."""
-    volume, pooled, intervals = evaluation.volume_dice, evaluation.pooled, evaluation.pooled_ci95
+    volume = evaluation.volume_dice
     yield "Dice per patient, mean", _number(volume.mean), _interval(volume.ci95)
     yield "Dice per patient, median", _number(volume.median), ""
     yield "Dice per patient, lowest", _number(volume.min), ""
-    for name, score in (("with tumour", evaluation.slice_dice_tumour), ("all", evaluation.slice_dice_all)):
-        yield f"Dice per slice, {name}", _number(score.mean), _interval(score.ci95)
-    for key, name in (("dice", "Dice"), ("iou", "IoU"), ("precision", "Precision"), ("recall", "Recall")):
-        yield f"{name} over all pixels", _number(getattr(pooled, key)), _interval(getattr(intervals, key))
-    for key, name in (("roc_auc", "ROC-AUC"), ("pr_auc", "PR-AUC")):
-        yield f"{name} over all pixels", _number(getattr(pooled, key)), _interval(getattr(intervals, key), digits=4)
+    for name, slices in (("with tumour", evaluation.slice_dice_tumour), ("all", evaluation.slice_dice_all)):
+        yield f"Dice per slice, {name}", _number(slices.mean), _interval(slices.ci95)
+    for score in table().pooled:
+        if not score.same_as:
+            value, interval = evaluation.pooled.scores[score.key], evaluation.pooled_ci95.scores[score.key]
+            name = f"{score.label[0].upper()}{score.label[1:]} over all pixels"
+            yield name, _number(value), _interval(interval, digits=4 if "AUC" in name else 3)
 
 
 def _groups(patients: Sequence[PatientScores]) -> Iterator[tuple[str, Sequence[PatientScores]]]:
