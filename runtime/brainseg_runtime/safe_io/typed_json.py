@@ -46,6 +46,8 @@ from brainseg_runtime.safe_io.strict_json import Json, shown
 
 T = TypeVar("T")
 
+_INLINE: Final = "inline"
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Between:
@@ -58,6 +60,30 @@ class Between:
         """What was expected, where a value is outside the range."""
         inside = isinstance(value, int | float) and self.low <= value <= self.high
         return None if inside else f"{self.low:g} to {self.high:g}"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class AtLeast:
+    """A finite number that is not below a bound: ``Annotated[int, AtLeast(1)]``."""
+
+    low: float
+
+    def fault(self, value: object) -> str | None:
+        """What was expected, where a value is too small, infinite or not a number."""
+        allowed = isinstance(value, int | float) and self.low <= value < math.inf
+        return None if allowed else f"at least {self.low:g}"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Above:
+    """A finite number that is greater than a bound: ``Annotated[float, Above(0)]``."""
+
+    low: float
+
+    def fault(self, value: object) -> str | None:
+        """What was expected, where a value is too small, infinite or not a number."""
+        allowed = isinstance(value, int | float) and self.low < value < math.inf
+        return None if allowed else f"above {self.low:g}"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -74,6 +100,23 @@ class Matches:
         return None if matches else self.meaning or f"text like {self.pattern.pattern}"
 
 
+def inline(hints: Callable[[], Mapping[str, Any]]) -> Any:  # noqa: ANN401 - as dataclasses.field
+    """A field that holds a mapping whose items stand in the JSON beside the other fields.
+
+    Reading, a key may be absent where its type has None, and is None then.
+
+    Args:
+        hints: Gives the keys that there are, with their types, whenever a value is read.
+    """
+    return dataclasses.field(metadata={_INLINE: hints})
+
+
+def inline_hints(field: dataclasses.Field[Any]) -> dict[str, Any] | None:
+    """The keys of an `inline` field with their types; None for any other field."""
+    hints = field.metadata.get(_INLINE)
+    return None if hints is None else dict(hints())
+
+
 def to_json(value: Any) -> dict[str, Json]:  # noqa: ANN401 - any dataclass
     """A dataclass as a JSON object, field by field.
 
@@ -84,7 +127,11 @@ def to_json(value: Any) -> dict[str, Json]:  # noqa: ANN401 - any dataclass
     Returns:
         The object; tuples are lists in it.
     """
-    return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    found: dict[str, Json] = {}
+    for field in dataclasses.fields(value):
+        item = _plain(getattr(value, field.name))
+        found |= cast("dict[str, Json]", item) if _INLINE in field.metadata else {field.name: item}
+    return found
 
 
 def from_json(kind: type[T], value: object, where: str, *, error: type[BrainsegError], every_key: bool = False) -> T:
@@ -109,6 +156,24 @@ def from_json(kind: type[T], value: object, where: str, *, error: type[BrainsegE
     return _Decoder(error, every_key=every_key).instance(kind, value, where)
 
 
+def check(value: Any, where: str, *, error: type[BrainsegError]) -> None:  # noqa: ANN401 - any dataclass
+    """Refuse an instance made in code whose fields are not as annotated; for a class's `__post_init__`.
+
+    Args:
+        value: An instance of a dataclass as `from_json` takes them. Dataclasses within have checked themselves.
+        where: What the instance is called in errors.
+        error: The class of error to raise.
+
+    Raises:
+        BrainsegError: Of the given class: a field has the wrong type, is outside its range or does not match its
+            pattern.
+    """
+    decoder = _Decoder(error)
+    for name, hint in _annotations(cast("Hashable", type(value)))[0].items():
+        if not dataclasses.is_dataclass(item := getattr(value, name)):
+            decoder.value(hint, item, f"{where}.{name}")
+
+
 def _plain(value: object) -> Json:
     """Any value of a field as JSON."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
@@ -126,7 +191,7 @@ def _plain(value: object) -> Json:
 class _Decoder:
     """The error to raise, and one method for each sort of annotation."""
 
-    def __init__(self, error: type[BrainsegError], *, every_key: bool) -> None:
+    def __init__(self, error: type[BrainsegError], *, every_key: bool = False) -> None:
         self._error = error
         self._every_key = every_key
 
@@ -135,13 +200,23 @@ class _Decoder:
         if not isinstance(value, Mapping):
             self._refuse(where, "an object", value)
         hints, required = _annotations(cast("Hashable", kind))
+        inlined = {
+            field.name: keys
+            for field in dataclasses.fields(cast("Any", kind))
+            if (keys := inline_hints(field)) is not None
+        }
+        for items in inlined.values():
+            hints = {**hints, **items}
+            required = required | {key for key, hint in items.items() if type(None) not in get_args(hint)}
         if unknown := sorted(set(map(str, value)) - set(hints)):
             got = shown(", ".join(unknown))
             raise self._error(f"{where} has unknown keys", expected=f"only {', '.join(hints)}", got=got)
         if missing := [key for key in hints if key not in value and (self._every_key or key in required)]:
             got = shown(", ".join(map(str, value)))
             raise self._error(f"{where} lacks keys", expected=", ".join(missing), got=f"only {got}")
-        return kind(**{key: self.value(hints[key], item, f"{where}.{key}") for key, item in value.items()})
+        found = {key: self.value(hints[key], item, f"{where}.{key}") for key, item in value.items()}
+        gathered = {name: {key: found.pop(key, None) for key in items} for name, items in inlined.items()}
+        return kind(**found, **gathered)
 
     def value(self, hint: Any, value: object, where: str) -> object:  # noqa: ANN401 - hints have no narrower type
         """A value as its annotation asks."""
@@ -156,7 +231,7 @@ class _Decoder:
         """A value within its range, or a text that matches its pattern."""
         decoded = self.value(hints[0], value, where)
         for rule in hints[1:]:
-            if isinstance(rule, Between | Matches) and (expected := rule.fault(decoded)):
+            if isinstance(rule, Between | AtLeast | Above | Matches) and (expected := rule.fault(decoded)):
                 self._refuse(where, expected, value)
         return decoded
 
@@ -210,9 +285,9 @@ class _Decoder:
 
 @cache
 def _annotations(kind: Hashable) -> tuple[Mapping[str, Any], frozenset[str]]:
-    """The annotations of a dataclass's fields by name, and the names of the fields without a default."""
+    """The annotations of a dataclass's own keys by name, and the names of those without a default."""
     hints = get_type_hints(kind, include_extras=True)
-    fields = [field for field in dataclasses.fields(cast("Any", kind)) if field.init]
+    fields = [field for field in dataclasses.fields(cast("Any", kind)) if field.init and _INLINE not in field.metadata]
     missing = dataclasses.MISSING
     required = (field.name for field in fields if field.default is missing and field.default_factory is missing)
     return {field.name: hints[field.name] for field in fields}, frozenset(required)

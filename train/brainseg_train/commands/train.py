@@ -150,9 +150,9 @@ class Training:
         Raises:
             ConfigError: The rate cannot be read, or there is no run to start from.
         """
-        from brainseg_train.tuning.search import read_rate
+        from brainseg_train.tuning.search import read_learning_rate
 
-        changes: dict[str, object] = {} if self.rate is None else read_rate(self.rate.replace(":", " to "))
+        changes: dict[str, object] = {} if self.rate is None else read_learning_rate(self.rate.replace(":", " to "))
         if self.batch is not None:
             changes["batch"] = self.batch
         if self.initial is not None:
