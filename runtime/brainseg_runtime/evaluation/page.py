@@ -101,7 +101,7 @@ def patient_picture(mask_of: MaskOf, patient: Patient, scores: PatientScores, la
     Args:
         mask_of: Predicts or reads the slice's mask again, so that none has to be kept while patients stream by.
         patient: Whose slices.
-        scores: What the caption tells.
+        scores: For the caption.
         label: Why this patient was chosen, such as "worst".
 
     Raises:
@@ -200,7 +200,7 @@ def _volume_tables(evaluation: Evaluation) -> list[Table]:
         shown = [each for each in table().surface if known or not each.needs_spacing]
         caption = (
             f"Distances between surfaces by patient; NSD within {surface.tolerance:g} "
-            f"{'pixels or mm' if known else 'pixels'}; to an empty mask there is no distance"
+            f"{'pixels or mm' if known else 'pixels'}; no distance to an empty mask"
         )
         rows = [(each.title(surface.tolerance), *_summary(surface.scores[each.key])) for each in shown]
         tables.append((headers, rows, caption))
@@ -221,8 +221,10 @@ def _volume_tables(evaluation: Evaluation) -> list[Table]:
     return tables
 
 
-def _summary(found: PatientSummary) -> Row:
-    """The cells of a score over patients; patients without it are counted."""
+def _summary(found: PatientSummary | None) -> Row:
+    """The cells of a score over patients; patients without it are counted, records older than it have dashes."""
+    if found is None:
+        return (None,) * 6
     number = f"{found.n} ({found.n_undefined} undefined)" if found.n_undefined else found.n
     return number, found.mean, interval_text(found.ci95), found.median, found.min, found.max
 

@@ -1,4 +1,4 @@
-"""From the tallies of all patients to the description of the whole, with a reason for each figure that is missing."""
+"""All patients' tallies to an `Evaluation`, with a reason for each figure that is missing."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ NO_SPACING = "the spacing in mm is unknown"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
-    """What an evaluation records of its making, and how it measures.
+    """What an evaluation records of the model or the masks, and how it measures.
 
     Attributes:
         threshold: Probability from which a pixel counts as tumour, or None.
@@ -266,7 +266,7 @@ def _of_volumes(
 def _lesions(
     tallies: Sequence[Tally], patients: Sequence[PatientScores], settings: Settings, notes: _Notes
 ) -> LesionScores:
-    """Lesion scores over patients; patients whose slices are no volume are in none."""
+    """Lesion scores over patients; patients whose slices are not a volume are in none."""
     counted = [tally.lesions for tally in tallies if tally.lesions is not None]
     return LesionScores(
         dilation=DILATION,

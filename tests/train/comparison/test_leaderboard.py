@@ -163,7 +163,7 @@ def test_every_metric_stands_in_the_evaluation_and_the_table(compared: Path) -> 
 def test_a_score_added_to_the_table_is_a_line_of_the_leaderboard_and_of_its_page(compared: Path) -> None:
     current = study.newest_complete(compared)
     before = (compared / "report.html").read_bytes()
-    accuracy = Score[Counts](
+    accuracy: Score[Counts] = Score(
         key="accuracy",
         label="accuracy",
         of=lambda counts: (counts.tp + counts.tn) / counts.pixels,

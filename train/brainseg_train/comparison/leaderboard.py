@@ -1,4 +1,4 @@
-"""The leaderboard: the networks of one study side by side, ranked, and whether their order is more than noise.
+"""The leaderboard: the networks of one study ranked, and whether their order is more than noise.
 
 `leaderboard.json` and `leaderboard.md` are made from records alone. Two studies that did the same work write the same
 bytes but for what stands under `timing`: seconds, and the names of study and runs, which begin with the time.
@@ -111,7 +111,7 @@ def make_leaderboard(current: Study) -> Json:
     """A complete study's leaderboard.
 
     Args:
-        current: A study of which every network has been measured on the test part.
+        current: A study of which every network has been measured on the test subset.
 
     Returns:
         `rows` [{rank, model, config, validation, test, parameters, epochs, timing}], ranked by the mean Dice of the
