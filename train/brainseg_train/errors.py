@@ -3,13 +3,12 @@
     BrainsegError                    brainseg_runtime.errors: what, expected, got, remedy
     └── TrainError
         ├── ConfigError              a configuration value or key that is not allowed
-        │   ├── ModelError           no network has that name or can have that width
-    │   └── UsageError           what a command's options ask for together, on whatever data, is not allowed
+        │   └── ModelError           no network has that name or can have that width
         ├── ShapeError               two tensors that must agree in shape do not
         ├── CacheError               the cache folder cannot be written or read
         ├── SplitError               a split cannot be made, or its file is not one
-        │   └── LeakageError         two parts of a split share a patient, a slice or pixels
-        ├── PhantomError             a phantom that cannot be made as asked
+        │   └── LeakageError         two subsets of a split share a patient, a slice or pixels
+        ├── PhantomError             a phantom cannot be made as asked
         ├── CheckpointError          a checkpoint is missing, damaged or of another network
         ├── RecordError              a run's or study's record is missing, damaged or contradicts itself
         ├── DeviceError              the device or precision asked for is not available
@@ -37,10 +36,6 @@ class ModelError(ConfigError):
     """No network has that name, or none can have that width."""
 
 
-class UsageError(ConfigError):
-    """What a command's options ask for together is not allowed, whatever the data: wrong usage, exit code 2."""
-
-
 class ShapeError(TrainError):
     """Two tensors that must agree in shape do not."""
 
@@ -54,11 +49,11 @@ class SplitError(TrainError):
 
 
 class LeakageError(SplitError):
-    """Two parts of a split share a patient, a slice or identical pixels."""
+    """Two subsets of a split share a patient, a slice or identical pixels."""
 
 
 class PhantomError(TrainError):
-    """A phantom that cannot be made as asked."""
+    """A phantom cannot be made as asked."""
 
 
 class CheckpointError(TrainError):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
-from brainseg_runtime.errors import BrainsegError, DataError
+from brainseg_runtime.errors import BrainsegError, DataError, UsageError
 from brainseg_runtime.plurals import counted
 from brainseg_runtime.safe_io.output_paths import check_outputs
 from brainseg_runtime.terminal.console import Console
@@ -16,7 +16,7 @@ from brainseg_runtime.terminal.interrupts import interruptible
 from brainseg_runtime.terminal.start import DONE, FAULT, INTERRUPTED, USAGE
 from brainseg_runtime.version import __version__
 from brainseg_train.commands.results import tell_differences, tell_layout, tell_leaderboard, tell_runs, tell_start
-from brainseg_train.errors import ConfigError, UsageError
+from brainseg_train.errors import ConfigError
 from brainseg_train.system_faults import as_fault, require_writable
 
 if TYPE_CHECKING:
@@ -150,9 +150,9 @@ class Training:
         Raises:
             ConfigError: The rate cannot be read, or there is no run to start from.
         """
-        from brainseg_train.tuning.search import read_rate
+        from brainseg_train.tuning.search import read_learning_rate
 
-        changes: dict[str, object] = {} if self.rate is None else read_rate(self.rate.replace(":", " to "))
+        changes: dict[str, object] = {} if self.rate is None else read_learning_rate(self.rate.replace(":", " to "))
         if self.batch is not None:
             changes["batch"] = self.batch
         if self.initial is not None:

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from brainseg_train.runs.records import RunRecord
-    from brainseg_train.tuning.study import Study, Unit
+    from brainseg_train.tuning.study import Study
+    from brainseg_train.tuning.study_record import Unit
 
 Json: TypeAlias = dict[str, Any]
 

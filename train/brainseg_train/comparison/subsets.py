@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, TypeAlias
 
 from brainseg_runtime.images.dataset import site_of
-from brainseg_train.data.split import PARTS
+from brainseg_train.data.split import SUBSETS
 from brainseg_train.runs import records
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from brainseg_runtime.evaluation.result import Evaluation
-    from brainseg_train.data.split import Part, Split
+    from brainseg_train.data.split import Split, Subset
     from brainseg_train.tuning.study import Study
 
     Table: TypeAlias = tuple[list[str], list[list[object]], str, int | None]
@@ -45,19 +45,19 @@ def subset_tables(current: Study, board: Mapping[str, Any], measured: Evaluation
 
 def _by_site(split: Split, slices: Mapping[str, int]) -> Table:
     """Patients of each site in each subset, then all patients, then all slices."""
-    patients = {part: _patients(split, part) for part in PARTS}
+    patients = {part: _patients(split, part) for part in SUBSETS}
     sites = {part: Counter(map(site_of, names)) for part, names in patients.items()}
     everyone = set().union(*patients.values())
     rows: list[list[object]] = [
-        [site or "not in the name", *(sites[part][site] for part in PARTS), total]
+        [site or "not in the name", *(sites[part][site] for part in SUBSETS), total]
         for site, total in sorted(Counter(map(site_of, everyone)).items())
     ]
-    rows.append(["all patients", *(len(patients[part]) for part in PARTS), len(everyone)])
-    rows.append(["slices", *(slices[part] for part in PARTS), sum(slices[part] for part in PARTS)])
+    rows.append(["all patients", *(len(patients[part]) for part in SUBSETS), len(everyone)])
+    rows.append(["slices", *(slices[part] for part in SUBSETS), sum(slices[part] for part in SUBSETS)])
     caption = "Patients by site and subset"
     if split.leaky:
         caption += "; a patient whose slices lie in several subsets counts in each"
-    return ["site", *PARTS, "all"], rows, caption, len(rows) - 2
+    return ["site", *SUBSETS, "all"], rows, caption, len(rows) - 2
 
 
 def _tested(measured: Evaluation) -> Table:
@@ -75,11 +75,11 @@ def _by_fold(splits: Iterable[Split], slices: Iterable[Mapping[str, int]], measu
     for number, (split, counts) in enumerate(zip(splits, slices, strict=True), start=1):
         tested = sum(slices_of.get(name, 0) for name in _patients(split, "test"))
         by_part = {**counts, "test": tested}
-        rows.append([number, *(f"{len(_patients(split, part))} / {by_part[part]:,}" for part in PARTS)])
-    return ["fold", *PARTS], rows, "Patients / slices by fold and subset", None
+        rows.append([number, *(f"{len(_patients(split, part))} / {by_part[part]:,}" for part in SUBSETS)])
+    return ["fold", *SUBSETS], rows, "Patients / slices by fold and subset", None
 
 
-def _patients(split: Split, part: Part) -> set[str]:
+def _patients(split: Split, part: Subset) -> set[str]:
     """The patients of a subset, whichever way the set was split."""
-    names = split.part(part)
+    names = split.subset(part)
     return {name.rpartition("_")[0] for name in names} if split.leaky else set(names)

@@ -1,4 +1,4 @@
-"""What no network should fall short of: the best single brightness threshold on FLAIR.
+"""The baseline that every network should beat: the best single brightness threshold on FLAIR.
 
 Legend: N slices, H rows, W columns.
 """
@@ -23,13 +23,13 @@ LEVELS = 256
 
 
 def threshold_dice(dataset: DataSet, split: Split) -> float:
-    """Mean volume Dice over the validation patients of the threshold that is best on the training part.
+    """Mean volume Dice over the validation patients of the threshold that is best on the training slices.
 
     At the network's size and from the cache, as the validation Dice that selects among epochs.
 
     Args:
         dataset: The data set.
-        split: Its parts.
+        split: Its subsets.
 
     Returns:
         In [0, 1].
