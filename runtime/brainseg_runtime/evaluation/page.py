@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from brainseg_runtime.evaluation.result import Evaluation, PatientScores
 from brainseg_runtime.evaluation.rows import missing_lines
 from brainseg_runtime.evaluation.volume_scores import PatientSummary, VolumeAgreement
-from brainseg_runtime.html.charts import Series, Strip, diagonal, line_chart, strip_plot
+from brainseg_runtime.html.charts import Strip, Trace, diagonal, line_chart, strip_plot
 from brainseg_runtime.html.page import interval_text, render
 from brainseg_runtime.images import read_mask, read_slice
 from brainseg_runtime.images.overlay import PREDICTION, TRUTH, overlay
@@ -143,8 +143,8 @@ def _curves(evaluation: Evaluation) -> list[Markup]:
     at = "these masks" if evaluation.threshold is None else f"threshold {evaluation.threshold:.3g}"
     ece = evaluation.calibration.ece
 
-    def model(x: Sequence[float], y: Sequence[float]) -> Series:
-        return Series(name="model", x=x, y=y)
+    def model(x: Sequence[float], y: Sequence[float]) -> Trace:
+        return Trace(name="model", x=x, y=y)
 
     return [
         score_chart(
@@ -174,15 +174,15 @@ def _curves(evaluation: Evaluation) -> list[Markup]:
     ]
 
 
-def score_chart(series: Sequence[Series], *, title: str, x_label: str, y_label: str) -> Markup:
+def score_chart(traces: Sequence[Trace], *, title: str, x_label: str, y_label: str) -> Markup:
     """A chart of which both axes run from 0 to 1."""
-    return line_chart(series, title=title, x_label=x_label, y_label=y_label, x_range=UNIT, y_range=UNIT)
+    return line_chart(traces, title=title, x_label=x_label, y_label=y_label, x_range=UNIT, y_range=UNIT)
 
 
-def _operating_point(name: str, x: float | None, y: float | None) -> Series:
+def _operating_point(name: str, x: float | None, y: float | None) -> Trace:
     """Where the model's threshold lies on a curve; not drawn where a coordinate is undefined."""
     at = [math.nan if value is None else value for value in (x, y)]
-    return Series(name=name, x=at[:1], y=at[1:], style="points", labels=[f"{name}: {at[0]:.4f}, {at[1]:.4f}"])
+    return Trace(name=name, x=at[:1], y=at[1:], style="points", labels=[f"{name}: {at[0]:.4f}, {at[1]:.4f}"])
 
 
 def _titled(title: str, value: float | None, *, places: int = 3) -> str:
@@ -245,7 +245,7 @@ def _patient_charts(evaluation: Evaluation) -> list[Markup]:
         Strip(name=site, values=[each.dice for each in group], labels=[each.id for each in group])
         for site, group in by_site.items()
     ]
-    size = Series(
+    size = Trace(
         name="",
         x=[float(each.counts.truth) for each in evaluation.patients],
         y=[each.dice for each in evaluation.patients],
@@ -286,8 +286,8 @@ def _agreement_chart(evaluation: Evaluation) -> Markup:
     ends = (min(means), max(means)) if means else ()
     return line_chart(
         [
-            *(Series(name="", x=ends, y=[line, line], style="reference") for line in lines),
-            Series(name="", x=means, y=differences, style="points", labels=names),
+            *(Trace(name="", x=ends, y=[line, line], style="reference") for line in lines),
+            Trace(name="", x=means, y=differences, style="points", labels=names),
         ],
         title="Volume error of each patient, with mean and limits of agreement",
         x_label=f"mean of true and predicted volume, {unit}",
