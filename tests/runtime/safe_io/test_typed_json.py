@@ -213,7 +213,7 @@ def test_items_of_an_inline_mapping_stand_beside_the_other_fields() -> None:
     [
         ({"name": "n", "b": 1.0}, "lacks keys; expected a"),
         ({"name": "n", "a": None}, r"it\.a is wrong"),
-        ({"name": "n", "a": 1.0, "c": 1.0}, "unknown keys; expected only .*a, b; got c"),
+        ({"name": "n", "a": 1.0, "c": 1.0}, "unknown keys; expected only name, last, a, b; got .?c"),
         ({"name": "n", "a": 1.0, "scores": {}}, "unknown keys"),
     ],
 )

@@ -17,17 +17,15 @@ from brainseg_runtime.evaluation.evaluate import Case, evaluate
 from brainseg_runtime.metrics import Counts
 from brainseg_runtime.metrics.scores import Score, added
 from brainseg_train.comparison.leaderboard import (
-    compare,
-    holm,
     make_leaderboard,
     metrics,
     score,
     score_text,
     summary,
     to_markdown,
-    verdict,
 )
 from brainseg_train.comparison.page import write_report
+from brainseg_train.comparison.significance import compare, holm, verdict
 from brainseg_train.comparison.test_scores import TestRecord
 from brainseg_train.tuning import study
 

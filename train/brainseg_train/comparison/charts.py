@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from brainseg_runtime.evaluation.page import UNIT, score_chart
+from brainseg_runtime.evaluation.charts import UNIT, score_chart
 from brainseg_runtime.html.charts import Strip, Trace, diagonal, line_chart, strip_plot
 from brainseg_train import models
 from brainseg_train.runs import records
