@@ -12,18 +12,7 @@ from tests.architecture.folders import arrows, circles, folders, is_folder, mapp
 from tests.architecture.sources import FOLDERS, ROOT, Source, sources
 
 # Folders whose docstring does not yet name its modules, and where those without a test file of their own are tested.
-OWED = frozenset(
-    {
-        *(f"brainseg_runtime.{name}" for name in (
-            "commands", "evaluation", "html", "images", "inference", "inference.providers", "metrics", "prediction",
-            "terminal",
-        )),
-        *(f"brainseg_train.{name}" for name in (
-            "checkpoint", "commands", "comparison", "data", "learning", "models", "phantom", "runs", "tuning",
-        )),
-        "brainseg_runtime",
-    }
-)  # fmt: skip
+OWED: frozenset[str] = frozenset()
 EVERY_PACKAGE = pytest.mark.parametrize("package", FOLDERS)
 TESTS = ROOT / "tests"
 MODULES = [source for source in sources() if source.path.name not in {"__init__.py", "__main__.py"}]
@@ -90,9 +79,12 @@ def _is_named(name: str, text: str) -> bool:
 
 
 def _tests_named_for(name: str, home: Path) -> list[str]:
-    """Existing tests that a sentence, or an entry of a map, of the docstring names after `name` and "tested by"."""
+    """The existing tests that stand in one sentence, or one entry of a map, of the docstring with a module's name.
+
+    "All ..." and "Tested together ..." speak of every module of the folder.
+    """
     text = ast.get_docstring(ast.parse(home.read_text(encoding="utf-8"))) or ""
     entries = re.split(r"\n\s*\n|\n(?= +\w+(?:\.py)? {2,}|- )|(?<=\.)\s", text)
-    halves = [entry.partition("tested by") for entry in entries]
-    named = [test for before, _, after in halves if _is_named(name, before) for test in re.findall(r"test\w+", after)]
-    return [test for test in named if any(TESTS.glob(f"**/{test}.py")) or (TESTS / test).is_dir()]
+    of_it = [entry for entry in entries if _is_named(name, entry) or re.match(r"All |Tested together", entry)]
+    tests = [test for entry in of_it for test in re.findall(r"\btests/[\w/]*\w|\btest_\w+", entry)]
+    return [test for test in tests if (ROOT / test).is_dir() or any(TESTS.glob(f"**/{Path(test).name}.py"))]
