@@ -66,12 +66,6 @@ class Ranged:
         check(self, "settings", error=DataError)
 
 
-@dataclass(frozen=True)
-class Row:
-    name: str
-    scores: Mapping[str, float | None] = inline(lambda: {"dice": float, "surface": float | None})
-
-
 class Colour(StrEnum):
     RED = "red"
 
@@ -227,21 +221,29 @@ def test_an_instance_made_in_code_is_held_to_its_annotations_too(wrong: dict[str
         from_json(Ranged, wrong, "settings", error=DataError)
 
 
-def test_an_inline_fields_items_stand_beside_the_other_keys() -> None:
-    row = Row("a", {"dice": 0.5, "surface": None})
-    assert to_json(row) == {"name": "a", "dice": 0.5, "surface": None}
-    assert from_json(Row, to_json(row), "row", error=DataError) == row
-    assert from_json(Row, {"name": "a", "dice": 0.5}, "row", error=DataError) == row
+@dataclass(frozen=True, kw_only=True)
+class Scored:
+    name: str
+    scores: Mapping[str, float | None] = inline(lambda: {"a": float, "b": float | None})
+    last: int = 0
+
+
+def test_items_of_an_inline_mapping_stand_beside_the_other_fields() -> None:
+    value = Scored(name="n", scores={"a": 0.5, "b": None}, last=2)
+    assert list(to_json(value).items()) == [("name", "n"), ("a", 0.5), ("b", None), ("last", 2)]
+    assert from_json(Scored, to_json(value), "it", error=DataError) == value
+    assert from_json(Scored, {"name": "n", "a": 1}, "it", error=DataError).scores == {"a": 1.0, "b": None}
 
 
 @pytest.mark.parametrize(
-    ("value", "named"),
+    ("value", "message"),
     [
-        ({"name": "a"}, "row lacks keys; expected dice"),
-        ({"name": "a", "dice": "high"}, r"row\.dice.*a number"),
-        ({"name": "a", "dice": 0.5, "scores": {}}, "unknown keys.*scores"),
+        ({"name": "n", "b": 1.0}, "lacks keys; expected a"),
+        ({"name": "n", "a": None}, r"it\.a is wrong"),
+        ({"name": "n", "a": 1.0, "c": 1.0}, "unknown keys; expected only name, last, a, b; got .?c"),
+        ({"name": "n", "a": 1.0, "scores": {}}, "unknown keys"),
     ],
 )
-def test_an_inline_fields_keys_are_checked_as_the_others_are(value: object, named: str) -> None:
-    with pytest.raises(DataError, match=named):
-        from_json(Row, value, "row", error=DataError)
+def test_keys_of_an_inline_mapping_are_checked_like_any_other(value: dict[str, object], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        from_json(Scored, value, "it", error=DataError)
