@@ -17,6 +17,7 @@ from brainseg_runtime.images.names import folder_name
 from brainseg_runtime.prediction.inputs import Item, missing_numbers
 from brainseg_runtime.prediction.layout import OUTPUTS, Layout, path_text
 from brainseg_runtime.safe_io.files import read_capped, write_json
+from brainseg_runtime.segmentation.results import SegmenterInfo
 
 SCHEMA: Final = "brainseg/predictions/1"
 FILE: Final = "predictions.json"
@@ -190,6 +191,22 @@ class Origin:
     variant: str
     versions: Mapping[str, str]
     threshold: float | None = None
+
+    @classmethod
+    def of(cls, info: SegmenterInfo, threshold: float | None) -> Origin:
+        """The origin of masks that a loaded model makes.
+
+        Args:
+            info: What is loaded.
+            threshold: The threshold that was asked for, if any.
+        """
+        return cls(
+            digest=info.provenance.bundle_digest or "",
+            provider=info.provider,
+            variant=info.variant,
+            versions={name: info.versions[name] for name in DECISIVE},
+            threshold=None if threshold == info.provenance.threshold else threshold,
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -153,6 +153,23 @@ def remove_earlier(earlier: Earlier | None, out: Path) -> None:
     _remove(out / FILE)
 
 
+def remove_abandoned(earlier: Earlier, places: Collection[str], out: Path) -> None:
+    """Remove files of slices that an earlier run began and never finished, unless they are to be made again.
+
+    No record will name them any more.
+
+    Args:
+        earlier: The earlier run's record.
+        places: The slices of this run.
+        out: Where it wrote.
+
+    Raises:
+        FileWriteError: The system refused.
+    """
+    for where in earlier.places - set(places) - set(earlier.done):
+        remove_outputs(where, out)
+
+
 def remove_outputs(place: str, out: Path) -> None:
     """Remove a slice's files of an earlier run, of all kinds.
 

@@ -92,7 +92,7 @@ def _check_writable(option: str, path: Path) -> None:
     target = Path(os.path.realpath(path))
     above = next((each for each in target.parents if os.path.lexists(each)), target.parent)
     if not above.is_dir():
-        raise FileWriteError(f"{option} {path} cannot be written", expected="a folder", got=f"{above} is none")
+        raise FileWriteError(f"{option} {path} cannot be written", expected="a folder", got=f"{above}, which is a file")
     if not os.access(above, os.W_OK | os.X_OK):
         raise FileWriteError(
             f"{option} {path} cannot be written", expected="a writable folder", got=f"{above} is not writable"

@@ -12,7 +12,7 @@ import pytest
 from tests.runtime.command_line import BUNDLE, brainseg
 from tests.runtime.made_slices import made_data
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "commands.md"
+PAGE = Path(__file__).resolve().parents[3] / "docs" / "commands.md"
 
 
 def section(command: str) -> str:

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Final
 import torch
 
 from brainseg_runtime.inference.processor import usable_cores
+from brainseg_runtime.safe_io.system_faults import naming_shortage
+from brainseg_runtime.terminal.interrupts import stoppable
 from brainseg_train.config import TrainConfig
 from brainseg_train.errors import CheckpointError, ConfigError, RecordError
-from brainseg_train.interrupts import Interrupts
 from brainseg_train.learning.device import computing_with, place
 from brainseg_train.learning.distributed import join, local_rank
 from brainseg_train.runs import records
@@ -22,7 +23,6 @@ from brainseg_train.runs.callbacks import Progress, ProgressCallback, PruneCallb
 from brainseg_train.runs.differences import changed_settings, changed_slices
 from brainseg_train.runs.records import RunRecord
 from brainseg_train.runs.run import Run
-from brainseg_train.system_faults import naming_shortage
 
 if TYPE_CHECKING:
     from brainseg_train.data.dataset import DataSet
@@ -94,13 +94,13 @@ def fit(  # noqa: PLR0913 - what to train, where to keep it, and who watches: ea
         return found
     placement = place(config, local_rank=local_rank())
     count = threads or (found.threads if found else min(torch.get_num_threads(), usable_cores()))
-    with join(placement.device) as group, computing_with(count), Interrupts() as interrupts:
+    with join(placement.device) as group, computing_with(count), stoppable() as stop_requested:
         group.wait()  # nobody may write before all have looked at what is there
         watch = Watch(
             group=group,
             device=placement.device,
             progress=progress,
-            should_stop=lambda: interrupts.requested or (should_stop is not None and should_stop()),
+            should_stop=lambda: stop_requested() or (should_stop is not None and should_stop()),
             prune=prune or (lambda _epoch, _dice: False),
         )
         with naming_shortage(f"{config.model} of width {config.width} with batches of {config.batch}"):
