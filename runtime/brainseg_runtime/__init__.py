@@ -78,13 +78,13 @@ __all__ = [
 
 _HOMES = {
     "Limits": "contract",
-    "PostProcessing": "postprocess",
-    "Prediction": "results",
-    "Provenance": "results",
+    "PostProcessing": "segmentation.postprocessing",
+    "Prediction": "segmentation.results",
+    "Provenance": "segmentation.results",
     "Segmenter": "segmenter",
     "SegmenterInfo": "segmentation.results",
-    "Timing": "results",
-    "VolumePrediction": "results",
+    "Timing": "segmentation.results",
+    "VolumePrediction": "segmentation.results",
 }
 """The module that holds each public name; all others are in `errors`."""
 

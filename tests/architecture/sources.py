@@ -27,6 +27,12 @@ class Source:
     def __str__(self) -> str:
         return self.path.relative_to(ROOT).as_posix()
 
+    @property
+    def module(self) -> str:
+        """The full name under which the file is imported."""
+        path = self.path.relative_to(ROOT / FOLDERS[self.package]).with_suffix("")
+        return ".".join(path.parts).removesuffix(".__init__")
+
 
 @dataclass(frozen=True)
 class Import:

@@ -24,7 +24,7 @@ from brainseg_train import models
 from brainseg_train.models.pipeline import InferencePipeline
 from tests.export.conftest import tiny_network
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 _EXPORT = """
 import hashlib, sys

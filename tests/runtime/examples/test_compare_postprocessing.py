@@ -14,7 +14,7 @@ import tifffile
 from brainseg_runtime import Segmenter
 from tests.runtime.tiny import TINY
 
-SCRIPT = Path(__file__).parents[2] / "examples" / "compare_postprocessing.py"
+SCRIPT = Path(__file__).parents[3] / "examples" / "compare_postprocessing.py"
 PATIENT = "TCGA_XX_0001_20000101"
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.runtime.tiny import TINY, digest_of
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 HOST = ROOT / "examples" / "embedding_host.py"
 
 

@@ -18,7 +18,7 @@ from brainseg_train.learning.learner import Learner
 from brainseg_train.runs.records import load_history, load_record
 from tests.train.distributed_worker import CONFIG, global_batch, loss_and_gradient
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 _PATIENCE_S = 120.0
 
 

@@ -22,7 +22,7 @@ from brainseg_runtime.metrics import Counts, count, dice, f1, iou, precision, re
 from brainseg_runtime.metrics.histogram import Histogram
 from brainseg_runtime.segmenter import Segmenter
 
-TINY = Path(__file__).resolve().parents[1] / "bundles" / "tiny"
+TINY = Path(__file__).resolve().parents[2] / "bundles" / "tiny"
 ROUNDING = 1e-9  # scikit-learn's own sums over a million pixels
 
 

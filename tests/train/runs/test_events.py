@@ -191,11 +191,11 @@ def test_a_killed_run_leaves_a_file_that_can_be_read(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     code = (
         "from pathlib import Path\n"
-        "from tests.train import test_events as t\n"
+        "from tests.train.runs import test_events as t\n"
         "import dataclasses\n"
         f"t.CONFIG = dataclasses.replace(t.CONFIG, epochs=10_000)\nt._fit(Path({str(folder)!r}))\n"
     )
-    root = Path(__file__).resolve().parents[2]
+    root = Path(__file__).resolve().parents[3]
     process = subprocess.Popen(
         [sys.executable, "-c", code], cwd=root, env={**os.environ, "PYTHONPATH": ":".join(sys.path)}
     )
