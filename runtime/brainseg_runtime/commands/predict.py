@@ -13,7 +13,7 @@ import typer
 from brainseg_runtime.commands.options import BundleArgument, ModelOptions, SpacingOption, running
 from brainseg_runtime.errors import InputError, UsageError
 from brainseg_runtime.html.page import NOT_DEFINED
-from brainseg_runtime.images.formats import SUFFIXES
+from brainseg_runtime.images.formats import is_image_name
 from brainseg_runtime.plurals import counted
 from brainseg_runtime.prediction.inputs import Item, collect_all
 from brainseg_runtime.prediction.layout import OUTPUTS, Layout, file_name, place
@@ -170,7 +170,7 @@ def _refuse_overwritten_inputs(json_target: str | None, bundle: Path, inputs: Se
 def _beside(inputs: Sequence[Path]) -> Iterator[Path]:
     """Files that are given by name, and the images and masks beside them."""
     for folder in {given.parent for given in inputs if given.is_file()}:
-        yield from (each for each in folder.iterdir() if each.suffix.lower() in SUFFIXES)
+        yield from (each for each in folder.iterdir() if is_image_name(each.name))
 
 
 def _refuse_overwritten_result(json_target: str | None, out: Path, places: Sequence[str]) -> None:

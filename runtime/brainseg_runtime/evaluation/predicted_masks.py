@@ -24,7 +24,8 @@ from brainseg_runtime.contract import DEFAULT_LIMITS, Limits
 from brainseg_runtime.errors import DatasetError, ImageError
 from brainseg_runtime.evaluation.evaluate import MaskCase, MaskSlice
 from brainseg_runtime.images.dataset import Patient, SlicePaths
-from brainseg_runtime.images.names import MASK, TIFF
+from brainseg_runtime.images.formats import is_lossless_name
+from brainseg_runtime.images.names import MASK
 from brainseg_runtime.images.probability_map import read_probability
 from brainseg_runtime.images.reading import read_pair, size_problem
 from brainseg_runtime.plurals import counted
@@ -32,7 +33,6 @@ from brainseg_runtime.prediction.file_of_slice import read_record
 from brainseg_runtime.problems import Problem, printable
 from brainseg_runtime.safe_io.litter import is_hidden
 
-_SUFFIXES: Final = TIFF | {".png"}
 _PROBABILITY: Final = "_probability"
 _DEPTH: Final = 4  # levels below the folder that are looked at; links may form loops
 _NO_MASK: Final = "has no predicted mask"
@@ -200,7 +200,7 @@ def _files(folder: Path) -> dict[Key, list[Path]]:
         raise DatasetError(f"{folder} cannot be read; expected a folder of predicted masks; got {got}")
     found: dict[Key, list[Path]] = {}
     for path in _walk(folder, _DEPTH):
-        if path.suffix.casefold() in _SUFFIXES:
+        if is_lossless_name(path.name):
             for who in {"", folder.resolve().name.casefold(), *map(str.casefold, path.relative_to(folder).parts[:-1])}:
                 found.setdefault((who, path.stem.casefold()), []).append(path)
     return found

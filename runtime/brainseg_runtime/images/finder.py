@@ -17,16 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
-from brainseg_runtime.images.names import (
-    PICTURES,
-    TIFF,
-    Role,
-    belongs,
-    folder_name,
-    own_name,
-    slice_name,
-    suffix,
-)
+from brainseg_runtime.images.formats import format_names, is_data_set_name, is_image_name
+from brainseg_runtime.images.names import Role, belongs, folder_name, own_name, slice_name
 from brainseg_runtime.images.pairing import FoundSlice, order_problems, paired
 from brainseg_runtime.problems import Problem, printable
 from brainseg_runtime.safe_io.litter import is_hidden
@@ -88,7 +80,7 @@ def find(root: Path, *, pictures: bool = False) -> Found:
 
     Args:
         root: An existing folder.
-        pictures: Whether PNG and JPEG files are slices too.
+        pictures: Whether files of every format that is read are slices, PNG and JPEG too.
     """
     search = _Search(root, pictures)
     if search.visit(root, 0, among_results=False) == "nothing" and not search.problems:
@@ -159,7 +151,7 @@ class _Search:
         """A folder's image files, and the folders in it."""
         files, folders = [], []
         for path in (folder / name for name in names):
-            image = suffix(path) in TIFF or suffix(path) in PICTURES
+            image = is_image_name(path.name)
             kind = kind_of(path)
             if kind == "folder":
                 folders.append(path)
@@ -195,7 +187,7 @@ class _Search:
         for path in files:
             by_role[slice_name(path).role].append(path)
         images, pictures = self._images(by_role["image"])
-        masks = [path for path in by_role["mask"] if suffix(path) in TIFF]
+        masks = [path for path in by_role["mask"] if is_data_set_name(path.name)]
         if by_role["result"]:
             what = "probability maps and overlays of an earlier run"
             self.leave_out(folder, f"holds {what}", f" ({len(by_role['result'])})")
@@ -211,16 +203,19 @@ class _Search:
 
     def _images(self, found: Sequence[Path]) -> tuple[list[Path], list[Path]]:
         """The images that count as slices, and those that are of no format that does."""
-        tiffs = [path for path in found if suffix(path) in TIFF]
-        others = [path for path in found if suffix(path) not in TIFF]
-        return (list(found), []) if self.pictures else (tiffs, others)
+        if self.pictures:
+            return list(found), []
+        slices = [path for path in found if is_data_set_name(path.name)]
+        return slices, [path for path in found if not is_data_set_name(path.name)]
 
     def _without_images(
         self, folder: Path, by_role: Mapping[Role, Sequence[Path]], pictures: Sequence[Path], *, among_results: bool
     ) -> _Held:
         """What a folder is that holds no image: a patient's whose images are gone, or an earlier run's."""
         if pictures:
-            self.problem(folder, "holds PNG or JPEG images and no TIFF: save them as TIFF", f" ({len(pictures)} files)")
+            own = format_names(lambda reader: reader.in_data_sets)
+            others = format_names(lambda reader: not reader.in_data_sets)
+            self.problem(folder, f"holds {others} images and no {own}: save them as {own}", f" ({len(pictures)} files)")
             return "slices"
         masks, results = by_role["mask"], by_role["result"]
         if not masks:
@@ -273,4 +268,4 @@ def _holds_image(folder: Path) -> bool:
 
 def _is_slice(path: Path) -> bool:
     """Whether a file's name is that of an image."""
-    return suffix(path) in TIFF | PICTURES and slice_name(path).role == "image"
+    return is_image_name(path.name) and slice_name(path).role == "image"

@@ -63,6 +63,8 @@ class _Jpeg:
 
     name = "JPEG"
     suffixes = (".jpg", ".jpeg")
+    in_data_sets = False
+    lossless = False
 
     def recognises(self, data: bytes) -> bool:
         """Whether the bytes begin with start-of-image and a marker."""

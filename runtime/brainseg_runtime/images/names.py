@@ -15,18 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
-from brainseg_runtime.images.formats import SUFFIXES
 from brainseg_runtime.problems import printable
 
 Role: TypeAlias = Literal["image", "mask", "result"]
 
-TIFF: Final = frozenset({".tif", ".tiff"})
-PICTURES: Final = frozenset(SUFFIXES) - TIFF
-"""Formats besides TIFF that a slice to be segmented may have."""
-
 MASK: Final = "_mask"
 RESULTS: Final = ("_probability", "_overlay")
-"""What the names of results that are no mask end in."""
+"""What the names of the other results end in."""
 
 _NUMBER: Final = re.compile(r"(?:.*[_\-. ])?0*(?P<number>[0-9]{1,9})", re.DOTALL)
 """At the end of a name, by itself or after a separator. Longer ones are dates or identifiers: they count nothing."""
@@ -45,11 +40,6 @@ class SliceName:
 
     role: Role
     stem: str
-
-
-def suffix(path: Path) -> str:
-    """A file's suffix in lower case, such as `.tif`."""
-    return path.suffix.lower()
 
 
 def slice_name(path: Path) -> SliceName:

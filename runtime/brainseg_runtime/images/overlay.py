@@ -10,8 +10,7 @@ import io
 import numpy as np
 from numpy.typing import NDArray
 
-from brainseg_runtime.errors import MissingExtraError
-from brainseg_runtime.extras import install_remedy
+from brainseg_runtime.images.libraries import pillow
 
 FLAIR = 1  # channel order of the data set: pre-contrast, FLAIR, post-contrast
 TRUTH = (92, 214, 120)  # green
@@ -81,12 +80,8 @@ def encode_png(rgb: Pixels) -> bytes:
     Raises:
         MissingExtraError: pillow is not installed.
     """
-    try:
-        from PIL import Image
-    except ImportError as error:
-        raise MissingExtraError("pictures need pillow, which is not installed", remedy=install_remedy("io")) from error
     buffer = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(rgb)).save(buffer, format="PNG")
+    pillow().fromarray(np.ascontiguousarray(rgb)).save(buffer, format="PNG")
     return buffer.getvalue()
 
 

@@ -1,7 +1,7 @@
-"""What the reader of a format gives, and what a reader is.
+"""What a `Reader` is, and the `Raster` that it gives.
 
-A reader turns the bytes of one file into samples that mean intensity or colour, or refuses by name. Whether they make a
-slice or a mask is for `images.slices` to say. Adding a format takes one file with a `Reader` and its line in
+A reader turns the bytes of one file into samples that mean intensity or colour, or says why it cannot. Whether they
+make a slice or a mask is for `images.slices` to say. Adding a format takes one file with a `Reader` and its line in
 `images.formats`.
 
 Legend: H rows, W columns.
@@ -52,7 +52,7 @@ class Raster:
 
 
 class Reader(Protocol):
-    """Reads one format. Stateless, thread-safe, silent."""
+    """Reads one format. Stateless, thread-safe, prints nothing."""
 
     @property
     def name(self) -> str:
@@ -62,6 +62,16 @@ class Reader(Protocol):
     @property
     def suffixes(self) -> tuple[str, ...]:
         """What names of such files end in, lower case with the dot."""
+        ...
+
+    @property
+    def in_data_sets(self) -> bool:
+        """Whether patients' folders of a data set may hold slices and masks in this format."""
+        ...
+
+    @property
+    def lossless(self) -> bool:
+        """Whether it keeps a mask's values, so that masks to be scored may have it."""
         ...
 
     def recognises(self, data: bytes) -> bool:

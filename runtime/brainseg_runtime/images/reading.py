@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brainseg_runtime.contract import DEFAULT_LIMITS, Limits
-from brainseg_runtime.errors import BrainsegError, MissingExtraError
-from brainseg_runtime.images.dataset import Patient
+from brainseg_runtime.errors import BrainsegError, ImageError, MissingExtraError
+from brainseg_runtime.images.dataset import Patient, SlicePaths
 from brainseg_runtime.images.slices import read_image, read_mask
 from brainseg_runtime.problems import Problem, printable
 
@@ -86,6 +86,28 @@ def read_pair(image_path: Path | None, mask_path: Path | None, *, limits: Limits
     if image is not None and mask is not None and image.shape[:2] != mask.shape:
         problems.append(size_problem(mask_path, "its image's size", image.shape[:2], mask.shape))
     return Pair(image=image, mask=mask, problems=tuple(problems))
+
+
+def read_slice(paths: SlicePaths, *, limits: Limits = DEFAULT_LIMITS) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Read a slice with its mask.
+
+    Args:
+        paths: Where both lie.
+        limits: Caps on the files' sizes and on H and W.
+
+    Returns:
+        (H, W, 3) uint8 image and (H, W) uint8 mask with 0 and 1.
+
+    Raises:
+        ImageError: One cannot be read, the mask is missing, or the two differ in size.
+        MissingExtraError: A library that decodes one is not installed.
+    """
+    if paths.mask is None:
+        raise ImageError(f"{paths.image} has no mask", expected="a mask beside it", got="none")
+    image, mask = read_image(paths.image, limits=limits), read_mask(paths.mask, limits=limits)
+    if image.shape[:2] != mask.shape:
+        raise ImageError(f"{paths.mask} does not cover its image", expected=image.shape[:2], got=mask.shape)
+    return image, mask
 
 
 def patient_problems(patient: Patient, *, limits: Limits = DEFAULT_LIMITS) -> tuple[str, ...]:

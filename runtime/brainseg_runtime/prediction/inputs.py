@@ -16,8 +16,8 @@ from pathlib import Path
 from brainseg_runtime.errors import DatasetError, InputError
 from brainseg_runtime.images.dataset import WHY_NO_FOLDER, find_copies
 from brainseg_runtime.images.finder import SliceFolder, find, kind_of
-from brainseg_runtime.images.formats import SUFFIXES
-from brainseg_runtime.images.names import belongs, folder_name, slice_name, slice_number, suffix
+from brainseg_runtime.images.formats import format_names, is_image_name, suffixes
+from brainseg_runtime.images.names import belongs, folder_name, slice_name, slice_number
 from brainseg_runtime.prediction.layout import Layout, place
 from brainseg_runtime.problems import Problem, grouped, printable
 
@@ -115,10 +115,10 @@ class _Gathered:
             self._add_folder(given)
         elif kind in WHY_NO_FOLDER:
             raise InputError(f"{given} {WHY_NO_FOLDER[kind]}", expected="an image, a patient folder or a data set")
-        elif suffix(given) not in SUFFIXES:
+        elif not is_image_name(given.name):
             raise InputError(
-                f"{given} is no TIFF, PNG or JPEG file",
-                expected=f"a name ending in {', '.join(SUFFIXES)}",
+                f"{given} is not a {format_names()} file",
+                expected=f"a name ending in {', '.join(suffixes())}",
                 got=given.name,
             )
         else:
@@ -134,7 +134,7 @@ class _Gathered:
             what = (*found.problems, *found.left_out, *(_masks_alone(folder) for folder in found.folders))
             raise InputError(
                 f"{given} holds no image",
-                expected=f"files ending in {', '.join(SUFFIXES)}, or folders of them",
+                expected=f"files ending in {', '.join(suffixes())}, or folders of them",
                 got="; ".join(grouped(what)),
             )
         for folder, one in slices:
@@ -165,7 +165,7 @@ def _masks_alone(folder: SliceFolder) -> Problem:
 
 def _image_beside(mask: Path) -> bool:
     """Whether the image of a mask lies beside it."""
-    return any(mask.with_name(slice_name(mask).stem + ending).exists() for ending in {mask.suffix, *SUFFIXES})
+    return any(mask.with_name(slice_name(mask).stem + ending).exists() for ending in {mask.suffix, *suffixes()})
 
 
 def _refuse_collisions(items: Sequence[Item], folders: Sequence[SliceFolder], layout: Layout) -> None:

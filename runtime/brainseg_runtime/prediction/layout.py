@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
 from brainseg_runtime.images.names import folder_name
+from brainseg_runtime.images.writers import WRITERS
 
 Layout: TypeAlias = Literal["flat", "by-patient"]
 
-OUTPUTS: Final = ("mask", "probability", "overlay")
+OUTPUTS: Final = tuple(WRITERS)
 """The kinds of file that a slice may get."""
 
 
@@ -27,7 +28,7 @@ def place(name: str, patient: Path | str | None, layout: Layout) -> str:
 
 def file_name(place: str, kind: str) -> str:
     """What a slice's file of a kind, one of `OUTPUTS`, is called from OUT on."""
-    return f"{place}_{kind}.{'png' if kind == 'overlay' else 'tif'}"
+    return f"{place}_{kind}{WRITERS[kind].suffix}"
 
 
 def path_text(path: Path | str) -> str:

@@ -8,7 +8,6 @@ that is made anew, or that fails, is removed first: no mask of another model sta
 from __future__ import annotations
 
 import contextlib
-import io
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -21,11 +20,9 @@ from numpy.typing import NDArray
 
 from brainseg_runtime.contract import DEFAULT_LIMITS
 from brainseg_runtime.errors import BrainsegError, FileWriteError, MissingExtraError
-from brainseg_runtime.extras import install_remedy
-from brainseg_runtime.images import decode_image, write_mask
-from brainseg_runtime.images.overlay import encode_png, overlay
 from brainseg_runtime.images.reading import read_ahead
-from brainseg_runtime.images.slices import file_bytes
+from brainseg_runtime.images.slices import decode_image, file_bytes
+from brainseg_runtime.images.writers import WRITERS, Segmented
 from brainseg_runtime.prediction.inputs import Item
 from brainseg_runtime.prediction.layout import Layout, file_name, place
 from brainseg_runtime.prediction.record import OutputFile, SliceEntry, sha256
@@ -165,17 +162,13 @@ def _write(
     """Writes one slice's files and tells what they hold."""
     entry = read.entry
     files: dict[str, OutputFile] = {}
+    made = Segmented(image_hwc=image_hwc, mask=result.mask, probability=result.probability)
     try:
         if "/" in read.place:
             make_folder((out / read.place).parent)
         for kind in config.outputs:
             file = file_name(read.place, kind)
-            if kind == "mask":
-                write_mask(out / file, result.mask)
-            elif kind == "probability":
-                write_bytes(out / file, encode_probability(result.probability))
-            else:
-                write_bytes(out / file, encode_png(overlay(image_hwc, prediction=result.mask)))
+            write_bytes(out / file, WRITERS[kind].encode(made))
             files[kind] = OutputFile.of(out, file)
     except MissingExtraError:
         raise
@@ -188,26 +181,6 @@ def _write(
         probability=files.get("probability"),
         overlay=files.get("overlay"),
     )
-
-
-def encode_probability(probability: NDArray[np.float32]) -> bytes:
-    """A probability map as an uncompressed TIFF of one page.
-
-    Args:
-        probability: (H, W) float32 in [0, 1].
-
-    Raises:
-        MissingExtraError: tifffile is not installed.
-    """
-    try:
-        import tifffile
-    except ImportError as error:
-        raise MissingExtraError(
-            "TIFF files need tifffile, which is not installed", remedy=install_remedy("io")
-        ) from error
-    buffer = io.BytesIO()
-    tifffile.imwrite(buffer, probability, photometric="minisblack", metadata=None, software=False)
-    return buffer.getvalue()
 
 
 def make_folder(path: Path) -> None:

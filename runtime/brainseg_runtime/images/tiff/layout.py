@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 from brainseg_runtime.contract import Limits
 from brainseg_runtime.errors import ImageError
 from brainseg_runtime.images.raster import COPY_AGAIN, check_size, truncated
-from brainseg_runtime.images.tiff_tags import Page, Tag
+from brainseg_runtime.images.tiff.tags import Page, Tag
 
 _MAX_TILE_SIDE: Final = 4096  # twice the largest image: one tile may be the whole of it, rounded up
 _MAX_SEGMENTS: Final = 1 << 16

@@ -2,8 +2,8 @@
 
 A TIFF can claim any size, point anywhere and hide gigabytes behind a few bytes; decoders answer with dozens of kinds of
 exceptions, lines on standard error, or pixels filled with zeros. So the tags that matter are read here
-(`images.tiff_tags`), each strip or tile must lie in the file (`images.tiff_layout`), and libraries decompress one after
-the other to its share of the image and no further (`images.tiff_codecs`). Uncompressed strips, the data set's own form,
+(`images.tiff.tags`), each strip or tile must lie in the file (`images.tiff.layout`), and libraries decompress one after
+the other to its share of the image and no further (`images.tiff.codecs`). Uncompressed strips, the data set's own form,
 are the pixels then.
 
 Taken: one page of 8-bit grey or RGB, in strips or tiles, samples interleaved or in planes, classic or BigTIFF, either
@@ -25,9 +25,9 @@ from numpy.typing import NDArray
 from brainseg_runtime.contract import Limits
 from brainseg_runtime.errors import ImageError
 from brainseg_runtime.images.raster import TO_8_BITS, TO_RGB, UNCOMPRESSED, UPRIGHT, Raster, without_opaque
-from brainseg_runtime.images.tiff_codecs import decoded
-from brainseg_runtime.images.tiff_layout import Compression, Layout, read_layout
-from brainseg_runtime.images.tiff_tags import MAX_PAGES, Page, Tag, is_tiff, read_page
+from brainseg_runtime.images.tiff.codecs import decoded
+from brainseg_runtime.images.tiff.layout import Compression, Layout, read_layout
+from brainseg_runtime.images.tiff.tags import MAX_PAGES, Page, Tag, is_tiff, read_page
 from brainseg_runtime.plurals import counted
 
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _YCBCR = 0, 1, 2, 3, 6
@@ -53,6 +53,8 @@ class _Tiff:
 
     name = "TIFF"
     suffixes = (".tif", ".tiff")
+    in_data_sets = True
+    lossless = True
 
     def recognises(self, data: bytes) -> bool:
         """Whether the bytes begin as a classic or a big TIFF does, in either byte order."""

@@ -20,10 +20,10 @@ from typing import Final, TypeAlias
 from brainseg_runtime.errors import ImageError
 from brainseg_runtime.images.jpeg import decode_stream, read_frame
 from brainseg_runtime.images.libraries import pillow
-from brainseg_runtime.images.lzw import is_old_style, with_tail
 from brainseg_runtime.images.raster import COPY_AGAIN, UNCOMPRESSED, truncated
-from brainseg_runtime.images.tiff_layout import Compression, Layout, Segment
-from brainseg_runtime.images.tiff_tags import Page, Tag
+from brainseg_runtime.images.tiff.layout import Compression, Layout, Segment
+from brainseg_runtime.images.tiff.lzw import is_old_style, with_tail
+from brainseg_runtime.images.tiff.tags import Page, Tag
 
 Buffer: TypeAlias = bytes | memoryview
 _YCBCR: Final = 6
