@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,7 +16,7 @@ from brainseg_runtime.images.formats import is_image_name
 from brainseg_runtime.plurals import counted
 from brainseg_runtime.prediction.inputs import Item, collect_all
 from brainseg_runtime.prediction.layout import OUTPUTS, Layout, file_name, place
-from brainseg_runtime.prediction.record import FILE, Origin, PatientEntry, Predictions, SliceEntry
+from brainseg_runtime.prediction.record import FILE, Origin, PatientEntry, Predictions, Run, SliceEntry
 from brainseg_runtime.prediction.resume import (
     Earlier,
     read_earlier,
@@ -31,6 +30,7 @@ from brainseg_runtime.prediction.resume import (
 from brainseg_runtime.prediction.segment_files import PredictConfig, make_folder, predict_files
 from brainseg_runtime.problems import printable
 from brainseg_runtime.safe_io.output_paths import check_outputs
+from brainseg_runtime.safe_io.typed_json import to_json
 from brainseg_runtime.segmentation.results import threshold_warnings
 from brainseg_runtime.terminal.application import command
 from brainseg_runtime.terminal.command import DONE, FAULT, INTERRUPTED
@@ -134,15 +134,14 @@ def predict(  # noqa: PLR0913 - the command's options
     if resume:
         console.note(f"resume: {counted(len(known), 'slice')} of an earlier run by the same model to check")
     console.note(f"{counted(len(items), 'slice')}, {running(segmenter)}")
-    record = Predictions(
-        origin=origin,
-        bundle=str(bundle),
-        versions=segmenter.info.versions,
-        entries=[taken_over(known.get(where), item) for where, item in zip(places, items, strict=True)],
-        spacing_mm=spacing,
-        validated_threshold=segmenter.info.provenance.threshold,
+    run = Run(
+        bundle=bundle,
+        info=segmenter.info,
+        threshold=origin.threshold,
         layout=layout,
+        spacing_mm=spacing,
         warnings=(*(f"warning: {text}" for text in of_the_run), *collected.warnings),
+        folders=[item.patient for item in items],
         earlier=[entry for where, entry in done.items() if where not in here],
     )
     config = PredictConfig(
@@ -153,8 +152,8 @@ def predict(  # noqa: PLR0913 - the command's options
         layout=layout,
         flair_only=flair_only,
     )
-    record = _segment(console, segmenter, items, out, config, record, known)
-    console.emit(record.to_json())
+    record = _segment(console, segmenter, items, out, config, run, known)
+    console.emit(to_json(record))
     return _show(console, record, out)
 
 
@@ -219,18 +218,19 @@ def _segment(
     items: Sequence[Item],
     out: Path,
     config: PredictConfig,
-    record: Predictions,
+    run: Run,
     known: Mapping[str, SliceEntry],
 ) -> Predictions:
     """Segments the slices, and keeps the record up to date on the way.
 
     What an earlier run did stays on record until its turn comes, so that a second interruption does not forget it.
     """
-    entries = list(record.entries)
+    places = (place(item.name, item.patient, config.layout) for item in items)
+    entries = [taken_over(known.get(where), item) for where, item in zip(places, items, strict=True)]
     done = 0
 
     def so_far() -> Predictions:
-        return replace(record, entries=tuple(entries), interrupted=done < len(items))
+        return run.record(entries, stopped=done < len(items))
 
     try:
         with stoppable() as stopped, console.progress("slices", len(items)) as advance:
@@ -261,20 +261,19 @@ def _saved_now_and_then(entries: Iterator[SliceEntry], save: Callable[[], None])
 
 def _show(console: Console, made: Predictions, out: Path) -> int:
     """Shows what became of the slices and of the patients; returns the exit code."""
-    patients = made.patients()
-    if patients:
+    if made.patients:
         headers = ["patient", "slices", "done", "tumour pixels", *(["mL"] if made.spacing_mm else [])]
-        console.table(headers, [_patient_row(patient, made.spacing_mm is not None) for patient in patients])
-    for line in alike((entry.input, text) for entry in made.entries for text in entry.warnings):
+        console.table(headers, [_patient_row(patient, made.spacing_mm is not None) for patient in made.patients])
+    for line in alike((entry.input, text) for entry in made.slices for text in entry.warnings):
         console.warn(line)
-    for line in alike((entry.input, _one_line(entry)) for entry in made.entries if entry.error is not None):
+    for line in alike((entry.input, _one_line(entry)) for entry in made.slices if entry.error is not None):
         console.error(line)
-    for line in alike((patient.folder, text) for patient in patients for text in patient.warnings):
+    for line in alike((patient.folder, text) for patient in made.patients for text in patient.warnings):
         console.warn(line)
-    counts = made.counts()
-    left_out = ", ".join(f"{number} {kind}" for kind, number in counts.items() if kind != "done" and number)
-    of_all = counted(len(made.entries), "slice")
-    console.say(f"{counts['done']} of {of_all} done{f' ({left_out})' if left_out else ''}: {out}")
+    rest = {"failed": made.n_failed, "pending": made.n_pending}
+    left_out = ", ".join(f"{number} {kind}" for kind, number in rest.items() if number)
+    of_all = counted(len(made.slices), "slice")
+    console.say(f"{made.n_done} of {of_all} done{f' ({left_out})' if left_out else ''}: {out}")
     if made.status == "interrupted":
         console.note("interrupted; what is done is kept, --resume goes on from there")
         return INTERRUPTED
@@ -285,7 +284,7 @@ def _patient_row(patient: PatientEntry, in_ml: bool) -> tuple[str, ...]:
     """A patient's row of the table."""
     volume = NOT_DEFINED if patient.volume_px is None else f"{patient.volume_px}"
     ml = NOT_DEFINED if patient.volume_ml is None else f"{patient.volume_ml:.2f}"
-    return (patient.id, str(len(patient.slices)), str(patient.n_done), volume, *([ml] if in_ml else []))
+    return (patient.id, str(patient.n_slices), str(patient.n_done), volume, *([ml] if in_ml else []))
 
 
 def _one_line(entry: SliceEntry) -> str:

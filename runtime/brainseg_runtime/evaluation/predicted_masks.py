@@ -13,6 +13,7 @@ set that has the name. ``<name>_mask`` comes before ``<name>``, which may be the
 from __future__ import annotations
 
 import contextlib
+import os
 from collections import Counter
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from brainseg_runtime.contract import DEFAULT_LIMITS, Limits
-from brainseg_runtime.errors import DatasetError, ImageError
+from brainseg_runtime.errors import DataError, DatasetError, ImageError
 from brainseg_runtime.evaluation.evaluate import MaskCase, MaskSlice
 from brainseg_runtime.images.dataset import Patient, SlicePaths
 from brainseg_runtime.images.formats import is_lossless_name
@@ -29,7 +30,7 @@ from brainseg_runtime.images.names import MASK
 from brainseg_runtime.images.probability_map import read_probability
 from brainseg_runtime.images.reading import read_pair, size_problem
 from brainseg_runtime.plurals import counted
-from brainseg_runtime.prediction.file_of_slice import read_record
+from brainseg_runtime.prediction.record import FILE, OutputFile, SliceEntry, read_predictions
 from brainseg_runtime.problems import Problem, printable
 from brainseg_runtime.safe_io.litter import is_hidden
 
@@ -158,7 +159,8 @@ class _Finder:
         self.problems: list[Problem] = []
         self._names = names
         self._files = _files(folder)
-        self._recorded = {(one.patient.casefold(), one.name.casefold()): one for one in read_record(folder)}
+        self._folder = folder
+        self._recorded = _recorded(folder)
 
     def slice_of(self, patient: Patient, paths: SlicePaths) -> PredictedSlice | None:
         """A slice with its files; None, and a problem, where it has no mask of its own."""
@@ -170,7 +172,7 @@ class _Finder:
             mask = self._only([(who, name + ending) for ending in (MASK, "") for who in owners], told)
             probability = self._only([(who, name + _PROBABILITY) for who in owners], told)
         else:
-            mask, probability = known.mask, known.probability
+            mask, probability = (_inside(self._folder, file) for file in (known.mask, known.probability))
         if mask is None:
             kind = f"is recorded as {known.status}, without a mask" if known else _NO_MASK
             self.problems.append(Problem(told, kind))
@@ -204,6 +206,26 @@ def _files(folder: Path) -> dict[Key, list[Path]]:
             for who in {"", folder.resolve().name.casefold(), *map(str.casefold, path.relative_to(folder).parts[:-1])}:
                 found.setdefault((who, path.stem.casefold()), []).append(path)
     return found
+
+
+def _recorded(folder: Path) -> dict[Key, SliceEntry]:
+    """What the record of `brainseg predict` says of each slice; nothing where it left none."""
+    remedy = "move it away to have the masks found by their names"
+    found = read_predictions(folder, error=DataError, remedy=remedy, ours_only=False)
+    entries = () if found is None else found.slices
+    for file in (file for each in entries for file in (each.mask, each.probability)):
+        _inside(folder, file)
+    return {((each.patient or "").casefold(), each.name.casefold()): each for each in entries}
+
+
+def _inside(folder: Path, file: OutputFile | None) -> Path | None:
+    """The path of a recorded file, which must lie in the folder."""
+    if file is None:
+        return None
+    parts = file.file.split("/")
+    if {"", ".", ".."} & set(parts) or set("\\:" if os.name == "nt" else "\\") & set(file.file):
+        raise DataError(f"{folder / FILE} cannot be read", expected="files in its folder", got=repr(file.file)[:200])
+    return folder / file.file
 
 
 def _walk(folder: Path, depth: int) -> Iterator[Path]:
