@@ -34,8 +34,7 @@ def stoppable() -> Iterator[Callable[[], bool]]:
         _put_back(before)
 
     if threading.current_thread() is threading.main_thread():
-        usual = (signal.default_int_handler, signal.SIG_DFL, raise_interrupt)
-        before |= {number: now for number in _signals() if (now := signal.getsignal(number)) in usual}
+        before |= {number: now for number in _signals() if _is_usual(now := signal.getsignal(number))}
         for number in before:
             signal.signal(number, handle)
     try:
@@ -49,10 +48,14 @@ def stoppable() -> Iterator[Callable[[], bool]]:
 def interruptible() -> Iterator[None]:
     """Turns every interrupt into `KeyboardInterrupt`, as Python does with Ctrl-C by itself.
 
-    Ctrl-C that is ignored stays ignored: a shell lets a job in the background ignore it.
+    Ctrl-C that is ignored stays ignored: a shell lets a job in the background ignore it. An interrupt is never lost:
+    if it came where nothing can be raised, as while an object is destroyed, `KeyboardInterrupt` is raised at the end.
     """
-    with _handled(raise_interrupt):
+    handler = _Raising()
+    with _handled(handler):
         yield
+    if handler.came:
+        raise KeyboardInterrupt
 
 
 @contextmanager
@@ -65,25 +68,24 @@ def deferred() -> Iterator[None]:
         raise KeyboardInterrupt
 
 
-def raise_interrupt(number: int, frame: FrameType | None) -> None:
-    """Raises `KeyboardInterrupt`, once no import is under way: libraries in C do not survive one that is cut off.
+class _Raising:
+    """Raises `KeyboardInterrupt`, once no import is under way: libraries in C do not survive one that is cut off."""
 
-    Args:
-        number: The signal's number.
-        frame: Where the program was when it came.
+    def __init__(self) -> None:
+        self.came = False
 
-    Raises:
-        KeyboardInterrupt: No import is under way.
-    """
-    here = frame
-    while here is not None:
-        if here.f_code.co_filename.startswith("<frozen importlib"):
-            later = threading.Timer(_AGAIN_SECONDS, signal.raise_signal, (number,))
-            later.daemon = True
-            later.start()
-            return
-        here = here.f_back
-    raise KeyboardInterrupt
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        """Handles a signal; see the class."""
+        self.came = True
+        here = frame
+        while here is not None:
+            if here.f_code.co_filename.startswith("<frozen importlib"):
+                later = threading.Timer(_AGAIN_SECONDS, signal.raise_signal, (number,))
+                later.daemon = True
+                later.start()
+                return
+            here = here.f_back
+        raise KeyboardInterrupt
 
 
 @contextmanager
@@ -101,6 +103,11 @@ def _handled(handle: Callable[[int, FrameType | None], None]) -> Iterator[None]:
         yield
     finally:
         _put_back(before)
+
+
+def _is_usual(handler: object) -> bool:
+    """Whether a handler is Python's own or a command's."""
+    return isinstance(handler, _Raising) or handler in (signal.default_int_handler, signal.SIG_DFL)
 
 
 def _put_back(handlers: dict[signal.Signals, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import threading
 from collections.abc import Iterator
@@ -80,3 +81,13 @@ def test_outside_the_main_thread_it_does_no_harm() -> None:
     thread.start()
     thread.join()
     assert answers == [False]
+
+
+def test_an_interrupt_that_comes_where_nothing_can_be_raised_is_not_lost() -> None:
+    class Fragile:
+        def __del__(self) -> None:
+            with contextlib.suppress(KeyboardInterrupt):  # Python does as much by itself, with a word on standard error
+                signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt), interruptible():
+        Fragile()
