@@ -2,9 +2,9 @@
 
 `brainseg predict`, `brainseg evaluate`, `brainseg-train` and `brainseg-export` all find their slices here, by the same
 rules. A folder that directly holds images is a patient's; folders are searched `DEPTH` levels down. Links are followed,
-and each folder is looked at once, not under a link's name where it has one of its own here; so links that form a loop
-end. Litter is passed over without a word; results of earlier runs are left out and told; whatever else does not fit is
-a problem and told as well. Only names are looked at.
+but each folder is visited once, under its own name if it has one below the input; so loops of links end. Hidden files
+and litter are ignored; results of earlier runs are left out and reported; whatever else does not fit is reported as a
+problem. Only names are looked at.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ DEPTH: Final = 3
 TOO_DEEP: Final = f"lies more than {DEPTH} folders below the one that was given, and was not searched"
 
 _PEEK: Final = 10_000
-"""Entries looked at below that, to tell whether images lie there; beyond, they are taken to."""
+"""Entries looked at below that for images; where there are more, images are assumed."""
 
 PREDICTIONS: Final = "predictions.json"
 """The record of a prediction, beside the masks that it made."""
 
 RECORDS: Final = frozenset({PREDICTIONS, "run.json", "study.json"})
-"""Files that tell the folder of a prediction, a training run or a study."""
+"""Files by which the folder of a prediction, a training run or a study is recognised."""
 
 Kind: TypeAlias = Literal["folder", "file", "other", "broken", "absent", "unreadable"]
 
@@ -67,7 +67,7 @@ class Found:
     Attributes:
         folders: Folders with slices, in order of path.
         problems: What does not fit.
-        left_out: What was recognised as a result of an earlier run, or reached twice.
+        left_out: Results of earlier runs, and folders that were reached twice.
     """
 
     folders: tuple[SliceFolder, ...]
@@ -114,7 +114,7 @@ class _Search:
         self.left_out.append(Problem(printable(str(path)), kind, printable(detail)))
 
     def visit(self, folder: Path, level: int, *, among_results: bool) -> _Held:
-        """Look at a folder and at those in it; tells what they hold.
+        """Look at a folder and those in it; returns what they hold.
 
         Args:
             folder: Where.
@@ -130,7 +130,7 @@ class _Search:
             names = sorted(path.name for path in folder.iterdir() if not is_hidden(path.name))
         except OSError as error:
             self.problem(folder, f"cannot be listed: {error.strerror}")
-            return "slices"  # it may hold some; that it cannot be listed is told
+            return "slices"  # it may hold some; the problem is reported
         among_results = among_results or PREDICTIONS in names
         files, folders = self._sorted_out(folder, names)
         own = self._take(folder, files, among_results=among_results)
@@ -202,7 +202,7 @@ class _Search:
         return "slices"
 
     def _images(self, found: Sequence[Path]) -> tuple[list[Path], list[Path]]:
-        """The images that count as slices, and those that are of no format that does."""
+        """The images that count as slices, and those in other formats."""
         if self.pictures:
             return list(found), []
         slices = [path for path in found if is_data_set_name(path.name)]
@@ -235,7 +235,7 @@ def _real_folders(folder: str, depth: int) -> Iterator[str]:
     yield folder
     try:
         inner = [each.path for each in os.scandir(folder) if depth and each.is_dir(follow_symlinks=False)]
-    except OSError:  # told where the search itself meets it
+    except OSError:  # reported when the search itself comes to it
         return
     for path in inner:
         if not is_hidden(Path(path).name):
@@ -243,7 +243,7 @@ def _real_folders(folder: str, depth: int) -> Iterator[str]:
 
 
 def kind_of(path: Path) -> Kind:
-    """What a path is, links followed; never an error, whatever the path."""
+    """What a path is, links followed; never raises."""
     try:
         mode = path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
@@ -254,7 +254,7 @@ def kind_of(path: Path) -> Kind:
 
 
 def _holds_image(folder: Path) -> bool:
-    """Whether an image lies somewhere below a folder, as far as a bounded look can tell; links are not followed."""
+    """Whether an image lies somewhere below a folder, or too much to look through; links are not followed."""
     looked = 0
     for _, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if not is_hidden(name)]

@@ -24,7 +24,7 @@ FLAIR_ONLY: Final = (
     "if the image is FLAIR alone, run brainseg predict with --flair-only (in Python flair_only=True), and it stands in "
     "for the other two; else give an RGB image of pre-contrast, FLAIR and post-contrast"
 )
-"""What to do with a single grey image."""
+"""The remedy for a single grey image."""
 _NOT_FLAIR_ONLY: Final = "leave --flair-only (flair_only=True) out: the image has three channels of its own"
 _BINARY: Final = "save it as an 8-bit grey image with 0 and 255"
 
@@ -35,7 +35,7 @@ class DecodedImage:
 
     Attributes:
         pixels: (H, W, 3) uint8, the caller's own.
-        notes: What was left out or assumed, one sentence each, such as an opaque alpha channel that was dropped.
+        notes: What was left out or assumed, a sentence each, such as that an opaque alpha channel was dropped.
     """
 
     pixels: NDArray[np.uint8]
@@ -46,7 +46,7 @@ def decode_image(data: bytes, where: str, *, limits: Limits = DEFAULT_LIMITS, fl
     """Decode the bytes of one slice: the only way in for pixels of images.
 
     Args:
-        data: The file's bytes; their number is the caller's to cap.
+        data: The file's bytes; the caller caps their number.
         where: What the file is called in errors.
         limits: Cap on H and W; images smaller than a model takes are read, and refused by the model.
         flair_only: The image is FLAIR alone, grey or with three equal channels; FLAIR stands in for the others, as in
@@ -80,7 +80,7 @@ def decode_mask(data: bytes, where: str, *, limits: Limits = DEFAULT_LIMITS) -> 
     """Decode the bytes of one mask, binary in any form.
 
     Args:
-        data: The file's bytes; their number is the caller's to cap.
+        data: The file's bytes; the caller caps their number.
         where: What the file is called in errors.
         limits: Cap on H and W.
 
@@ -97,7 +97,7 @@ def decode_mask(data: bytes, where: str, *, limits: Limits = DEFAULT_LIMITS) -> 
         tumour = pixels != 0
         high = int(pixels.max())
         values = np.count_nonzero(pixels == high), np.count_nonzero(tumour)
-        # One value alone says which it is only where it is one of the usual: 0, 1 and 255.
+        # A mask of one value is only unambiguous if that is one of the usual ones: 0, 1 and 255.
         if values[0] != (values[1] if high else pixels.size) or (values[1] == pixels.size and high not in (1, 255)):
             shown = ", ".join(map(str, np.unique(pixels)[:8]))
             raise ImageError(
@@ -157,7 +157,7 @@ def file_bytes(path: Path | str, limits: Limits) -> bytes:
 
 @contextlib.contextmanager
 def naming(where: str) -> Iterator[None]:
-    """Put the file's name into errors that are raised within."""
+    """Adds the file's name to errors that are raised within."""
     try:
         yield
     except ImageError as error:

@@ -1,7 +1,7 @@
-"""Where a TIFF's pixels lie: the grid of strips or tiles, and each one's bytes, checked against the file and the caps.
+"""Where a TIFF's pixels lie: the grid of strips or tiles, and the bytes of each, checked against the file and the caps.
 
-A byte count that is absent, zero or runs past the end is no fault as long as the pixels are there. What is missing is
-one: a strip without a place in the file, or one that is shorter than its share of the image.
+A byte count that is absent, zero or beyond the end is accepted as long as the pixels are there. Missing pixels are a
+fault: a strip without a place in the file, or one that is shorter than its share of the image.
 
 Legend: H rows, W columns, S samples a pixel.
 Source: TIFF revision 6.0, Adobe, 1992, sections 8 and 15.
@@ -24,7 +24,7 @@ _MAX_SEGMENTS: Final = 1 << 16
 
 
 class Compression(IntEnum):
-    """The methods that are decoded."""
+    """The compressions that are decoded."""
 
     NONE = 1
     CCITT_RLE = 2
@@ -41,7 +41,7 @@ class Segment(NamedTuple):
     """One strip or tile of one plane.
 
     Attributes:
-        data: Its bytes, as far as it may use them.
+        data: The bytes that it may use.
         plane: Index of its plane; 0 where samples are interleaved.
         top: Its first row.
         left: Its first column.
