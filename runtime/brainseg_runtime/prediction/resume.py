@@ -1,7 +1,7 @@
-"""What an earlier run left in a folder for results: whether a new one may go on there, and what `--resume` takes over.
+"""What an earlier run left in a folder for results: whether a new run may go on there, and what `--resume` keeps.
 
-Only what is done and proved unchanged is taken over. A run by another model, threshold or layout does not go on in the
-same folder, since masks of the two would lie side by side under one record.
+Only finished slices that are proved unchanged are kept. A run by another model, threshold or layout may not go on in
+the same folder: masks of both would lie side by side under one record.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from brainseg_runtime.prediction.record import (
 from brainseg_runtime.safe_io.files import is_unfinished, read_capped
 
 _MOST = DEFAULT_LIMITS.max_side**2
-_ANEW = "run without --resume and with --overwrite, which begins anew, or give another folder with -o"
+_ANEW = "run without --resume and with --overwrite, which starts again, or give another folder with -o"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,8 +39,8 @@ class Earlier:
     Attributes:
         origin: What made its masks.
         layout: Where its files lie.
-        done: Its finished slices by place; their files are still to be checked, see `still_holds`.
-        places: Every slice that it was about, done or not.
+        done: Its finished slices by place; their files are not checked yet, see `still_holds`.
+        places: Every slice of it, finished or not.
     """
 
     origin: Origin
@@ -49,12 +49,12 @@ class Earlier:
     places: frozenset[str]
 
     def differences(self, origin: Origin, layout: Layout, places: Collection[str]) -> list[str]:
-        """What keeps a new run from going on beside this one's files, in words; empty: nothing.
+        """What keeps a new run from going on beside this one's files, in words; empty if nothing does.
 
         Args:
             origin: What the new run makes its masks with.
             layout: Where it will put them.
-            places: Its slices; where this run has others, whose files stay, provider and versions must agree too.
+            places: Its slices. If this run has others, whose files stay, provider and versions must agree as well.
         """
         pairs = {
             "bundle": (self.origin.digest[:12], origin.digest[:12]),
@@ -104,7 +104,7 @@ def require_same(told: Sequence[str], out: Path) -> None:
 
 
 def require_ours(places: Iterable[str], earlier: Earlier | None, out: Path) -> None:
-    """Refuse to replace files that no earlier run is known to have made, such as masks that a reader drew.
+    """Refuse to replace files that no record lists, such as masks that a reader drew.
 
     Raises:
         InputError: There are some, or a patient's folder in OUT is a link that leads elsewhere.
@@ -121,7 +121,7 @@ def require_ours(places: Iterable[str], earlier: Earlier | None, out: Path) -> N
             strange.extend(name for name in names if name.rpartition("/")[2] in there[folder])
     if strange:
         raise InputError(
-            f"{out} holds files of the names that would be written, which no record there tells of",
+            f"{out} holds files of the names that would be written, and no record there lists them",
             expected="none, or those of an earlier run beside its predictions.json",
             got=", ".join(strange[:3]) + (f" and {len(strange) - 3} more" if len(strange) > 3 else ""),
             remedy="give another folder with -o, or --overwrite if they may go",
@@ -174,7 +174,7 @@ def remove_outputs(place: str, out: Path) -> None:
 
 
 def remove_unfinished(places: Iterable[str], out: Path) -> None:
-    """Remove what a killed run left of files that it was writing, of these slices and of the record.
+    """Remove half-written files of these slices and of the record, which a killed run left.
 
     Raises:
         FileWriteError: The system refused.
@@ -192,7 +192,7 @@ def remove_unfinished(places: Iterable[str], out: Path) -> None:
 
 
 def taken_over(before: SliceEntry | None, item: Item) -> SliceEntry:
-    """The entry that a slice has until its turn comes: an earlier run's, at its place in this one, or a pending one.
+    """The entry of a slice until its turn comes: an earlier run's, at its place in this one, or a pending one.
 
     Args:
         before: What the earlier run left, or None.
@@ -203,7 +203,7 @@ def taken_over(before: SliceEntry | None, item: Item) -> SliceEntry:
 
 
 def still_holds(entry: SliceEntry, input_sha256: str, out: Path, wanted: Sequence[str]) -> bool:
-    """Whether an earlier run's slice can be kept: same input bytes, every wanted file there with the bytes it had.
+    """Whether an earlier run's slice can be kept: the input and every wanted file have the bytes they had.
 
     Args:
         entry: What the earlier run left.
@@ -217,7 +217,7 @@ def still_holds(entry: SliceEntry, input_sha256: str, out: Path, wanted: Sequenc
     try:
         return all(sha256(read_capped(out / file.file, MAX_BYTES)) == file.sha256 for file in files)
     except BrainsegError:
-        return False  # gone or unreadable: it is made again
+        return False  # missing or unreadable: the slice is made again
 
 
 def _remove(path: Path) -> None:
