@@ -18,9 +18,10 @@ from benchmarks.record import Label, label
 from brainseg_train import models
 from brainseg_train.config import TrainConfig, preset
 from brainseg_train.data.dataset import DataSet, load_dataset
-from brainseg_train.data.split import Split, make_split
+from brainseg_train.data.split import Split
+from brainseg_train.data.splitting import make_split
 from brainseg_train.learning.augment import augment
-from brainseg_train.learning.batches import EpochPlan, Feed
+from brainseg_train.learning.batches import Batches, EpochPlan
 from brainseg_train.learning.device import place
 from brainseg_train.learning.learner import Learner
 from brainseg_train.learning.randomness import generator
@@ -90,7 +91,7 @@ def test_steps(
     config = TrainConfig(model=name, batch=BATCH, device="cpu")
     placement = place(config)
     learner = Learner(config, placement)
-    feed = Feed(dataset.images, dataset.masks, split.indices(dataset, "train"), placement.device)
+    feed = Batches(dataset.images, dataset.masks, split.indices(dataset, "train"), placement.device)
     plan = EpochPlan(has_tumour=feed.has_tumour(), batch=BATCH, empty_fraction=1.0, seed=0)
 
     def epoch() -> int:

@@ -6,10 +6,12 @@ Legend: N batch, H rows, W columns, C channels (pre-contrast, FLAIR, post-contra
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
-from typing import Final
+from typing import Annotated, Final
 
+from brainseg_runtime.errors import BundleSchemaError
 from brainseg_runtime.safe_io.arguments import check_integer
-from brainseg_runtime.safe_io.strict_json import Fields, Json
+from brainseg_runtime.safe_io.strict_json import shown
+from brainseg_runtime.safe_io.typed_json import Between, to_json
 
 SCHEMA: Final = "brainseg/bundle/1"
 """The manifest's schema that this runtime reads; another one is refused, not guessed at."""
@@ -68,66 +70,41 @@ class Tensor:
     shape: tuple[str, ...]
     """Axes by name (dynamic) or length, such as ``("N", "H", "W", "3")``."""
 
-    def to_json(self) -> dict[str, Json]:
-        """As the manifest carries it."""
-        return {"name": self.name, "dtype": self.dtype, "shape": list(self.shape)}
 
-    @classmethod
-    def from_json(cls, fields: Fields) -> Tensor:
-        """From one object of the manifest."""
-        tensor = cls(name=fields.text("name"), dtype=fields.text("dtype"), shape=fields.texts("shape"))
-        fields.close()
-        return tensor
+@dataclass(frozen=True, kw_only=True)
+class ImageLimits:
+    """The batches and image sizes that a model is tested for."""
+
+    max_batch: Annotated[int, Between(1, 64)] = 64
+    min_side: Annotated[int, Between(16, 2048)] = 16
+    """Smallest H and W, in pixels."""
+    max_side: Annotated[int, Between(16, 2048)] = 2048
+    """Largest H and W, in pixels."""
+
+
+IMAGE: Final = Tensor(name="image", dtype="uint8", shape=("N", "H", "W", "3"))
+MASK: Final = Tensor(name="mask", dtype="uint8", shape=("N", "H", "W"))
+PROBABILITY: Final = Tensor(name="probability", dtype="float32", shape=("N", "H", "W"))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Contract:
-    """The tensors and the limits that every variant of a bundle keeps."""
+    """The tensors and the limits that every variant of a bundle keeps.
 
-    input: Tensor = field(default_factory=lambda: Tensor(name="image", dtype="uint8", shape=("N", "H", "W", "3")))
-    outputs: tuple[Tensor, ...] = field(
-        default_factory=lambda: (
-            Tensor(name="mask", dtype="uint8", shape=("N", "H", "W")),
-            Tensor(name="probability", dtype="float32", shape=("N", "H", "W")),
-        )
-    )
-    max_batch: int = 64
-    min_side: int = 16
-    max_side: int = 2048
+    Raises:
+        BundleSchemaError: The tensors are not those of the one contract that this runtime knows, or the smallest side
+            exceeds the largest.
+    """
 
-    def to_json(self) -> dict[str, Json]:
-        """As the manifest carries it."""
-        return {
-            "input": self.input.to_json(),
-            "outputs": [tensor.to_json() for tensor in self.outputs],
-            "limits": {"max_batch": self.max_batch, "min_side": self.min_side, "max_side": self.max_side},
-        }
+    input: Tensor = IMAGE
+    outputs: tuple[Tensor, ...] = (MASK, PROBABILITY)
+    limits: ImageLimits = field(default_factory=ImageLimits)
 
-    @classmethod
-    def from_json(cls, fields: Fields) -> Contract:
-        """From the manifest.
-
-        Raises:
-            BundleSchemaError: It is not the one contract that this runtime keeps, limits that are tighter apart.
-        """
-        image = Tensor.from_json(fields.fields("input"))
-        outputs = fields.take("outputs")
-        if not isinstance(outputs, list):
-            fields.refuse("outputs", "a list", outputs)
-        tensors = tuple(Tensor.from_json(Fields(item, f"{fields.where}: outputs")) for item in outputs)
-        limits = fields.fields("limits")
-        contract = cls(
-            input=image,
-            outputs=tensors,
-            max_batch=limits.integer("max_batch", low=1, high=64),
-            min_side=limits.integer("min_side", low=16, high=2048),
-            max_side=limits.integer("max_side", low=16, high=2048),
-        )
-        limits.close()
-        fields.close()
-        if (image, tensors) != (CONTRACT.input, CONTRACT.outputs) or contract.min_side > contract.max_side:
-            fields.refuse("tensors", "those of " + SCHEMA, contract.to_json())
-        return contract
+    def __post_init__(self) -> None:
+        if (self.input, self.outputs) != (IMAGE, (MASK, PROBABILITY)):
+            raise BundleSchemaError(f"the contract's tensors are not those of {SCHEMA}", got=shown(to_json(self)))
+        if self.limits.min_side > self.limits.max_side:
+            raise BundleSchemaError("the contract's limits are wrong", expected="min_side <= max_side", got=self.limits)
 
 
 CONTRACT: Final = Contract()

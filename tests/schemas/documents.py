@@ -20,7 +20,7 @@ from brainseg_runtime.installation.verify import Check
 from brainseg_runtime.prediction.record import BundleEntry, OutputFile, Predictions, SliceEntry
 from brainseg_train.comparison.leaderboard import SCHEMA as LEADERBOARD_SCHEMA
 from brainseg_train.config import TrainConfig
-from brainseg_train.data.check import PatientReport, SiteReport
+from brainseg_train.data.check_report import PatientReport, SiteReport
 from brainseg_train.runs.records import EpochRecord, RunRecord
 from tests.schemas.types import (
     ANY_OBJECT,

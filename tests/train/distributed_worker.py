@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from brainseg_train.config import LossConfig, TrainConfig
-from brainseg_train.learning.batches import Feed
+from brainseg_train.learning.batches import Batches
 from brainseg_train.learning.device import place
 from brainseg_train.learning.distributed import Group, join
 from brainseg_train.learning.learner import Learner
@@ -36,7 +36,7 @@ def global_batch() -> tuple[Tensor, Tensor]:
     """Eight slices whose first and second halves hold tumours of quite different extent."""
     dataset = make_dataset()
     rows = torch.arange(8)
-    images, masks = Feed(dataset.images, dataset.masks, rows.numpy(), torch.device("cpu")).batch(rows)
+    images, masks = Batches(dataset.images, dataset.masks, rows.numpy(), torch.device("cpu")).batch(rows)
     masks[1::2] = 0
     masks[0] = 1
     return images, masks
@@ -47,7 +47,7 @@ def loss_and_gradient(group: Group) -> dict[str, Tensor]:
     learner = Learner(CONFIG, place(CONFIG), group)
     learner.network.eval()
     images, masks = global_batch()
-    loss = learner.backward(group.share(images), group.share(masks))
+    loss = learner.backward(group.local(images), group.local(masks))
     gradients = {name: parameter.grad for name, parameter in learner.network.named_parameters()}
     return {"loss": torch.tensor(loss)} | {
         name: grad.contiguous() for name, grad in gradients.items() if grad is not None

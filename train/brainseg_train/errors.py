@@ -7,8 +7,8 @@
         ├── ShapeError               two tensors that must agree in shape do not
         ├── CacheError               the cache folder cannot be written or read
         ├── SplitError               a split cannot be made, or its file is not one
-        │   └── LeakageError         two parts of a split share a patient, a slice or pixels
-        ├── PhantomError             a phantom that cannot be made as asked
+        │   └── LeakageError         two subsets of a split share a patient, a slice or pixels
+        ├── PhantomError             a phantom cannot be made as asked
         ├── CheckpointError          a checkpoint is missing, damaged or of another network
         ├── RecordError              a run's or study's record is missing, damaged or contradicts itself
         ├── DeviceError              the device or precision asked for is not available
@@ -49,11 +49,11 @@ class SplitError(TrainError):
 
 
 class LeakageError(SplitError):
-    """Two parts of a split share a patient, a slice or identical pixels."""
+    """Two subsets of a split share a patient, a slice or identical pixels."""
 
 
 class PhantomError(TrainError):
-    """A phantom that cannot be made as asked."""
+    """A phantom cannot be made as asked."""
 
 
 class CheckpointError(TrainError):

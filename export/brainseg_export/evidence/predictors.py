@@ -14,18 +14,16 @@ from brainseg_export.graphs.convert import Graph
 from brainseg_runtime.errors import ProviderError
 from brainseg_runtime.evaluation.evaluate import Predict
 from brainseg_runtime.inference.engine import USUAL_SIZE, Engine
-from brainseg_runtime.inference.providers import provider_status
+from brainseg_runtime.inference.providers import FALLBACK, PROVIDERS
 
-REQUIRED: Final = "cpu"
-"""The provider that is always there, and whose answers a bundle must not go without."""
-
-OPTIONAL: Final = ("openvino", "cuda")
-"""Providers that are measured where they are installed."""
+REQUIRED: Final = FALLBACK.name
+"""The provider that is always available, and on which every bundle is measured."""
 
 
 def providers() -> tuple[str, ...]:
-    """Those that can be had here, the required one first."""
-    return (REQUIRED, *(name for name in OPTIONAL if provider_status(name).available))
+    """The providers that an export measures, of those that are available here; the required one first."""
+    measured = [each for each in PROVIDERS if each.parity_limit is not None and each.name != REQUIRED]
+    return (REQUIRED, *(each.name for each in measured if each.status().available))
 
 
 def predictor(graph: Graph, provider: str, *, threads: int = 1) -> Predict:

@@ -20,11 +20,13 @@ from brainseg_export.evidence.predictors import REQUIRED, predictors, same_bits
 from brainseg_export.graphs.convert import Graph
 from brainseg_export.sources.patients import Patients
 from brainseg_runtime.evaluation.evaluate import Predict
+from brainseg_runtime.inference.providers import PROVIDERS
 from brainseg_runtime.safe_io.strict_json import Json
 
-LIMITS: Final[Mapping[str, float]] = MappingProxyType({"cpu": parity.LIMIT, "openvino": 1e-4, "cuda": 1e-3})
-"""Largest difference of a probability from PyTorch in fp32, by provider: OpenVINO fuses and reorders more freely, and
-CUDA multiplies in TF32."""
+LIMITS: Final[Mapping[str, float]] = MappingProxyType(
+    {each.name: each.parity_limit for each in PROVIDERS if each.parity_limit is not None}
+)
+"""Largest difference of a probability from PyTorch in fp32, by provider."""
 
 
 class Watch(Protocol):

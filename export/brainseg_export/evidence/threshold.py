@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from brainseg_export.errors import ExportError
 from brainseg_export.sources.patients import batches
 from brainseg_runtime.evaluation.evaluate import Case, Predict
+from brainseg_runtime.metrics.counts import dice_of_sizes
 
 MAX_LOGIT: Final = 16.0
 """Logits beyond are counted here; a float32 probability of 1 - 6e-8 is the last before 1."""
@@ -148,9 +149,7 @@ def mean_dice(logits: NDArray[np.int64], temperature: float) -> NDArray[np.float
     edges = np.log(thresholds / (1 - thresholds)) * temperature
     first = np.searchsorted(_CENTRES, edges)
     false, true = above[:, 0, first], above[:, 1, first]
-    size = false + true + above[:, 1, :1]
-    dice: NDArray[np.float64] = np.divide(2.0 * true, size, out=np.ones(size.shape), where=size > 0)
-    mean: NDArray[np.float64] = dice.mean(axis=0)
+    mean: NDArray[np.float64] = dice_of_sizes(true, false + true, above[:, 1, :1]).mean(axis=0)
     return mean
 
 

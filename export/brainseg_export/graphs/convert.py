@@ -25,6 +25,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from brainseg_export.errors import ConversionError
 from brainseg_export.graphs.audit import OPSET, Audit, audit, strip
 from brainseg_runtime.contract import CONTRACT, SCHEMA
+from brainseg_runtime.safe_io.typed_json import to_json
 from brainseg_runtime.version import __version__
 from brainseg_train.models.pipeline import InferencePipeline
 
@@ -79,7 +80,7 @@ def write(model: onnx.ModelProto, *, name: str, metadata: Mapping[str, str]) -> 
     strip(model)
     model.graph.name = "brainseg"
     model.producer_name, model.producer_version = "brainseg", __version__
-    labels = {"schema": SCHEMA, "contract": json.dumps(CONTRACT.to_json(), separators=(",", ":")), **metadata}
+    labels = {"schema": SCHEMA, "contract": json.dumps(to_json(CONTRACT), separators=(",", ":")), **metadata}
     del model.metadata_props[:]
     onnx.helper.set_model_props(model, {f"brainseg.{key}": value for key, value in labels.items()})
     data = model.SerializeToString(deterministic=True)
@@ -121,9 +122,9 @@ def _fold_pairs(parent: nn.Sequential) -> None:
 def _export(pipeline: InferencePipeline) -> onnx.ModelProto:
     """Trace and translate, quietly."""
     n, h, w = (
-        torch.export.Dim("N", min=1, max=CONTRACT.max_batch),
-        torch.export.Dim("H", min=CONTRACT.min_side, max=CONTRACT.max_side),
-        torch.export.Dim("W", min=CONTRACT.min_side, max=CONTRACT.max_side),
+        torch.export.Dim("N", min=1, max=CONTRACT.limits.max_batch),
+        torch.export.Dim("H", min=CONTRACT.limits.min_side, max=CONTRACT.limits.max_side),
+        torch.export.Dim("W", min=CONTRACT.limits.min_side, max=CONTRACT.limits.max_side),
     )
     try:
         with _quiet(), torch.inference_mode():

@@ -31,7 +31,7 @@ from brainseg_train.config import TrainConfig
 from brainseg_train.data.dataset import DataSet
 from brainseg_train.data.split import Split
 from brainseg_train.learning.augment import augment
-from brainseg_train.learning.batches import EpochPlan, Feed
+from brainseg_train.learning.batches import Batches, EpochPlan
 from brainseg_train.learning.losses import cross_entropy
 from brainseg_train.learning.randomness import generator
 
@@ -164,7 +164,7 @@ def training_batches(
         (N, 3, H, W) float32 in [0, 1].
     """
     config = config or TuneConfig()
-    feed = Feed(dataset.images, dataset.masks, split.indices(dataset, "train"), torch.device("cpu"))
+    feed = Batches(dataset.images, dataset.masks, split.indices(dataset, "train"), torch.device("cpu"))
     plan = EpochPlan(
         has_tumour=feed.has_tumour(),
         batch=config.batch,

@@ -18,6 +18,7 @@ from brainseg_export.sources.provenance import NOT_STATED, Provenance
 from brainseg_export.sources.run_choice import Chosen
 from brainseg_runtime.evaluation.result import Evaluation, PatientScores
 from brainseg_runtime.metrics.bootstrap import bootstrap_interval
+from brainseg_runtime.metrics.scores import table
 from brainseg_runtime.plurals import counted
 from brainseg_train.config import LossConfig, TrainConfig
 
@@ -231,19 +232,18 @@ def _test(facts: Facts) -> list[str]:
 
 
 def _scores(evaluation: Evaluation) -> list[str]:
-    volume, pooled, intervals = evaluation.volume_dice, evaluation.pooled, evaluation.pooled_ci95
+    volume, pooled, intervals = evaluation.volume_dice, evaluation.pooled.scores, evaluation.pooled_ci95.scores
     rows = [
         ("Dice per patient, mean", volume.mean, volume.ci95),
         ("Dice per patient, median", volume.median, None),
         ("Dice per patient, lowest", volume.min, None),
         ("Dice per slice with tumour", evaluation.slice_dice_tumour.mean, evaluation.slice_dice_tumour.ci95),
         ("Dice per slice, all", evaluation.slice_dice_all.mean, evaluation.slice_dice_all.ci95),
-        ("Dice over all pixels", pooled.dice, intervals.dice),
-        ("IoU over all pixels", pooled.iou, intervals.iou),
-        ("Precision over all pixels", pooled.precision, intervals.precision),
-        ("Recall over all pixels", pooled.recall, intervals.recall),
-        ("ROC-AUC over all pixels", pooled.roc_auc, intervals.roc_auc),
-        ("PR-AUC over all pixels", pooled.pr_auc, intervals.pr_auc),
+        *(
+            (f"{score.label[0].upper()}{score.label[1:]} over all pixels", pooled[score.key], intervals[score.key])
+            for score in table().pooled
+            if not score.same_as
+        ),
     ]
     found = evaluation.detection
     return [

@@ -13,19 +13,16 @@ import typer
 
 from brainseg_runtime.commands.options import ModelOptions, ReportOption, SpacingOption, running
 from brainseg_runtime.errors import UsageError
-from brainseg_runtime.evaluation.dataset import dataset_cases, predict_arrays
-from brainseg_runtime.evaluation.evaluate import BATCH, evaluate_masks
-from brainseg_runtime.evaluation.evaluate import evaluate as score
-from brainseg_runtime.evaluation.page import chosen_patients, evaluation_page
-from brainseg_runtime.evaluation.pictures import MaskOf, patient_picture
+from brainseg_runtime.evaluation.dataset import evaluate_dataset
+from brainseg_runtime.evaluation.evaluate import evaluate_masks
+from brainseg_runtime.evaluation.page import MaskOf, evaluation_page, patient_picture
 from brainseg_runtime.evaluation.predicted_masks import find_predictions, predicted_cases
-from brainseg_runtime.evaluation.result import Evaluation
+from brainseg_runtime.evaluation.result import Evaluation, chosen_patients
+from brainseg_runtime.evaluation.rows import missing_lines, score_rows
 from brainseg_runtime.evaluation.summary import Settings
-from brainseg_runtime.evaluation.volume_page import missing_lines
 from brainseg_runtime.html.page import NOT_DEFINED, interval_text
 from brainseg_runtime.images import read_mask
 from brainseg_runtime.images.dataset import Patient, scan_dataset
-from brainseg_runtime.metrics.scores import LESIONS, POOLED_LABELS, SURFACE, surface_label
 from brainseg_runtime.metrics.surface import TOLERANCE
 from brainseg_runtime.plurals import counted
 from brainseg_runtime.safe_io.output_paths import check_outputs
@@ -145,13 +142,9 @@ def _of_model(
     console.note(f"{counted(len(patients), 'patient')}, {running(segmenter)}")
     begun = time.perf_counter()
     with console.progress("slices", sum(len(patient.slices) for patient in patients.values())) as advance:
-        evaluation = score(
-            dataset_cases(patients.values(), limits=info.limits),
-            lambda images: predict_arrays(segmenter, images),
-            threshold=info.provenance.threshold or 0.0,
-            provider=info.provider,
-            variant=info.variant,
-            batch=min(BATCH, info.limits.max_batch),
+        evaluation = evaluate_dataset(
+            segmenter,
+            patients.values(),
             spacing_mm=spacing,
             tolerance=tolerance,
             on_patient=lambda scores: advance(scores.n_slices),
@@ -219,47 +212,11 @@ def _write_report(path: Path, scored: _Scored, patients: Patients, ran: Mapping[
 def _show(console: Console, evaluation: Evaluation) -> None:
     """Shows the scores that most readers come for, and why some are missing."""
     shown = [
-        (name, NOT_DEFINED if value is None else f"{value:.4f}", interval_text(*(ends or (None, None)), places=4))
-        for name, value, ends in (*_dice_rows(evaluation), *_volume_rows(evaluation))
+        (name, NOT_DEFINED if value is None else f"{value:.4f}", interval_text(ends, places=4))
+        for name, value, ends in score_rows(evaluation)
     ]
     console.table(["score", "value", "95 % interval"], shown)
     for line in missing_lines(evaluation.missing):
         console.note(line)
     what = f"{evaluation.provider} {evaluation.variant}" if evaluation.predictions is None else evaluation.predictions
     console.say(f"{counted(evaluation.n_patients, 'patient')}, {counted(evaluation.n_slices, 'slice')}, {what}")
-
-
-_Row = tuple[str, float | None, tuple[float, float] | None]
-
-
-def _dice_rows(evaluation: Evaluation) -> list[_Row]:
-    """Overlap by patient, by slice and over all pixels."""
-    pooled, intervals = evaluation.pooled, evaluation.pooled_ci95
-    return [
-        ("Dice, mean over patients' volumes", evaluation.volume_dice.mean, evaluation.volume_dice.ci95),
-        ("Dice, mean over slices with tumour", evaluation.slice_dice_tumour.mean, evaluation.slice_dice_tumour.ci95),
-        ("Dice, mean over all slices", evaluation.slice_dice_all.mean, evaluation.slice_dice_all.ci95),
-        *(
-            (f"{label}, all pixels", getattr(pooled, key), getattr(intervals, key))
-            for key, label in POOLED_LABELS.items()
-        ),
-    ]
-
-
-def _volume_rows(evaluation: Evaluation) -> list[_Row]:
-    """Surfaces, lesions and the error of the volume."""
-    rows: list[_Row] = []
-    surface = evaluation.surface
-    for group, scores in ((surface, SURFACE), (evaluation.lesions, LESIONS)):
-        for each in scores:
-            found = getattr(group, each.key)
-            if each.in_mm and evaluation.spacing_mm is None:
-                continue
-            left = f", {found.n_undefined} undefined" if found.n_undefined else ""
-            label = each.label if surface is None else surface_label(each, surface.tolerance)
-            rows.append((f"{label}, mean over patients{left}", found.mean, found.ci95))
-    errors = evaluation.volume_error
-    if errors is not None:
-        unit, bias = ("mL", errors.ml) if errors.ml is not None else ("pixels", errors.px)
-        rows.append((f"volume error, mean over patients, {unit}", bias.bias, bias.bias_ci95))
-    return rows

@@ -1,4 +1,4 @@
-"""Predicted masks that are there already: found by the slices' names, and read beside the truth.
+"""Predicted masks of any program: found by the slices' names, and read beside the truth.
 
 Of a slice ``<name>`` of a patient, FOLDER may hold, directly or in folders up to four levels down::
 
@@ -15,7 +15,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections import Counter
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -23,16 +23,16 @@ from typing import Final, TypeAlias
 
 from brainseg_runtime.contract import DEFAULT_LIMITS, Limits
 from brainseg_runtime.errors import DataError, DatasetError, ImageError
+from brainseg_runtime.evaluation.dataset import until_faulty
 from brainseg_runtime.evaluation.evaluate import MaskCase, MaskSlice
 from brainseg_runtime.images.dataset import Patient, SlicePaths
+from brainseg_runtime.images.finder import files_below
 from brainseg_runtime.images.formats import is_lossless_name
 from brainseg_runtime.images.names import MASK
 from brainseg_runtime.images.probability_map import read_probability
 from brainseg_runtime.images.reading import read_pair, size_problem
-from brainseg_runtime.plurals import counted
 from brainseg_runtime.prediction.record import FILE, OutputFile, SliceEntry, read_predictions
 from brainseg_runtime.problems import Problem, printable
-from brainseg_runtime.safe_io.litter import is_hidden
 
 _PROBABILITY: Final = "_probability"
 _DEPTH: Final = 4  # levels below the folder that are looked at; links may form loops
@@ -117,21 +117,18 @@ def predicted_cases(predicted: PredictedMasks, *, limits: Limits = DEFAULT_LIMIT
         DatasetError: A file cannot be read, or a prediction differs in size from its truth; once all were looked at,
             so that it tells of all of them.
     """
-    with contextlib.closing(_sound(predicted, limits)) as slices:
+    with contextlib.closing(until_faulty(_reads(predicted, limits), "the predictions cannot be scored")) as slices:
         for patient_id, group in groupby(slices, key=lambda read: read[0]):
             yield MaskCase(patient_id, (each for _, each in group))
 
 
-def _sound(predicted: PredictedMasks, limits: Limits) -> Generator[tuple[str, MaskSlice], None, None]:
-    """Slices as long as they are sound; at the first that is not, the rest is read too, so that all faults are told."""
-    problems: list[Problem] = []
+def _reads(predicted: PredictedMasks, limits: Limits) -> Iterator[tuple[tuple[str, MaskSlice] | None, list[Problem]]]:
+    """Each slice that could be read, and what is wrong with its files."""
     for patient_id, slices in predicted.patients.items():
         for each in slices:
+            problems: list[Problem] = []
             read = _read(each, limits, problems, probabilities=not predicted.no_probability)
-            if read is not None and not problems:
-                yield patient_id, read
-    if problems:
-        raise DatasetError(f"the predictions cannot be scored: {counted(len(problems), 'problem')}", problems=problems)
+            yield None if read is None else (patient_id, read), problems
 
 
 def _read(each: PredictedSlice, limits: Limits, problems: list[Problem], *, probabilities: bool) -> MaskSlice | None:
@@ -201,7 +198,7 @@ def _files(folder: Path) -> dict[Key, list[Path]]:
         got = "something else" if folder.exists() else "nothing there"
         raise DatasetError(f"{folder} cannot be read; expected a folder of predicted masks; got {got}")
     found: dict[Key, list[Path]] = {}
-    for path in _walk(folder, _DEPTH):
+    for path in files_below(folder, depth=_DEPTH):
         if is_lossless_name(path.name):
             for who in {"", folder.resolve().name.casefold(), *map(str.casefold, path.relative_to(folder).parts[:-1])}:
                 found.setdefault((who, path.stem.casefold()), []).append(path)
@@ -226,22 +223,6 @@ def _inside(folder: Path, file: OutputFile | None) -> Path | None:
     if {"", ".", ".."} & set(parts) or set("\\:" if os.name == "nt" else "\\") & set(file.file):
         raise DataError(f"{folder / FILE} cannot be read", expected="files in its folder", got=repr(file.file)[:200])
     return folder / file.file
-
-
-def _walk(folder: Path, depth: int) -> Iterator[Path]:
-    """Files below a folder, in order, without what file browsers leave."""
-    try:
-        entries = sorted(folder.iterdir())
-    except OSError as error:
-        raise DatasetError(f"{folder} cannot be listed: {error.strerror}") from error
-    for path in entries:
-        if is_hidden(path.name):
-            continue
-        if path.is_dir():
-            if depth:
-                yield from _walk(path, depth - 1)
-        else:
-            yield path
 
 
 def _name(paths: SlicePaths) -> str:

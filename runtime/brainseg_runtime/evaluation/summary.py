@@ -21,8 +21,7 @@ from brainseg_runtime.evaluation.result import (
     SliceScore,
     VolumeScore,
 )
-from brainseg_runtime.evaluation.scoring import Tally
-from brainseg_runtime.evaluation.undefined import defined
+from brainseg_runtime.evaluation.tally import Tally, defined
 from brainseg_runtime.evaluation.volume_scores import (
     Interval95,
     LesionScores,
@@ -32,7 +31,7 @@ from brainseg_runtime.evaluation.volume_scores import (
     VolumeAgreement,
     VolumeErrors,
 )
-from brainseg_runtime.metrics import Counts, dice, f1, iou, precision, recall
+from brainseg_runtime.metrics import Counts, dice
 from brainseg_runtime.metrics.agreement import Agreement
 from brainseg_runtime.metrics.bootstrap import (
     SAMPLES,
@@ -45,7 +44,7 @@ from brainseg_runtime.metrics.bootstrap import (
 from brainseg_runtime.metrics.curves import Curve, calibration, dice_curve, pr_curve, roc_curve
 from brainseg_runtime.metrics.histogram import Histogram
 from brainseg_runtime.metrics.lesions import DILATION, LEAST_VOLUME
-from brainseg_runtime.metrics.scores import AREAS, COUNTED, LESIONS, SURFACE
+from brainseg_runtime.metrics.scores import UNDEFINED, Score, table
 from brainseg_runtime.metrics.surface import TOLERANCE
 from brainseg_runtime.metrics.volume import SpacingXYZ
 
@@ -80,16 +79,18 @@ class Settings:
     samples: int = SAMPLES
 
 
-def summarise(tallies: Sequence[Tally], pixels: Histogram, settings: Settings) -> Evaluation:
+def summarise(
+    tallies: Sequence[Tally], patients: Sequence[PatientScores], pixels: Histogram, settings: Settings
+) -> Evaluation:
     """Describe all patients together.
 
     Args:
         tallies: One for each patient, at least one, each with slices and closed.
+        patients: The scores that closing them gave.
         pixels: The histogram of all pixels; empty without probabilities.
         settings: What is recorded, and how intervals are drawn.
     """
     notes = _Notes(settings.samples)
-    patients = tuple(tally.scores for tally in tallies)
     every, tumour = [tally.all_slices for tally in tallies], [tally.tumour_slices for tally in tallies]
     counts = Counts.total(tally.counts for tally in tallies)
     return Evaluation(
@@ -100,7 +101,7 @@ def summarise(tallies: Sequence[Tally], pixels: Histogram, settings: Settings) -
         variant=settings.variant,
         pooled=_pooled(counts, pixels, settings, notes),
         pooled_ci95=_pooled_intervals(tallies, pixels, settings, notes),
-        area_bounds=AreaBounds(roc_auc=defined(pixels.roc_auc_bound()), pr_auc=defined(pixels.pr_auc_bound())),
+        area_bounds=_area_bounds(pixels),
         volume_dice=_volume_score("volume_dice", [patient.dice for patient in patients], notes),
         volume_iou=_volume_score("volume_iou", [patient.iou for patient in patients], notes),
         slice_dice_tumour=_slice_score("slice_dice_tumour", [(one.dice, one.n) for one in tumour], notes),
@@ -108,14 +109,14 @@ def summarise(tallies: Sequence[Tally], pixels: Histogram, settings: Settings) -
         slice_iou_tumour=_slice_score("slice_iou_tumour", [(one.iou, one.n) for one in tumour], notes),
         slice_iou_all=_slice_score("slice_iou_all", [(one.iou, one.n) for one in every], notes),
         detection=_detection(patients),
-        patients=patients,
+        patients=tuple(patients),
         sites=_sites(patients),
         calibration=calibration(pixels),
         curves=_curves(pixels, settings),
         predictions=settings.predictions,
         spacing_mm=settings.spacing_mm,
         surface=_surface(patients, settings, notes),
-        lesions=_lesions(tallies, settings, notes),
+        lesions=_lesions(tallies, patients, settings, notes),
         volume_error=_volume_errors(patients, settings, notes),
         missing=notes.missing(),
     )
@@ -156,24 +157,27 @@ class _Notes:
 
 
 def _pooled(counts: Counts, pixels: Histogram, settings: Settings, notes: _Notes) -> Pooled:
-    """The seven scores over all pixels."""
-    areas = {score.key: defined(score.of(pixels)) for score in AREAS}
-    found = Pooled(
-        dice=dice(counts),
-        iou=iou(counts),
-        precision=defined(precision(counts)),
-        recall=defined(recall(counts)),
-        f1=f1(counts),
-        **areas,
-    )
-    for key in ("precision", "recall"):
-        if getattr(found, key) is None:
-            notes.note(f"pooled.{key}", "nothing was predicted" if key == "precision" else "there is no tumour")
-    for key, value in areas.items():
-        if value is None:
-            one_class = "there is no tumour" if not counts.truth else "every pixel is tumour"
-            notes.note(f"pooled.{key}", settings.no_probability or one_class)
-    return found
+    """The scores over all pixels."""
+    counted = {score.key: defined(score.of(counts)) for score in table().counted}
+    areas = {score.key: defined(score.of(pixels)) for score in table().areas}
+    for score in table().counted:
+        if counted[score.key] is None:
+            notes.note(f"pooled.{score.key}", _why_undefined(score))
+    one_class = "there is no tumour" if not counts.truth else "every pixel is tumour"
+    for key in (key for key, value in areas.items() if value is None):
+        notes.note(f"pooled.{key}", settings.no_probability or one_class)
+    return Pooled(scores=counted | areas)
+
+
+def _why_undefined(score: Score[Counts]) -> str:
+    """Which of the two masks is empty, where a score is undefined."""
+    return "nothing was predicted" if score.prediction_empty == UNDEFINED else "there is no tumour"
+
+
+def _area_bounds(pixels: Histogram) -> AreaBounds:
+    """How far the areas can be from exact."""
+    bounds = {score.key: score.bound for score in table().areas}
+    return AreaBounds(scores={key: None if bound is None else defined(bound(pixels)) for key, bound in bounds.items()})
 
 
 def _pooled_intervals(
@@ -181,19 +185,18 @@ def _pooled_intervals(
 ) -> PooledIntervals:
     """Their intervals."""
     counts = [tally.counts for tally in tallies]
-    counted = {score.key: notes.pooled(f"pooled_ci95.{score.key}", counts, score.of) for score in COUNTED}
-    areas: dict[str, Interval95] = {}
-    for score in AREAS:
+    scores = {score.key: notes.pooled(f"pooled_ci95.{score.key}", counts, score.of) for score in table().counted}
+    for score in table().areas:
         figure = f"pooled_ci95.{score.key}"
         if settings.no_probability:
             notes.note(figure, settings.no_probability)
-            areas[score.key] = None
+            scores[score.key] = None
             continue
         interval = notes.pooled(figure, [tally.histogram for tally in tallies], score.of)
         # From the coarse histograms, moved by what coarseness changes in the area of all pixels.
         shift = 0.0 if interval is None else score.of(pixels) - score.of(pixels.coarse())
-        areas[score.key] = interval and (max(0.0, interval[0] + shift), min(1.0, interval[1] + shift))
-    return PooledIntervals(**counted, **areas)
+        scores[score.key] = interval and (max(0.0, interval[0] + shift), min(1.0, interval[1] + shift))
+    return PooledIntervals(scores=scores)
 
 
 def _curves(pixels: Histogram, settings: Settings) -> Curves:
@@ -241,33 +244,35 @@ def _patient_summary(figure: str, values: Sequence[float | None], notes: _Notes,
 
 def _surface(patients: Sequence[PatientScores], settings: Settings, notes: _Notes) -> SurfaceScores:
     """Surface scores over patients."""
+    return SurfaceScores(tolerance=settings.tolerance, scores=_of_volumes("surface", patients, settings, notes))
+
+
+def _of_volumes(
+    group: str, patients: Sequence[PatientScores], settings: Settings, notes: _Notes
+) -> dict[str, PatientSummary]:
+    """Each score of a group of the table over patients."""
     unknown = settings.spacing_mm is None
-    summaries = {
+    return {
         score.key: _patient_summary(
-            f"surface.{score.key}",
-            [getattr(patient.surface, score.key, None) for patient in patients],
+            f"{group}.{score.key}",
+            [getattr(patient, group).scores[score.key] for patient in patients],
             notes,
-            why=NO_SPACING if score.in_mm and unknown else "",
+            why=NO_SPACING if score.needs_spacing and unknown else "",
         )
-        for score in SURFACE
+        for score in table().of_volumes[group]
     }
-    return SurfaceScores(tolerance=settings.tolerance, **summaries)
 
 
-def _lesions(tallies: Sequence[Tally], settings: Settings, notes: _Notes) -> LesionScores:
+def _lesions(
+    tallies: Sequence[Tally], patients: Sequence[PatientScores], settings: Settings, notes: _Notes
+) -> LesionScores:
     """Lesion scores over patients; patients whose slices are no volume are in none."""
-    summaries = {
-        score.key: _patient_summary(
-            f"lesions.{score.key}", [getattr(tally.scores.lesions, score.key, None) for tally in tallies], notes
-        )
-        for score in LESIONS
-    }
     counted = [tally.lesions for tally in tallies if tally.lesions is not None]
     return LesionScores(
         dilation=DILATION,
         least_volume=LEAST_VOLUME,
         least_volume_unit="voxels" if settings.spacing_mm is None else "mm3",
-        **summaries,
+        scores=_of_volumes("lesions", patients, settings, notes),
         found=sum(one.found for one in counted),
         missed=sum(one.missed for one in counted),
         false=sum(one.false for one in counted),

@@ -9,9 +9,8 @@ An image of the usual size goes through a session that was made for it, every ot
 the first is faster, the two may differ in the last bits, and the rule is fixed, so that an image has one answer. The
 second session is made when the first image needs it.
 
-OpenVINO compiles kernels for every new (H, W) and keeps them: 1 to 2 MiB each in the session, and more in a cache of
-the process that holds 1,024 kernels. So a session is replaced after `SHAPES_PER_SESSION` different sizes, which bounds
-the first; the second is bounded by itself. Together they stay below `OPENVINO_BOUND_MIB`.
+A provider that keeps something for every size it has seen says how many one session may see
+(`Provider.sizes_per_session`); then the session is replaced.
 """
 
 from __future__ import annotations
@@ -27,10 +26,10 @@ from brainseg_runtime.contract import CONTRACT
 from brainseg_runtime.errors import BrainsegError, InferenceError
 from brainseg_runtime.inference.allocator import return_free_memory
 from brainseg_runtime.inference.graph_check import check_model
+from brainseg_runtime.inference.providers import Session, find_provider
 from brainseg_runtime.inference.sessions import (
     ANY,
     USUAL,
-    Session,
     check_assignment,
     check_contract,
     declared_by,
@@ -42,12 +41,6 @@ from brainseg_runtime.inference.sessions import (
 
 USUAL_SIZE: Final = (USUAL["H"], USUAL["W"])
 """Rows and columns of the images that have a session of their own."""
-
-SHAPES_PER_SESSION: Final = 32
-"""Different (H, W) that one OpenVINO session may see: a session costs 0.3 s to make, a size in it about 2 MiB."""
-
-OPENVINO_BOUND_MIB: Final = 512
-"""Most that OpenVINO adds to the process beyond its first prediction, whatever the sizes; measured: 441."""
 
 SMALL_PIXELS: Final = 512 * 512
 """Up to this size an image leaves less than 5 MiB in the allocator, which is not worth the millisecond."""
@@ -62,21 +55,21 @@ class Engine:
     """Runs the contract's graph; safe to call from several threads.
 
     Args:
-        model: The ONNX file's bytes, verified by whoever calls; they are kept for the second session.
-        provider: A name of `PROVIDERS`.
+        model: The ONNX file's bytes, verified by the caller; they are kept for the second session.
+        provider: The provider's name.
         threads: Threads within one operator.
 
     Raises:
-        ProviderError: The provider cannot run the model, or would leave its work to another one.
-        ContractError: The bytes are no model of the contract.
+        ProviderError: The provider is not available, cannot run the model, or would leave its work to another one.
+        ContractError: The bytes are not a model of the contract.
     """
 
     def __init__(self, model: bytes, *, provider: str, threads: int) -> None:
-        self.provider = provider
+        self._provider = find_provider(provider)
         self.threads = threads
         self._model = model
         self._lock = threading.Lock()
-        self._shapes: set[tuple[int, int]] = set()
+        self._sizes: set[tuple[int, int]] = set()
         self._swollen = False
         self._declared = check_model(model)
         check_contract(self._declared)
@@ -117,27 +110,27 @@ class Engine:
         self._swollen = large
 
     def _session_for(self, height: int, width: int) -> Session:
-        """The session for any size; OpenVINO's is replaced once it has seen too many, and callers in flight keep it."""
+        """The session for any size, replaced once it has seen too many; callers in flight keep theirs."""
+        most = self._provider.sizes_per_session
         with self._lock:
-            worn = self.provider == "openvino" and len(self._shapes | {(height, width)}) > SHAPES_PER_SESSION
-            if self._any is None or worn:
+            if self._any is None or (most is not None and len(self._sizes | {(height, width)}) > most):
                 try:
                     self._any, _ = self._open(ANY)
                 except BrainsegError as error:
                     raise InferenceError(
                         f"no session could be made for an image of {(height, width)}", got=error
                     ) from error
-                self._shapes.clear()
-            if self.provider == "openvino":
-                self._shapes.add((height, width))
+                self._sizes.clear()
+            if most is not None:
+                self._sizes.add((height, width))
             return self._any
 
     def _open(self, fixed: Mapping[str, int]) -> tuple[Session, Mapping[str, int]]:
         """A session that passed every check, and how many of its nodes each provider runs."""
         lengths = own_names(fixed, self._declared)
-        session = open_session(self._model, provider=self.provider, threads=self.threads, fixed=lengths)
+        session = open_session(self._model, provider=self._provider, threads=self.threads, fixed=lengths)
         check_contract(declared_by(session), fixed=fixed)
-        return session, check_assignment(session, self.provider)
+        return session, check_assignment(session, self._provider)
 
 
 def check_answer(mask: NDArray[Any], probability: NDArray[Any], shape: tuple[int, ...]) -> None:

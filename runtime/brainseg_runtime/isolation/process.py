@@ -14,11 +14,11 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from types import MappingProxyType
 from typing import Final
 
 from brainseg_runtime import errors
 from brainseg_runtime.errors import BrainsegError, WorkerError
+from brainseg_runtime.inference.providers import all_providers
 from brainseg_runtime.isolation import messages
 from brainseg_runtime.safe_io.strict_json import Json
 
@@ -30,10 +30,6 @@ _BOOT: Final = (
     "from brainseg_runtime.isolation.server import serve; "
     "from brainseg_runtime.segmenter import Segmenter; "
     "serve(Segmenter)"
-)
-_ENVIRONMENT: Final[Mapping[str, str]] = MappingProxyType(
-    # OpenVINO's cache of kernels: 1,024 by default, several MiB for each new image size. Changes no result.
-    {"ONEDNN_PRIMITIVE_CACHE_CAPACITY": "64"}
 )
 
 
@@ -131,15 +127,20 @@ def _start() -> subprocess.Popen[bytes]:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env={**os.environ, **_ENVIRONMENT},
+            env={**os.environ, **_environment()},
             creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
         )
     except OSError as error:
         raise WorkerError("the isolated process could not be started", got=error.strerror or error) from error
 
 
+def _environment() -> dict[str, str]:
+    """What the providers ask for; which of them will run is chosen in the process."""
+    return {name: value for provider in all_providers() for name, value in provider.environment.items()}
+
+
 def raise_error(reply: messages.Message) -> None:
-    """Raise the error that a reply reports, as the class it was; do nothing where it reports none.
+    """Raise the error that a reply reports, as the class that it was; do nothing if it reports none.
 
     Raises:
         BrainsegError: The reply reports one.

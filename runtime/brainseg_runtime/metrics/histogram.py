@@ -189,11 +189,11 @@ class Histogram:
 def _check_pair(probability: NDArray[Any], truth: NDArray[Any]) -> None:
     """Refuse what is not a map of probabilities over a binary truth."""
     if probability.shape != truth.shape:
-        raise ImageError("probability and truth do not cover each other", expected=truth.shape, got=probability.shape)
+        raise ImageError("probability and truth differ in size", expected=truth.shape, got=probability.shape)
     if not np.issubdtype(probability.dtype, np.floating):
         raise ImageError("the probability has the wrong type", expected="floating point", got=probability.dtype)
     if truth.dtype not in (np.bool_, np.uint8):
-        raise ImageError("the truth is no mask", expected="bool or uint8", got=truth.dtype)
+        raise ImageError("the truth is not a mask", expected="bool or uint8", got=truth.dtype)
     if not probability.size:
         return
     low, high = probability.min(), probability.max()

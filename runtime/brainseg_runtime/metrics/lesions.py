@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 from brainseg_runtime.errors import ImageError
 from brainseg_runtime.metrics.components import components, dilated
+from brainseg_runtime.metrics.counts import Counts, dice_of_sizes, f1
 
 DILATION = 3
 """Steps by which the truth is grown."""
@@ -60,8 +61,7 @@ class LesionCounts:
 
     def f1(self) -> float:
         """F1 of detection, in [0, 1]."""
-        number = 2 * self.found + self.missed + self.false
-        return 2 * self.found / number if number else 1.0
+        return f1(Counts(tp=self.found, fp=self.false, fn=self.missed))
 
 
 def lesion_counts(
@@ -99,7 +99,7 @@ def lesion_counts(
     predicted_sizes = np.bincount(touched, weights=part_sizes[touching_parts], minlength=n_lesions + 1)
     large = sizes[1:] * voxel_volume > least_volume
     found = predicted_sizes[1:] > 0
-    dice = 2 * shared[1:] / (sizes[1:] + predicted_sizes[1:])
+    dice = dice_of_sizes(shared[1:], sizes[1:], predicted_sizes[1:])
     return LesionCounts(
         found=int(np.count_nonzero(large & found)),
         missed=int(np.count_nonzero(large & ~found)),

@@ -104,14 +104,14 @@ def take_fingerprint(images_hwc: Iterable[NDArray[np.uint8]]) -> Fingerprint:
         )
     levels = np.array(measured)  # (S, 2, 3): mean and peak by channel
     low, high = levels.min(axis=0), levels.max(axis=0)
-    pre, flair, post = (
-        ChannelRange(
+    channels = {
+        name: ChannelRange(
             low=round(float(low[0, c]), 2), high=round(float(high[0, c]), 2),
             peak_low=round(float(low[1, c]), 2), peak_high=round(float(high[1, c]), 2),
         )
-        for c in range(3)
-    )  # fmt: skip
-    return Fingerprint(slices=len(measured), channels=(pre, flair, post))
+        for c, name in enumerate(CHANNELS)
+    }  # fmt: skip
+    return Fingerprint(slices=len(measured), channels=channels)
 
 
 class _Levels(NamedTuple):
@@ -140,7 +140,8 @@ def _measure(image_hwc: NDArray[np.uint8]) -> _Levels:
 def _unlike(means: Sequence[float], peaks: Sequence[int], fingerprint: Fingerprint) -> list[str]:
     """Reasons from intensities that training never showed."""
     reasons = []
-    for name, mean, peak, seen in zip(CHANNELS, means, peaks, fingerprint.channels, strict=True):
+    for name, mean, peak in zip(CHANNELS, means, peaks, strict=True):
+        seen = fingerprint.channels[name]
         if not seen.low - MARGIN <= mean <= seen.high + MARGIN:
             reasons.append(
                 f"intensity range: {name} has mean {mean:.0f}, training had {seen.low:.0f} to {seen.high:.0f}"

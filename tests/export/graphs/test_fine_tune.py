@@ -23,7 +23,7 @@ from brainseg_export.graphs.fine_tune import IntegerNetwork, TuneConfig
 from brainseg_train import models
 from brainseg_train.config import AugmentConfig, TrainConfig
 from brainseg_train.data.dataset import load_dataset
-from brainseg_train.data.split import make_split
+from brainseg_train.data.splitting import make_split
 from brainseg_train.learning.losses import segmentation_loss
 from brainseg_train.models.pipeline import InferencePipeline
 from brainseg_train.phantom.patients import make_patient

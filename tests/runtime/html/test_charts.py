@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from brainseg_runtime.html.axes import Axis, data_range, linear_ticks, log_ticks, tick_text
-from brainseg_runtime.html.charts import Bars, Series, Strip, bar_chart, diagonal, line_chart, strip_plot
+from brainseg_runtime.html.charts import Series, Strip, diagonal, line_chart, strip_plot
 
 FINITE = st.floats(-1e9, 1e9)
 
@@ -156,16 +156,6 @@ def test_points_of_a_strip_stay_in_their_column() -> None:
     assert found[299] < found[300]
 
 
-def test_bars_are_as_long_as_their_values() -> None:
-    chart = bar_chart(["a", "b"], [Bars(name="v", values=[1, 2])], title="t", x_label="x", x_range=(0, 2))
-    widths = [float(box.get("width", "")) for box in parsed(chart).iter("rect")]
-    assert widths[1] == pytest.approx(2 * widths[0], abs=0.02)
-
-
-def test_a_bar_that_is_not_defined_is_said() -> None:
-    assert "not defined" in bar_chart(["a"], [Bars(name="v", values=[math.nan])], title="t", x_label="x")
-
-
 @given(name=st.text())
 def test_no_name_becomes_markup(name: str) -> None:
     hostile = f"<script>&\"'{name}</svg>"
@@ -177,7 +167,6 @@ def test_no_name_becomes_markup(name: str) -> None:
             y_label=hostile,
         ),
         strip_plot([Strip(name=hostile, values=[1], labels=[hostile])], title=hostile, y_label=hostile),
-        bar_chart([hostile], [Bars(name=hostile, values=[1])], title=hostile, x_label=hostile),
     ]
     for chart in charts:
         assert "<script" not in chart

@@ -6,6 +6,8 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pytest
@@ -42,6 +44,30 @@ class Checked:
     texts: Sequence[str] = ()
     level: Literal[1, 2] = 1
     anything: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Defaulted:
+    count: int = 0
+
+
+@dataclass(frozen=True)
+class Nested:
+    only: Defaulted
+
+
+class Colour(StrEnum):
+    RED = "red"
+
+
+@dataclass(frozen=True)
+class OnlyPath:
+    path: Path
+
+
+@dataclass(frozen=True)
+class Where(OnlyPath):
+    colour: Colour
 
 
 @dataclass(frozen=True)
@@ -99,6 +125,22 @@ def test_free_json_keeps_its_form() -> None:
 
 def test_a_class_with_a_json_of_its_own_is_written_by_it() -> None:
     assert to_json(Holder((Upside(1), Upside(2)))) == {"upsides": [{"value": -1}, {"value": -2}]}
+
+
+def test_every_key_may_be_asked_for_although_fields_have_defaults() -> None:
+    value = to_json(Outer("n", inner=Inner(1.0)))
+    assert from_json(Outer, value, "it", error=DataError, every_key=True) == Outer("n", inner=Inner(1.0))
+    for key in value:
+        rest = {name: item for name, item in value.items() if name != key}
+        with pytest.raises(DataError, match=rf"it lacks keys; expected {key};"):
+            from_json(Outer, rest, "it", error=DataError, every_key=True)
+    with pytest.raises(DataError, match=r"it\.only lacks keys; expected count"):
+        from_json(Nested, {"only": {}}, "it", error=DataError, every_key=True)
+
+
+def test_paths_and_members_of_an_enum_are_written_as_text() -> None:
+    assert to_json(Where(Path("a/b"), Colour.RED)) == {"path": str(Path("a/b")), "colour": "red"}
+    assert from_json(OnlyPath, {"path": "a/b"}, "it", error=DataError) == OnlyPath(Path("a/b"))
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ from brainseg_train.tuning.plan import Plan, layout, make_request, open_study
 from brainseg_train.tuning.study import Study
 from tests.train.studies import ARGUMENTS, run_command, without_times
 
-GIVEN = SplitFile(path=Path("split.csv"), parts={})
+GIVEN = SplitFile(path=Path("split.csv"), subsets={})
 
 COMMAND = [sys.executable, "-m", "brainseg_train.cli"]
 
@@ -150,7 +150,7 @@ def test_a_worker_that_is_killed_is_named_and_its_trial_free_again(
 
     genuine = worker_pool._start
     monkeypatch.setattr(worker_pool, "_start", start)
-    with pytest.raises(StudyError, match="ended by itself") as caught:
+    with pytest.raises(StudyError, match="ended unexpectedly") as caught:
         worker_pool.run_workers(
             current, data=small_patients, cache=None, count=1, show=lambda _event: started[0].process.kill()
         )
@@ -348,12 +348,12 @@ def plan(**changes: object) -> Plan:
     ("changes", "said"),
     [
         ({"models": ("unet", "vgg")}, "vgg"),
-        ({"models": ()}, "no such network"),
+        ({"models": ()}, "no network has that name"),
         ({"models": ("unet", "unet")}, "twice"),
         ({"folds": 3, "split_by": "slice"}, "by patient"),
         ({"folds": 3, "split_file": GIVEN}, "split is given"),
         ({"split_by": "slice", "split_file": GIVEN}, "split is given"),
-        ({"split_by": "slice", "rule": PersonRule.read("(x)")}, "tears persons apart"),
+        ({"split_by": "slice", "rule": PersonRule.read("(x)")}, "keep persons together"),
         ({"folds": 3, "changes": {"initial": "runs/before"}}, "initial weights"),
         ({"trials": 4}, "fixed number"),
         ({"workers": 0}, "workers"),

@@ -169,7 +169,7 @@ def test_a_changed_preprocessing_finds_no_old_entry(
     patients: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "brainseg_train.data.cache.preprocess", lambda image, *, size: preprocess(image, size=size) * 0.9
+        "brainseg_train.data.cache_entry.preprocess", lambda image, *, size: preprocess(image, size=size) * 0.9
     )
     load_dataset(patients, cache=cache)
     assert len(entries(cache)) == 2
@@ -241,7 +241,7 @@ def test_an_entry_that_another_process_made_meanwhile_is_used(
         shutil.copytree(entries(filled)[0], cache / entries(filled)[0].name)
         return facts
 
-    monkeypatch.setattr("brainseg_train.data.cache.read_slices", fill_and_be_overtaken)
+    monkeypatch.setattr("brainseg_train.data.cache_entry.read_slices", fill_and_be_overtaken)
     assert content(load_dataset(patients, cache=cache)) == content(load_dataset(patients, cache=filled))
     assert [path.name for path in entries(cache)] == [path.name for path in entries(filled)]
 
@@ -271,7 +271,7 @@ def test_a_disk_that_fills_up_is_an_error_and_leaves_nothing(
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("brainseg_train.data.cache._reserve", full)
+    monkeypatch.setattr("brainseg_train.data.cache_entry._reserve", full)
     with pytest.raises(CacheError, match="No space left"):
         load_dataset(patients, cache=tmp_path / "cache")
     assert entries(tmp_path / "cache") == []

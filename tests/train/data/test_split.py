@@ -20,9 +20,11 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from brainseg_runtime.images import Patient
 from brainseg_train.data.dataset import DataSet, load_dataset
+from brainseg_train.data.leakage import check_leakage, shared_pixels
 from brainseg_train.data.persons import PersonRule
 from brainseg_train.data.slices import SliceRef
-from brainseg_train.data.split import PARTS, RARE_SITE, Split, check_leakage, make_folds, make_split, shared_pixels
+from brainseg_train.data.split import SUBSETS, Split
+from brainseg_train.data.splitting import RARE_SITE, make_folds, make_split
 from brainseg_train.errors import LeakageError, SplitError
 from brainseg_train.phantom.patients import write_phantom
 
@@ -93,9 +95,9 @@ def sources(draw: st.DrawFn, *, fewest: int = 3, sharing: bool = False) -> Sourc
 @given(source=sources(), seed=st.integers(-(2**40), 2**40))
 def test_every_patient_is_in_exactly_one_part(source: Source, seed: int) -> None:
     split = make_split(source, seed)
-    listed = [name for part in PARTS for name in split.part(part)]
+    listed = [name for part in SUBSETS for name in split.subset(part)]
     assert sorted(listed) == sorted(patient.id for patient in source.patients)
-    rows = np.concatenate([split.indices(source, part) for part in PARTS])
+    rows = np.concatenate([split.indices(source, part) for part in SUBSETS])
     assert sorted(rows.tolist()) == list(range(len(source.slices)))
 
 
@@ -126,9 +128,9 @@ def test_every_site_has_its_share_of_each_part_to_within_two_patients(source: So
     totals = Counter(site_of.values())
     split = make_split(source, seed)
     for part in ("validation", "test"):
-        got = Counter(site_of[name] for name in split.part(part))
+        got = Counter(site_of[name] for name in split.subset(part))
         for site, total in totals.items():
-            assert abs(got[site] - total * len(split.part(part)) / len(source.patients)) <= 2.0
+            assert abs(got[site] - total * len(split.subset(part)) / len(source.patients)) <= 2.0
 
 
 @given(burdens=st.lists(st.floats(0, 0.1), min_size=14, max_size=60, unique=True), seed=st.integers(0, 99))
@@ -139,7 +141,7 @@ def test_held_out_burdens_are_spread_over_the_whole_range(burdens: list[float], 
     burden_of = {patient.id: burden for patient, burden in zip(source.patients, burdens, strict=True)}
     runs = np.array_split(np.sort(burdens), len(split.test))
     for part in ("validation", "test"):
-        held_out = sorted(burden_of[name] for name in split.part(part))
+        held_out = sorted(burden_of[name] for name in split.subset(part))
         assert all(run[0] <= burden <= run[-1] for run, burden in zip(runs, held_out, strict=True))
 
 
@@ -147,7 +149,7 @@ def test_held_out_burdens_are_spread_over_the_whole_range(burdens: list[float], 
 @given(source=sources(fewest=8, sharing=True), seed=st.integers(0, 99))
 def test_no_identical_pixels_lie_in_two_parts(source: Source, seed: int) -> None:
     split = make_split(source, seed)
-    part_of = {name: part for part in PARTS for name in split.part(part)}
+    part_of = {name: part for part in SUBSETS for name in split.subset(part)}
     parts = [part_of[source.patients[ref.patient].id] for ref in source.slices]
     for first, second in combinations(range(len(parts)), 2):
         if source.pixels[first] == source.pixels[second] != 0:
@@ -179,7 +181,7 @@ def test_every_patient_is_drawn_for_test_about_as_often() -> None:
 def test_the_split_is_the_same_on_every_platform_and_in_every_version() -> None:
     """Recorded once: a change here changes what every recorded result was measured on."""
     split = make_split(make_source(["A"] * 10 + ["B"] * 10), seed=7)
-    numbers = {part: [int(name.split("_")[2]) for name in split.part(part)] for part in ("validation", "test")}
+    numbers = {part: [int(name.split("_")[2]) for name in split.subset(part)] for part in ("validation", "test")}
     assert numbers == RECORDED
     assert split.digest == RECORDED_DIGEST
 
@@ -248,7 +250,7 @@ def test_patients_who_share_pixels_in_a_chain_stay_together() -> None:
     chain = {source.patients[index].id for index in (1, 5, 13)}
     for seed in range(20):
         split = make_split(source, seed)
-        assert sum(chain <= set(split.part(part)) for part in PARTS) == 1
+        assert sum(chain <= set(split.subset(part)) for part in SUBSETS) == 1
         assert sum(chain <= set(fold.test) for fold in make_folds(source, 4, seed)) == 1
 
 
@@ -257,7 +259,7 @@ def test_identical_pixels_in_two_parts_are_an_error_that_names_both_slices() -> 
     source = make_source(["A"] * 10)
     split = make_split(source, 0)
     there, here = (
-        next(i for i, patient in enumerate(source.patients) if patient.id in split.part(part))
+        next(i for i, patient in enumerate(source.patients) if patient.id in split.subset(part))
         for part in ("train", "test")
     )
     pixels[3 * there], pixels[3 * here + 2] = 500, 500
@@ -305,7 +307,7 @@ def test_a_split_by_slice_shares_no_slice_and_says_that_it_leaks(source: Source,
     split = make_split(source, seed, split_by="slice")
     assert split.leaky
     assert split.to_json()["leaky"] is True
-    rows = [set(split.indices(source, part).tolist()) for part in PARTS]
+    rows = [set(split.indices(source, part).tolist()) for part in SUBSETS]
     assert sum(map(len, rows)) == len(set.union(*rows)) == len(source.slices)
 
 
@@ -314,7 +316,7 @@ def test_a_split_by_slice_tears_patients_apart_and_one_by_patient_does_not() -> 
     by_slice, by_patient = make_split(source, 0, split_by="slice"), make_split(source, 0)
     assert not by_patient.leaky
     for split, torn in ((by_slice, True), (by_patient, False)):
-        homes = [{source.slices[row].patient for row in split.indices(source, part)} for part in PARTS]
+        homes = [{source.slices[row].patient for row in split.indices(source, part)} for part in SUBSETS]
         assert bool(homes[0] & homes[2]) is torn
 
 
@@ -388,7 +390,7 @@ def phantom(tmp_path_factory: pytest.TempPathFactory) -> DataSet:
 def test_a_data_set_can_be_split(phantom: DataSet) -> None:
     for split in (make_split(phantom, 0), make_split(phantom, 0, split_by="slice"), *make_folds(phantom, 3, 0)):
         check_leakage(split, phantom)
-        assert sum(len(split.indices(phantom, part)) for part in PARTS) == len(phantom.slices)
+        assert sum(len(split.indices(phantom, part)) for part in SUBSETS) == len(phantom.slices)
 
 
 @pytest.mark.real
@@ -422,7 +424,7 @@ def test_all_folders_of_a_person_lie_in_one_part(source: Source, chosen: list[in
     source = with_second_dates(source, sorted(chosen))
     made = [make_split(source, seed), make_split(source, seed, test=False), *make_folds(source, 3, seed)]
     for split in made:
-        part_of = {name: part for part in PARTS for name in split.part(part)}
+        part_of = {name: part for part in SUBSETS for name in split.subset(part)}
         for first, second in combinations(part_of, 2):
             if first[:-9] == second[:-9]:  # all but the date
                 assert part_of[first] == part_of[second]
@@ -451,7 +453,7 @@ def test_a_rule_of_one_s_own_says_who_is_one_person() -> None:
         make_split(source, 0, rule=rule)
     pairs = {patient.id: f"person {index // 2}" for index, patient in enumerate(source.patients)}
     split = make_split(source, 0, rule=PersonRule(text="who.csv", table=pairs))
-    part_of = {name: part for part in PARTS for name in split.part(part)}
+    part_of = {name: part for part in SUBSETS for name in split.subset(part)}
     for index in range(0, 12, 2):
         assert part_of[source.patients[index].id] == part_of[source.patients[index + 1].id]
     assert split.person_from == "who.csv"

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from brainseg_train.data.persons import PersonRule
-from brainseg_train.data.split import PARTS, Split, make_split
+from brainseg_train.data.split import SUBSETS, Split
 from brainseg_train.data.split_file import SplitFile
+from brainseg_train.data.splitting import make_split
 from brainseg_train.errors import LeakageError, SplitError
 from tests.train.data.test_split import Source, make_source
 
@@ -31,7 +32,7 @@ def read(path: Path, source: Source = SOURCE, *, test: bool = True, rule: Person
 
 
 def in_parts(split: Split) -> dict[str, list[str]]:
-    return {part: list(split.part(part)) for part in PARTS}
+    return {part: list(split.subset(part)) for part in SUBSETS}
 
 
 def test_three_lists_of_names_are_a_split(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from brainseg_train.learning.batches import EpochPlan, Feed
+from brainseg_train.learning.batches import Batches, EpochPlan
 from tests.train.arrays import make_dataset
 
 CPU = torch.device("cpu")
@@ -20,7 +20,7 @@ ROWS = np.array([3, 5, 8, 13, 21])
 
 @pytest.mark.parametrize("limit", [1 << 30, 0])
 def test_a_batch_holds_exactly_the_slices_asked_for(limit: int) -> None:
-    feed = Feed(DATASET.images, DATASET.masks, ROWS, CPU, memory_limit=limit)
+    feed = Batches(DATASET.images, DATASET.masks, ROWS, CPU, memory_limit=limit)
     assert feed.in_memory == (limit > 0)
     images, masks = feed.batch(torch.tensor([4, 0, 0]))
     expected = DATASET.images[[21, 3, 3]].transpose(0, 3, 1, 2).astype(np.float32) / np.float32(255)
@@ -33,12 +33,12 @@ def test_a_batch_holds_exactly_the_slices_asked_for(limit: int) -> None:
 def test_read_only_arrays_are_fed_without_a_warning() -> None:
     images, masks = DATASET.images.copy(), DATASET.masks.copy()
     images.flags.writeable = masks.flags.writeable = False
-    feed = Feed(images, masks, ROWS, CPU, memory_limit=0)
+    feed = Batches(images, masks, ROWS, CPU, memory_limit=0)
     assert feed.batch(torch.tensor([1]))[0].shape == (1, 3, 32, 32)
 
 
 def test_tumour_is_seen_where_a_mask_has_a_pixel() -> None:
-    feed = Feed(DATASET.images, DATASET.masks, ROWS, CPU)
+    feed = Batches(DATASET.images, DATASET.masks, ROWS, CPU)
     assert feed.has_tumour().tolist() == [bool(DATASET.masks[row].sum()) for row in ROWS]
 
 

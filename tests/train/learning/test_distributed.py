@@ -87,7 +87,7 @@ def test_both_processes_return_the_same_record(trained: Path) -> None:
 
 def test_shares_are_equal_and_cover_the_batch() -> None:
     batch = torch.arange(9)
-    shares = [Group(rank=rank, size=3).share(batch) for rank in range(3)]
+    shares = [Group(rank=rank, size=3).local(batch) for rank in range(3)]
     assert torch.cat(shares).sort().values.tolist() == list(range(9))
     assert {len(share) for share in shares} == {3}
-    assert len(Group(rank=1, size=2).share(batch)) == 4
+    assert len(Group(rank=1, size=2).local(batch)) == 4

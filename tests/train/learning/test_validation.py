@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from brainseg_train.config import LossConfig, TrainConfig
-from brainseg_train.learning.batches import Feed
+from brainseg_train.learning.batches import Batches
 from brainseg_train.learning.device import place
 from brainseg_train.learning.distributed import Group
 from brainseg_train.learning.validation import validate
@@ -32,7 +32,7 @@ class _Bright(nn.Module):
 
 
 def _validate(network: nn.Module, rows: np.ndarray[tuple[int], np.dtype[np.intp]]) -> dict[str, float]:
-    feed = Feed(DATASET.images, DATASET.masks, rows, torch.device("cpu"))
+    feed = Batches(DATASET.images, DATASET.masks, rows, torch.device("cpu"))
     return validate(network, feed, DATASET.patient_of_slice[rows], PLACEMENT, LossConfig(), Group())
 
 

@@ -17,7 +17,7 @@ from scipy.interpolate import BSpline
 from brainseg_train.config import TrainConfig, preset
 from brainseg_train.data.check import check
 from brainseg_train.data.dataset import load_dataset
-from brainseg_train.data.split import make_split
+from brainseg_train.data.splitting import make_split
 from brainseg_train.errors import PhantomError
 from brainseg_train.models import NAMES
 from brainseg_train.phantom.anatomy import smooth_field

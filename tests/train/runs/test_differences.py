@@ -29,7 +29,7 @@ def test_each_setting_that_differs_is_told_with_both_values() -> None:
         "config.augment.noise: 0.01, now 0.5",
     ]
     assert list(changed_settings(before.to_json(), TrainConfig().to_json())) == []
-    assert list(changed_settings({"a": (1, 2)}, {"a": [1, 2], "b": 1})) == ["b: null, now 1"]
+    assert list(changed_settings({"a": [1, 2]}, {"a": [1, 2], "b": 1})) == ["b: null, now 1"]
 
 
 def test_a_changed_pixel_names_its_slice(tmp_path: Path) -> None:

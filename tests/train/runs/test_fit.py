@@ -16,7 +16,7 @@ import torch
 from brainseg_train.checkpoint import load_network, load_resume
 from brainseg_train.config import AugmentConfig, TrainConfig
 from brainseg_train.errors import CheckpointError, ConfigError, DivergedError, LeakageError, RecordError, SplitError
-from brainseg_train.learning.schedule import rate_at
+from brainseg_train.learning.schedule import learning_rate_at
 from brainseg_train.runs.fit import Progress, fit
 from brainseg_train.runs.records import RunRecord, load_history, load_record
 from tests.train.arrays import make_dataset, make_split
@@ -173,7 +173,7 @@ def test_another_number_of_threads_is_not_resumed_but_the_run_s_own_is_taken(tmp
 def test_history_and_record_tell_what_happened(whole: Path) -> None:
     record, history = load_record(whole), load_history(whole)
     assert [entry.epoch for entry in history] == [1, 2, 3]
-    assert [entry.rate for entry in history] == [rate_at(CONFIG, last, 4) for last in (3, 7, 11)]
+    assert [entry.rate for entry in history] == [learning_rate_at(CONFIG, last, 4) for last in (3, 7, 11)]
     assert {entry.slices for entry in history} == {32}
     best = max(history, key=lambda entry: entry.validation["dice"])
     assert record.best is not None

@@ -35,15 +35,15 @@ def test_a_set_without_tumour_is_refused() -> None:
         foresee(without_tumour(np.arange(len(DATASET.slices))), SPLIT, CONFIG)
 
 
-@pytest.mark.parametrize("part", ["train", "validation"])
-def test_a_part_without_tumour_is_refused_by_name(part: str) -> None:
-    with pytest.raises(SplitError, match=f"no slice of the {part} part has tumour"):
-        foresee(without_tumour(SPLIT.indices(DATASET, part)), SPLIT, CONFIG)  # type: ignore[arg-type]
+@pytest.mark.parametrize("subset", ["train", "validation"])
+def test_a_subset_without_tumour_is_refused_by_name(subset: str) -> None:
+    with pytest.raises(SplitError, match=f"no {subset} slice has tumour"):
+        foresee(without_tumour(SPLIT.indices(DATASET, subset)), SPLIT, CONFIG)  # type: ignore[arg-type]
 
 
-def test_a_test_part_without_tumour_is_remarked_on() -> None:
+def test_a_test_subset_without_tumour_is_remarked_on() -> None:
     (told,) = foresee(without_tumour(SPLIT.indices(DATASET, "test")), SPLIT, CONFIG)
-    assert "false alarms" in told
+    assert "false positives" in told
 
 
 def test_tumours_too_small_for_the_networks_size_leave_an_epoch_empty() -> None:

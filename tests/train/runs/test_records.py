@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from brainseg_runtime.errors import FileWriteError
+from brainseg_runtime.safe_io.typed_json import to_json
 from brainseg_train.config import preset
 from brainseg_train.errors import RecordError
 from brainseg_train.runs.records import (
@@ -134,7 +135,7 @@ def test_damaged_files_are_refused_by_name(tmp_path: Path, text: str) -> None:
     (tmp_path / "run.json").write_text(text, encoding="utf-8")
     with pytest.raises(RecordError, match=r"run\.json"):
         load_record(tmp_path)
-    (tmp_path / "history.jsonl").write_text(json.dumps(EPOCHS[0].to_json()) + "\n" + (text or "0"), encoding="utf-8")
+    (tmp_path / "history.jsonl").write_text(json.dumps(to_json(EPOCHS[0])) + "\n" + (text or "0"), encoding="utf-8")
     with pytest.raises(RecordError, match=r"history\.jsonl line 2"):
         load_history(tmp_path)
 

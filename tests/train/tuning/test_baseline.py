@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 
 from brainseg_train.data.dataset import load_dataset
-from brainseg_train.data.split import make_split
+from brainseg_train.data.splitting import make_split
 from brainseg_train.tuning.baseline import best_threshold, threshold_dice
 
 

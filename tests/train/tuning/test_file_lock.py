@@ -15,7 +15,8 @@ HOLD = """
 import sys
 from pathlib import Path
 from brainseg_train.tuning.file_lock import FileLock
-FileLock(Path(sys.argv[1])).acquire()
+lock = FileLock(Path(sys.argv[1]))
+lock.acquire()
 sys.stdout.write("held\\n")
 sys.stdout.flush()
 sys.stdin.read()

@@ -48,12 +48,12 @@ def test_a_long_trial_is_heard_of_with_rate_and_time_left(monkeypatch: pytest.Mo
     assert "5/20 epochs of the study, at most" in line
 
 
-def test_a_hopeless_and_an_interrupted_trial_say_so() -> None:
+def test_a_pruned_and_an_interrupted_trial_say_so() -> None:
     ends = [
         Event(kind="end", trial="a", epoch=3, epochs=9, status=status) for status in ("pruned", "interrupted", "failed")
     ]
     assert lines_of(*ends) == [
-        "a: stopped as hopeless after 3 epochs",
+        "a: pruned after 3 epochs",
         "a: interrupted, kept for --resume after 3 epochs",
         "a: failed after 3 epochs",
     ]

@@ -14,7 +14,7 @@ from brainseg_train.data.split import Split
 from brainseg_train.errors import RecordError, StudyError
 from brainseg_train.tuning import study
 from brainseg_train.tuning.search import Search
-from brainseg_train.tuning.study import StudyRecord, StudyRequest
+from brainseg_train.tuning.study_record import StudyRecord, StudyRequest
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -83,7 +83,7 @@ def test_a_damaged_record_is_refused_by_name(tmp_path: Path, damage: str) -> Non
 
 def test_an_unknown_key_is_refused() -> None:
     with pytest.raises(RecordError, match="colour"):
-        StudyRecord.from_json({"id": "x", "data": "d", "threads": 1, "request": {}, "colour": "red"})
+        StudyRecord.from_json({"id": "x", "data": "d", "threads": 1, "request": {}, "colour": "red"}, "here")
 
 
 def test_studies_begun_in_one_second_are_apart_and_in_order(tmp_path: Path) -> None:

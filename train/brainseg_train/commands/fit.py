@@ -94,9 +94,9 @@ def _by_hand(rate: str | None, batch: int | None, initial: Path | None) -> dict[
     Raises:
         ConfigError: The rate cannot be read, or there is no run to start from.
     """
-    from brainseg_train.tuning.search import read_rate
+    from brainseg_train.tuning.search import read_learning_rate
 
-    changes: dict[str, object] = {} if rate is None else read_rate(rate.replace(":", " to "))
+    changes: dict[str, object] = {} if rate is None else read_learning_rate(rate.replace(":", " to "))
     if batch is not None:
         changes["batch"] = batch
     if initial is not None:

@@ -17,7 +17,7 @@ from brainseg_train.data.split_file import SplitFile
 
 if TYPE_CHECKING:
     from brainseg_train.tuning.plan import Plan
-    from brainseg_train.tuning.study import Kind
+    from brainseg_train.tuning.study_record import Kind
 
 PersonOption: TypeAlias = Annotated[
     str | None,

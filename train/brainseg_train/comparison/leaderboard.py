@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from brainseg_runtime.html.page import NOT_DEFINED, interval_text, number_text
 from brainseg_runtime.metrics import bootstrap_interval, least_p, paired_permutation_test
-from brainseg_runtime.metrics.scores import LESIONS, SURFACE, surface_label
-from brainseg_runtime.metrics.surface import TOLERANCE
+from brainseg_runtime.metrics.scores import table
 from brainseg_runtime.plurals import counted
 from brainseg_runtime.safe_io import files
+from brainseg_runtime.safe_io.typed_json import to_json
 from brainseg_train.comparison.test_scores import TestRecord, load_test
 from brainseg_train.runs import records
 from brainseg_train.tuning.search import describe
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from brainseg_train.runs.records import RunRecord
-    from brainseg_train.tuning.study import Study, Unit
+    from brainseg_train.tuning.study import Study
+    from brainseg_train.tuning.study_record import Unit
 
 Json: TypeAlias = dict[str, Any]
 
@@ -53,32 +54,58 @@ class Metric:
     key: str
 
 
-METRICS: Final = (
-    Metric(name="mean", group="Dice of a patient's volume", key="volume_dice.mean"),
-    Metric(name="median", group="Dice of a patient's volume", key="volume_dice.median"),
-    Metric(name="worst", group="Dice of a patient's volume", key="volume_dice.min"),
-    Metric(name="mean", group="IoU of a patient's volume", key="volume_iou.mean"),
-    Metric(name="Dice", group="All pixels pooled", key="pooled.dice"),
-    Metric(name="IoU", group="All pixels pooled", key="pooled.iou"),
-    Metric(name="precision", group="All pixels pooled", key="pooled.precision"),
-    Metric(name="recall", group="All pixels pooled", key="pooled.recall"),
-    Metric(name="F1", group="All pixels pooled", key="pooled.f1"),
-    Metric(name="ROC-AUC", group="All pixels pooled", key="pooled.roc_auc"),
-    Metric(name="PR-AUC", group="All pixels pooled", key="pooled.pr_auc"),
-    Metric(name="Dice", group="Slices with tumour", key="slice_dice_tumour.mean"),
-    Metric(name="IoU", group="Slices with tumour", key="slice_iou_tumour.mean"),
-    Metric(name="Dice", group="All slices, both empty = 1", key="slice_dice_all.mean"),
-    Metric(name="IoU", group="All slices, both empty = 1", key="slice_iou_all.mean"),
-    # Those of which more is better; what needs the spacing is unknown here.
-    *(
-        Metric(
-            name=surface_label(each, TOLERANCE), group="Surface and lesions by patient", key=f"{group}.{each.key}.mean"
-        )
-        for group, scores in (("surface", SURFACE), ("lesions", LESIONS))
-        for each in scores
-        if each.best == "high" and not each.in_mm
-    ),
-)
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Comparison:
+    """Two networks over the same test patients."""
+
+    first: str
+    second: str
+    difference: float
+    """Mean volume Dice of the first less that of the second."""
+    ci95: tuple[float, float] | None
+    """Of the difference, by patient bootstrap."""
+    ci95_reason: str | None
+    """Why there is no interval."""
+    p_value: float | None
+    """Of the two-sided paired permutation test."""
+    p_corrected: float | None
+    """The same, corrected by Holm for the number of pairs."""
+    more_than_noise: bool | None
+    """Whether the corrected p is below 0.05; None, as both p are, where so few patients differ that none could be."""
+    reason: str | None
+    """Why there is no p."""
+    patients: int
+
+
+VOLUME_DICE: Final = Metric(name="mean", group="Dice of a patient's volume", key="volume_dice.mean")
+"""What networks are ranked by."""
+
+
+def metrics() -> tuple[Metric, ...]:
+    """The lines of the comparison: means over patients and slices, then the scores of the table.
+
+    Of the scores over patients those of which more is better; what needs the spacing in mm is unknown here.
+    """
+    pooled = ((score.label, f"pooled.{score.key}") for score in table().pooled)
+    volumes = (
+        (score.title(), f"{group}.{score.key}.mean")
+        for group, scores in table().of_volumes.items()
+        for score in scores
+        if score.higher_is_better and not score.needs_spacing
+    )
+    tumour, every = "Slices with tumour", "All slices, both empty = 1"
+    return (
+        VOLUME_DICE,
+        Metric(name="median", group=VOLUME_DICE.group, key="volume_dice.median"),
+        Metric(name="worst", group=VOLUME_DICE.group, key="volume_dice.min"),
+        Metric(name="mean", group="IoU of a patient's volume", key="volume_iou.mean"),
+        *(Metric(name=name, group="All pixels pooled", key=key) for name, key in pooled),
+        Metric(name="Dice", group=tumour, key="slice_dice_tumour.mean"),
+        Metric(name="IoU", group=tumour, key="slice_iou_tumour.mean"),
+        Metric(name="Dice", group=every, key="slice_dice_all.mean"),
+        Metric(name="IoU", group=every, key="slice_iou_all.mean"),
+        *(Metric(name=name, group="Surface and lesions by patient", key=key) for name, key in volumes),
+    )
 
 
 def make_leaderboard(current: Study) -> Json:
@@ -130,19 +157,20 @@ def compare(ranked: Sequence[TestRecord]) -> list[Json]:
         ranked: The networks' test records, best first.
 
     Returns:
-        `first`, `second`, `difference` (first minus second), its `ci95` by patient bootstrap, `p_value` of the
-        two-sided paired permutation test, `p_corrected` by Holm, `more_than_noise`, `patients`, and `reason`: where so
-        few patients differ that no p could be below 0.05 once corrected, the three are None and this says so, else it
-        is None; `ci95_reason` does the same for the interval.
+        A `Comparison` of each pair, as JSON.
     """
-    pairs = [_pair(first, second) for first, second in combinations(ranked, 2)]
-    found = [paired_permutation_test(*pair.scores) for pair in pairs]
-    least = holm([least_p(*pair.scores) for pair in pairs])  # the best that the test could have said
-    return [pair.to_json(*each) for pair, *each in zip(pairs, found, holm(found), least, strict=True)]
+    pairs = list(combinations(ranked, 2))
+    found = [paired_permutation_test(*_paired(*pair)) for pair in pairs]
+    least = holm([least_p(*_paired(*pair)) for pair in pairs])  # the best that the test could have said
+    return [to_json(_compared(*pair, *each)) for pair, *each in zip(pairs, found, holm(found), least, strict=True)]
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """P-values corrected for being several, in the order given; each in [0, 1] and no smaller than before."""
+    """P-values corrected for being several, in the order given; each in [0, 1] and no smaller than before.
+
+    >>> [round(p, 3) for p in holm([0.01, 0.04, 0.03])]
+    [0.03, 0.06, 0.06]
+    """
     order = sorted(range(len(p_values)), key=lambda index: p_values[index])
     corrected = [0.0] * len(p_values)
     highest = 0.0
@@ -153,7 +181,11 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def verdict(comparisons: Sequence[Mapping[str, Any]]) -> str:
-    """What the comparisons of ranked networks mean, in words."""
+    """What the comparisons of ranked networks mean, in words.
+
+    >>> verdict([])
+    'One network alone: there is no order.'
+    """
     if not comparisons:
         return "One network alone: there is no order."
     sure = [pair for pair in comparisons if pair["more_than_noise"]]
@@ -181,7 +213,7 @@ def to_markdown(board: Mapping[str, Any]) -> str:
     cells = [["metric", *(f"{row['rank']}. {row['model']}" for row in rows)]]
     cells += [
         [f"{metric.group}: {metric.name}", *(score_text(row["test"], metric) for row in rows)]
-        for metric in METRICS
+        for metric in metrics()
         if any(score(row["test"], metric)[0] is not None for row in rows)
     ]
     cells += [
@@ -200,7 +232,7 @@ def to_markdown(board: Mapping[str, Any]) -> str:
 
 def summary(board: Mapping[str, Any]) -> list[list[str]]:
     """The few columns that fit a terminal, head first; a leaky split stands in a column of its own."""
-    given = any(score(row["test"], METRICS[0])[1] for row in board["rows"])
+    given = any(score(row["test"], VOLUME_DICE)[1] for row in board["rows"])
     head = [
         "",
         "model",
@@ -217,7 +249,7 @@ def summary(board: Mapping[str, Any]) -> list[list[str]]:
         test = row["test"]
         scores = [test["pooled"][name] for name in ("dice", "iou", "precision", "recall")]
         pooled = [NOT_DEFINED if value is None else number_text(value) for value in scores]
-        cells = [str(row["rank"]), row["model"], score_text(test, METRICS[0]), *pooled]
+        cells = [str(row["rank"]), row["model"], score_text(test, VOLUME_DICE), *pooled]
         cells += [number_text(row["validation"]["dice"]), str(row["epochs"]), f"{row['timing']['seconds']:.0f}"]
         rows.append([*cells, *(["slice (LEAKY)"] if board["leaky"] else [])])
     return [head, *rows]
@@ -226,7 +258,7 @@ def summary(board: Mapping[str, Any]) -> list[list[str]]:
 def subtitle(board: Mapping[str, Any]) -> str:
     """What was compared on how many patients, in one sentence."""
     first = board["rows"][0]["test"]
-    over = f"{board['folds']}-fold cross-validation" if board["folds"] else "test part, looked at once"
+    over = f"{board['folds']}-fold cross-validation" if board["folds"] else "test subset, looked at once"
     marked = " **(split by slice: leaky)**" if board["leaky"] else ""
     none = next((item["reason"] for item in first.get("missing", []) if _INTERVAL in item["figures"]), None)
     intervals = "95 % BCa intervals by patient bootstrap" if none is None else f"no intervals ({none})"
@@ -245,8 +277,8 @@ def score(test: Mapping[str, Any], metric: Metric) -> tuple[float | None, tuple[
         found = (found or {}).get(group)
     if found is None:
         return None, None  # a record made before this was measured
-    interval = test["pooled_ci95"][name] if groups == ["pooled"] else found["ci95"] if name == "mean" else None
-    return found[name], (interval[0], interval[1]) if interval else None
+    interval = test["pooled_ci95"].get(name) if groups == ["pooled"] else found["ci95"] if name == "mean" else None
+    return found.get(name), (interval[0], interval[1]) if interval else None
 
 
 def score_text(test: Mapping[str, Any], metric: Metric) -> str:
@@ -254,7 +286,7 @@ def score_text(test: Mapping[str, Any], metric: Metric) -> str:
     value, interval = score(test, metric)
     if value is None:
         return NOT_DEFINED
-    return number_text(value) + (f" ({interval_text(*interval)})" if interval else "")
+    return number_text(value) + (f" ({interval_text(interval)})" if interval else "")
 
 
 def write(current: Study, board: Json) -> None:
@@ -318,47 +350,37 @@ def _trial(unit: Unit, number: int, params: Mapping[str, Any], run: RunRecord) -
     }
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Pair:
-    """Two networks over the patients that both have seen, which are the same."""
-
-    first: str
-    second: str
-    scores: tuple[list[float], list[float]]
-
-    def to_json(self, p_value: float, p_corrected: float, least_corrected: float) -> Json:
-        """The comparison; without a verdict where even the least p that these patients could give is too large."""
-        left, right = self.scores
-        differences = [x - y for x, y in zip(left, right, strict=True)]
-        interval = bootstrap_interval(differences)
-        judged = least_corrected < SIGNIFICANT
-        return {
-            "first": self.first,
-            "second": self.second,
-            "difference": sum(differences) / len(differences),
-            "ci95": list(interval) if interval.defined else None,
-            "ci95_reason": interval.reason or None,
-            "p_value": p_value if judged else None,
-            "p_corrected": p_corrected if judged else None,
-            "more_than_noise": p_corrected < SIGNIFICANT if judged else None,
-            "reason": None if judged else self._too_few(differences, least_corrected),
-            "patients": len(differences),
-        }
-
-    @staticmethod
-    def _too_few(differences: Sequence[float], least_corrected: float) -> str:
-        """Why there is no verdict."""
-        differ = sum(difference != 0 for difference in differences)
-        among = f"the networks differ on {differ} of {len(differences)} test patients"
-        return f"{among}, so the smallest possible p is {least_corrected:.2g}, not below {SIGNIFICANT}"
-
-
-def _pair(first: TestRecord, second: TestRecord) -> _Pair:
-    """Two networks' scores, patient by patient."""
+def _paired(first: TestRecord, second: TestRecord) -> tuple[list[float], list[float]]:
+    """Volume Dice of two networks on the patients that both have seen, in one order."""
     a, b = first.patient_dice(), second.patient_dice()
     patients = [name for name in a if name in b]
-    scores = [a[name] for name in patients], [b[name] for name in patients]
-    return _Pair(first=first.model, second=second.model, scores=scores)
+    return [a[name] for name in patients], [b[name] for name in patients]
+
+
+def _compared(
+    first: TestRecord, second: TestRecord, p_value: float, p_corrected: float, least_corrected: float
+) -> Comparison:
+    """The comparison of a pair; without a verdict where even the least p that these patients can give is too large."""
+    differences = [x - y for x, y in zip(*_paired(first, second), strict=True)]
+    interval = bootstrap_interval(differences)
+    judged = least_corrected < SIGNIFICANT
+    differ = sum(difference != 0 for difference in differences)
+    too_few = (
+        f"the networks differ on {differ} of {len(differences)} test patients, so the smallest possible p is "
+        f"{least_corrected:.2g}, not below {SIGNIFICANT}"
+    )
+    return Comparison(
+        first=first.model,
+        second=second.model,
+        difference=sum(differences) / len(differences),
+        ci95=(interval[0], interval[1]) if interval.defined else None,
+        ci95_reason=interval.reason or None,
+        p_value=p_value if judged else None,
+        p_corrected=p_corrected if judged else None,
+        more_than_noise=p_corrected < SIGNIFICANT if judged else None,
+        reason=None if judged else too_few,
+        patients=len(differences),
+    )
 
 
 def _markdown_table(cells: Sequence[Sequence[str]]) -> list[str]:

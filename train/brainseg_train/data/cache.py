@@ -1,31 +1,19 @@
 """The cache: a data set resized once to the network's size, memory-mapped, and never trusted without a check.
 
-One folder an entry, named by the SHA-256 of the set's files and of the preprocessing:
-
-    images.npy         (N, 128, 128, 3) uint8   resized, rounded
-    masks.npy          (N, 128, 128) uint8      resized, 1 where at least half
-    native_masks.npy   (N, ceil(H W / 8)) uint8 eight pixels a byte, row by row
-    facts.npy          (N,) structured          digests, tumour pixels, blank
-    cache.json         form, key, native size, digest of the set, SHA-256 of each file; written last
-
-An entry is filled under a name of its own and takes its final name in one rename, so a reader sees all of it or none,
-and of several processes that fill the same entry one wins and the others use its result. The space for an entry is
-reserved before the first slice is resized, and arrays are written row by row, not through a map: on a full disk a
-write fails with an error, a map ends the process with SIGBUS. Every opening hashes all files (0.1 s for 100 MB);
-whatever does not agree is set aside and made again. That is why nothing here is flushed to the disk: a file torn by a
-power cut is found by its hash.
+Each entry is a folder, named by the SHA-256 of the set's files and of the preprocessing; `cache_entry` says what is in
+it. An entry is filled under a name of its own and takes its final name in one rename, so a reader sees all of it or
+none, and of several processes that fill the same entry one wins and the others use its result. Every opening hashes all
+files (0.1 s for 100 MB); whatever does not agree is set aside and made again. That is why nothing here is flushed to
+the disk: a file torn by a power cut is found by its hash.
 
 Legend: N slices, H rows, W columns.
 """
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import hashlib
 import json
-import math
-import os
 import secrets
 import shutil
 import time
@@ -33,33 +21,35 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Final
 
 import numpy as np
-import torch
-from numpy.lib.format import write_array_header_1_0
 from numpy.typing import NDArray
 
 from brainseg_runtime.contract import MODEL_SIDE
 from brainseg_runtime.errors import BrainsegError, DatasetError, FileWriteError
 from brainseg_runtime.images import Patient
-from brainseg_runtime.safe_io.files import read_capped, write_json
-from brainseg_train.data.slices import SliceFacts, SlicePixels, SliceRef, content_digest, digest_of_slices, read_slices
+from brainseg_runtime.safe_io.files import read_capped
+from brainseg_train.data.cache_entry import (
+    ARRAYS,
+    FACTS,
+    FORM,
+    MANIFEST,
+    file_digest,
+    fill_entry,
+    manifest_of,
+    shrink_images,
+    shrink_masks,
+)
+from brainseg_train.data.slices import SliceRef, digest_of_slices, read_slices
 from brainseg_train.errors import CacheError
-from brainseg_train.models.pipeline import preprocess, shrink
 
-_FORM = 1
-"""Raised when the files or their meaning change, so that older entries are not found."""
-
-_FACTS = np.dtype([("image", "u1", 32), ("mask", "u1", 32), ("tumour_pixels", "<i8"), ("blank", "?")])
-_ARRAYS = ("images", "masks", "native_masks", "facts")
-_SLICE_BYTES = 75 * 1024
+_SLICE_BYTES: Final = 75 * 1024
 """What a slice of 256×256 takes in an entry: image and mask as resized, the native mask, its facts."""
-_MIB = 1024 * 1024
-_MANIFEST = "cache.json"
-_MANIFEST_LIMIT = 64 * 1024
+_MIB: Final = 1024 * 1024
+_MANIFEST_LIMIT: Final = 64 * 1024
 """Bytes; a manifest has about one kilobyte."""
-_ABANDONED_S = 24 * 3600.0
+_ABANDONED_S: Final = 24 * 3600.0
 """Seconds after which an unfinished entry is surely of a process that died."""
 
 
@@ -135,12 +125,12 @@ def entry_key(root: Path, slices: Sequence[SliceRef]) -> str:
     Raises:
         OSError: A file cannot be read.
     """
-    key = hashlib.sha256(f"brainseg cache {_FORM}\n".encode())
+    key = hashlib.sha256(f"brainseg cache {FORM}\n".encode())
     probe = np.random.default_rng(0).integers(0, 256, (1, 200, 256, 3), dtype=np.uint8)
-    key.update(_shrink_images(probe).tobytes() + _shrink_masks(probe[..., 0] // np.uint8(128)).tobytes())
+    key.update(shrink_images(probe).tobytes() + shrink_masks(probe[..., 0] // np.uint8(128)).tobytes())
     files = [path for ref in slices for path in (ref.image, ref.mask)]
     with ThreadPoolExecutor(4) as pool:  # hashing lets go of the interpreter's lock
-        for path, digest in zip(files, pool.map(_file_digest, files), strict=True):
+        for path, digest in zip(files, pool.map(file_digest, files), strict=True):
             key.update(f"{path.relative_to(root).as_posix()} {digest}\n".encode(errors="surrogateescape"))
     return key.hexdigest()
 
@@ -152,12 +142,12 @@ def _open(entry: Path, key: str, patients: Sequence[Patient], slices: Sequence[S
         _DamagedError: Something does not agree with the manifest.
     """
     try:
-        manifest = json.loads(read_capped(entry / _MANIFEST, _MANIFEST_LIMIT))
+        manifest = json.loads(read_capped(entry / MANIFEST, _MANIFEST_LIMIT))
         height, width = (int(value) for value in manifest["native_size"])
-        files = {f"{name}.npy": _file_digest(entry / f"{name}.npy") for name in _ARRAYS}
+        files = {f"{name}.npy": file_digest(entry / f"{name}.npy") for name in ARRAYS}
         if manifest["sha256"] != files:
             raise _DamagedError(f"{entry} holds other files than its manifest says")
-        arrays = {name: np.load(entry / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in _ARRAYS}
+        arrays = {name: np.load(entry / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in ARRAYS}
     except (OSError, EOFError, ValueError, KeyError, TypeError, BrainsegError) as error:
         raise _DamagedError(f"{entry} is damaged", got=error) from error
     count = len(slices)
@@ -165,14 +155,14 @@ def _open(entry: Path, key: str, patients: Sequence[Patient], slices: Sequence[S
         "images": ((count, MODEL_SIDE, MODEL_SIDE, 3), np.dtype(np.uint8)),
         "masks": ((count, MODEL_SIDE, MODEL_SIDE), np.dtype(np.uint8)),
         "native_masks": ((count, -(-height * width // 8)), np.dtype(np.uint8)),
-        "facts": ((count,), _FACTS),
+        "facts": ((count,), FACTS),
     }
     facts = arrays["facts"]
     if {name: (array.shape, array.dtype) for name, array in arrays.items()} != shapes:
         raise _DamagedError(f"{entry} holds arrays of other shapes", expected=shapes)
     digests = ((row["image"].tobytes(), row["mask"].tobytes()) for row in facts)
     digest = digest_of_slices(patients, slices, digests)
-    if manifest != _manifest(key, (height, width), digest, files):
+    if manifest != manifest_of(key, (height, width), digest, files):
         raise _DamagedError(f"{entry} does not agree with its manifest")
     return Cached(
         folder=entry,
@@ -200,11 +190,7 @@ def _build(
     temporary = entry.with_name(f".{entry.name}.{secrets.token_hex(6)}.tmp")
     try:
         temporary.mkdir()
-        facts = _fill(temporary, root, slices, on_slice)
-        _save_facts(temporary / "facts.npy", facts)
-        files = {f"{name}.npy": _file_digest(temporary / f"{name}.npy") for name in _ARRAYS}
-        digest = content_digest(patients, slices, facts)
-        write_json(temporary / _MANIFEST, _manifest(key, facts[0].size, digest, files))
+        fill_entry(temporary, key, root, patients, slices, on_slice)
         try:
             temporary.rename(entry)
         except OSError:
@@ -212,81 +198,6 @@ def _build(
                 raise
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _fill(
-    temporary: Path, root: Path, slices: Sequence[SliceRef], on_slice: Callable[[int, int], None] | None
-) -> tuple[SliceFacts, ...]:
-    """Read every slice and write the three arrays of pixels."""
-    count = len(slices)
-    with contextlib.ExitStack() as opened:
-        arrays: list[_Rows] = []
-
-        def visit(_index: int, pixels: SlicePixels) -> None:
-            # One slice at a time: its 1.5 MiB of intermediate values stay in the processor's cache, a batch's do not.
-            bits = np.packbits(pixels.mask)
-            if not arrays:
-                sizes = {"images": (MODEL_SIDE, MODEL_SIDE, 3), "masks": (MODEL_SIDE, MODEL_SIDE)}
-                for name, row in {**sizes, "native_masks": (bits.size,)}.items():
-                    arrays.append(opened.enter_context(_Rows(temporary / f"{name}.npy", (count, *row))))
-            images, masks, packed = arrays
-            if packed.row == bits.shape:  # else it is of another size than the set's, which read_slices reports
-                packed.append(bits)
-                images.append(_shrink_images(pixels.image[None])[0])
-                masks.append(_shrink_masks(pixels.mask[None])[0])
-
-        return read_slices(root, slices, visit, on_slice=on_slice)
-
-
-class _Rows:
-    """A new .npy file of uint8 whose rows are written in order; its space is reserved when it is made.
-
-    Args:
-        path: The file.
-        shape: Of the whole array.
-
-    Raises:
-        OSError: The system refused, for want of space too.
-    """
-
-    def __init__(self, path: Path, shape: tuple[int, ...]) -> None:
-        self.row = shape[1:]
-        self._file = path.open("xb")
-        try:
-            write_array_header_1_0(self._file, {"descr": "|u1", "fortran_order": False, "shape": shape})
-            self._file.flush()
-            _reserve(self._file.fileno(), self._file.tell() + math.prod(shape))
-        except BaseException:
-            self._file.close()
-            raise
-
-    def __enter__(self) -> Self:
-        """The file, open."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Close it."""
-        self._file.close()
-
-    def append(self, row: NDArray[np.uint8]) -> None:
-        """Write the next row."""
-        self._file.write(np.ascontiguousarray(row).tobytes())
-
-
-def _reserve(descriptor: int, size: int) -> None:
-    """Have the file system set a file's space aside, where it can; elsewhere a later write tells.
-
-    Raises:
-        OSError: There is not so much space.
-    """
-    allocate = getattr(os, "posix_fallocate", None)
-    if allocate is None:
-        return
-    try:
-        allocate(descriptor, 0, size)
-    except OSError as error:
-        if error.errno not in {errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS}:
-            raise
 
 
 def _unusable(folder: Path, count: int, error: Exception) -> CacheError:
@@ -310,51 +221,6 @@ def _unusable(folder: Path, count: int, error: Exception) -> CacheError:
         got=error,
         remedy=remedy,
     )
-
-
-def _save_facts(path: Path, facts: Sequence[SliceFacts]) -> None:
-    """Digests, tumour pixels and blankness of every slice as a structured array."""
-    array = np.zeros(len(facts), dtype=_FACTS)
-    for row, fact in zip(array, facts, strict=True):
-        row["image"] = np.frombuffer(fact.image_digest, dtype=np.uint8)
-        row["mask"] = np.frombuffer(fact.mask_digest, dtype=np.uint8)
-        row["tumour_pixels"] = fact.tumour_pixels
-        row["blank"] = fact.blank
-    np.save(path, array, allow_pickle=False)
-
-
-def _shrink_images(image_nhwc: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """(N, H, W, 3) to (N, 128, 128, 3) uint8; the only place where resized intensities are rounded."""
-    with torch.inference_mode():
-        scaled = preprocess(torch.from_numpy(image_nhwc), size=MODEL_SIDE)
-        rounded: NDArray[np.uint8] = (scaled * 255.0).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).numpy()
-    return rounded
-
-
-def _shrink_masks(mask_nhw: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """(N, H, W) of 0 and 1 to (N, 128, 128): 1 where the resized mask is at least a half."""
-    with torch.inference_mode():
-        soft = shrink(torch.from_numpy(mask_nhw)[:, None].float(), size=MODEL_SIDE)[:, 0]
-        # Sums of weights miss an exact half by a few units in the last place, to either side by platform.
-        binary: NDArray[np.uint8] = (soft >= 0.5 - 1e-6).to(torch.uint8).numpy()
-    return binary
-
-
-def _manifest(key: str, native_size: tuple[int, int], digest: str, files: dict[str, str]) -> dict[str, object]:
-    """What `cache.json` must hold."""
-    return {
-        "form": _FORM,
-        "key": key,
-        "native_size": list(native_size),
-        "data_digest": digest,
-        "sha256": files,
-    }
-
-
-def _file_digest(path: Path) -> str:
-    """SHA-256 of a file, 64 hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _set_aside(entry: Path) -> None:

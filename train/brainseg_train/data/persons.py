@@ -1,4 +1,4 @@
-"""Whose a patient folder is: one person examined on two dates has two folders, and both must stay in one part.
+"""Whose a patient folder is: one person examined on two dates has two folders, and both must stay in one subset.
 
 In a name like `TCGA_CS_4941_19960909` the date is the examination's, so `TCGA_CS_4941` names the person. Any other name
 is taken whole, unless the user says how a person is found in it.

@@ -1,6 +1,6 @@
-"""Where a data set comes from and under what terms, as those who know it say: `dataset.json` beside the patients.
+"""Where a data set comes from and under what terms, as stated by its owners: `dataset.json` beside the patients.
 
-Nothing here is found out or filled in. What nobody states stays open, in the run's study and later in the bundle.
+Nothing here is guessed or filled in. What nobody states stays open, in the study's record and later in the bundle.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from brainseg_runtime.safe_io.typed_json import from_json
 from brainseg_train.errors import ConfigError
 
 FILE: Final = "dataset.json"
-"""Its name, in the data set's folder."""
+"""The file's name, in the data set's folder."""
 
 MAX_LENGTH: Final = 2000
 """Characters of one statement; a citation of many authors takes a few hundred."""
@@ -29,38 +29,44 @@ _ADDRESS: Final = re.compile(r"https?://[^\s<>\"]+")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DataSource:
-    """What is stated of a data set; None is what is not."""
+    """What is stated about a data set; None where nothing is.
+
+    Examples:
+        >>> own = DataSource(name="Our patients", licence="CC-BY-4.0")
+        >>> own.over(DataSource(name="another", url="https://example.org")).to_json()
+        {'name': 'Our patients', 'licence': 'CC-BY-4.0', 'url': 'https://example.org'}
+    """
 
     name: str | None = None
     """What it is called."""
     licence: str | None = None
     """SPDX identifier, or a short name of the terms."""
     url: str | None = None
-    """Where it can be read about or had."""
+    """Where it is described or can be downloaded."""
     citation: str | None = None
     """What to cite."""
 
     def __post_init__(self) -> None:
-        """Refuse what would not stand on one line of a card."""
+        """Refuse text that does not fit on one line of a model card."""
         for key, text in self.to_json().items():
             if not text.strip() or len(text) > MAX_LENGTH or not text.isprintable():
                 raise ConfigError(
-                    f"the data set's {key} cannot be taken",
+                    f"the data set's {key} is not usable",
                     expected=f"one line of 1 to {MAX_LENGTH} printable characters",
                     got=ascii(text[:60]),
                 )
         if self.url is not None and not _ADDRESS.fullmatch(self.url):
-            raise ConfigError("the data set's url cannot be taken", expected="https://...", got=self.url[:200])
+            raise ConfigError("the data set's url is not usable", expected="https://...", got=self.url[:200])
 
     def __bool__(self) -> bool:
         """Whether anything is stated."""
         return bool(self.to_json())
 
     def over(self, other: DataSource) -> DataSource:
-        """These statements, and another's where these have none.
+        """These statements, completed by another's.
 
         Args:
-            other: What is said elsewhere.
+            other: Taken where this one states nothing.
         """
         return DataSource(**(other.to_json() | self.to_json()))
 
@@ -73,7 +79,7 @@ class DataSource:
         """What a `dataset.json` states.
 
         Raises:
-            ConfigError: A key is unknown, or a value is no text that can be taken.
+            ConfigError: A key is unknown, or a value is not usable text.
         """
         own: Any = value
         if isinstance(value, dict):
@@ -88,7 +94,7 @@ def stated_beside(root: Path) -> DataSource:
         root: The data set's folder.
 
     Raises:
-        ConfigError: The file is damaged, or states something that cannot be taken.
+        ConfigError: The file is damaged, or a statement is not usable.
     """
     path = Path(root) / FILE
     if not path.exists():

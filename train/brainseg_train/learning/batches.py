@@ -15,16 +15,16 @@ from torch import Tensor
 from brainseg_train.learning.randomness import generator
 
 MEMORY_LIMIT = 4 << 30
-"""Bytes of pixels up to which a part is copied to the device; the whole set of 3,929 slices takes 250 MB."""
+"""Bytes of pixels up to which a subset is copied to the device; the whole set of 3,929 slices takes 250 MB."""
 
 
-class Feed:
+class Batches:
     """Some rows of the data set's arrays, gathered a batch at a time onto a device.
 
     Args:
         images_nhwc: (N, H, W, 3) uint8, in memory or mapped.
         masks_nhw: (N, H, W) uint8, 0 or 1.
-        rows: (M,) which of them belong to this feed; a position below M means a place in this list.
+        rows: (M,) which of them the batches are drawn from; a position below M means a place in this list.
         device: Where batches are wanted.
         memory_limit: Bytes above which the arrays stay where they are and each batch is read from there.
     """
@@ -81,9 +81,9 @@ class EpochPlan:
     """Which slices an epoch takes, in which batches; the same for every process.
 
     Attributes:
-        has_tumour: (M,) bool, for each slice of the feed.
+        has_tumour: (M,) bool, for each slice.
         batch: Slices a step.
-        empty_fraction: Share of the slices without tumour that an epoch draws, in [0, 1].
+        empty_fraction: Fraction of the slices without tumour that an epoch draws, in [0, 1].
         seed: The run's seed.
     """
 

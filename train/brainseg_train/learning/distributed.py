@@ -1,8 +1,8 @@
 """Several processes that train one network: `torchrun --nproc-per-node N`, or one process alone.
 
-Every process holds the whole network and a share of each batch. Gradients are averaged by PyTorch's
+Every process holds the whole network and takes its own slices of each batch. Gradients are averaged by PyTorch's
 `DistributedDataParallel`; the sums of the Dice loss are added up first, so that the loss is the global batch's and not
-the mean of the shares' losses. The process of rank 0 decides and writes.
+the mean of the processes' losses. The process of rank 0 decides and writes.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ class Group:
         """Whether this process is the one that decides and writes."""
         return self.rank == 0
 
-    def share(self, positions: Tensor) -> Tensor:
-        """This process's part of a global batch: every `size`-th slice, the same number for each."""
+    def local(self, positions: Tensor) -> Tensor:
+        """This process's slices of a global batch: every `size`-th one, the same number for each process."""
         return positions[: len(positions) // self.size * self.size][self.rank :: self.size]
 
     def sum(self, tensor: Tensor) -> Tensor:
@@ -54,7 +54,7 @@ class Group:
         return bool(shared.item())
 
     def share_buffers(self, network: nn.Module) -> None:
-        """Give every process rank 0's buffers: each gathers normalisation statistics from its own share of a batch."""
+        """Give every process rank 0's buffers: each gathers normalisation statistics from its own slices."""
         if self.size > 1:
             for buffer in network.buffers():
                 dist.broadcast(buffer, src=0)

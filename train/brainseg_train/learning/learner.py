@@ -23,7 +23,7 @@ from brainseg_train.learning.device import Placement
 from brainseg_train.learning.distributed import Group
 from brainseg_train.learning.ema import RunningMean
 from brainseg_train.learning.losses import segmentation_loss
-from brainseg_train.learning.randomness import derive_seed
+from brainseg_train.learning.randomness import seeded
 
 _MOMENTS = {"adam/mean/": "exp_avg", "adam/square/": "exp_avg_sq"}
 
@@ -51,7 +51,7 @@ class Learner:
     """
 
     def __init__(self, config: TrainConfig, placement: Placement, group: Group | None = None) -> None:
-        self._config = config
+        self.config = config
         self._placement = placement
         self._group = group or Group()
         self.initial: dict[str, Any] | None = None
@@ -76,23 +76,23 @@ class Learner:
         """Trainable numbers."""
         return sum(parameter.numel() for parameter in self.network.parameters())
 
-    def step(self, images: Tensor, masks: Tensor, rate: float) -> StepResult:
+    def step(self, images: Tensor, masks: Tensor, learning_rate: float) -> StepResult:
         """Learn from a batch.
 
         Args:
             images: (B, 3, H, W) float32 in [0, 1].
             masks: (B, 1, H, W) float32, 0 or 1.
-            rate: Learning rate.
+            learning_rate: Adam's learning rate for this step.
 
         Raises:
             DivergedError: The loss or the gradient is not finite; the weights are those before the step.
         """
         self._parallel.train()
         loss = self.backward(images, masks)
-        norm = nn.utils.clip_grad_norm_(self.network.parameters(), self._config.gradient_clip).item()
+        norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.config.gradient_clip).item()
         self._require_finite("gradient", norm)
         for parameters in self._optimizer.param_groups:
-            parameters["lr"] = rate
+            parameters["lr"] = learning_rate
         self._optimizer.step()
         self.steps += 1
         if self._mean:
@@ -112,7 +112,7 @@ class Learner:
         with self._placement.autocast():
             logits = self._parallel(images.contiguous(memory_format=self._placement.memory_format))
         all_reduce = self._group.sum if self._group.size > 1 else None
-        loss = segmentation_loss(logits, masks, self._config.loss, all_reduce=all_reduce)
+        loss = segmentation_loss(logits, masks, self.config.loss, all_reduce=all_reduce)
         value = self._group.mean(loss).item()
         self._require_finite("loss", value)
         self._optimizer.zero_grad(set_to_none=True)
@@ -160,12 +160,11 @@ class Learner:
 
     def _fresh_network(self) -> nn.Module:
         """The network with weights drawn from the seed, or those that the configuration names."""
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(derive_seed(self._config.seed, "weights"))
-            network = models.build(self._config.model, width=self._config.width)
-        if self._config.initial is not None:
-            weights, info = checkpoint.load_weights(Path(self._config.initial))
-            checkpoint.fill(network, weights, self._config.initial)
+        with seeded(self.config.seed, "weights"):
+            network = models.build(self.config.model, width=self.config.width)
+        if self.config.initial is not None:
+            weights, info = checkpoint.load_weights(Path(self.config.initial))
+            checkpoint.fill(network, weights, self.config.initial)
             self.initial = {"run": info.run, "epoch": info.epoch, "sha256": info.sha256}
             self.initial_split = (info.data_digest, info.split_digest)
         return network
@@ -177,7 +176,7 @@ class Learner:
                 f"the {what} of step {self.steps + 1} is not finite",
                 expected="a finite number",
                 got=value,
-                remedy="lower the rate, or use fp32; the last checkpoint and the best weights are kept",
+                remedy="lower the learning rate, or use fp32; the last checkpoint and the best weights are kept",
             )
 
 

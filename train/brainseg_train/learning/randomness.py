@@ -5,7 +5,9 @@ A run that is taken up again at any step therefore draws what it would have draw
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+from collections.abc import Iterator
 from typing import Final
 
 import torch
@@ -32,3 +34,14 @@ def derive_seed(seed: int, purpose: str, *position: int) -> int:
 def generator(seed: int, purpose: str, *position: int, device: torch.device | None = None) -> torch.Generator:
     """A fresh generator for one use at one place; the arguments are those of `derive_seed`."""
     return torch.Generator(device=device or "cpu").manual_seed(derive_seed(seed, purpose, *position))
+
+
+@contextlib.contextmanager
+def seeded(seed: int, purpose: str, *position: int) -> Iterator[None]:
+    """Seed PyTorch's global generator in here, for layers that draw from it, and restore it afterwards.
+
+    The arguments are those of `derive_seed`.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive_seed(seed, purpose, *position))
+        yield

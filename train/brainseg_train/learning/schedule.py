@@ -10,7 +10,7 @@ import math
 from brainseg_train.config import TrainConfig
 
 
-def rate_at(config: TrainConfig, step: int, steps_per_epoch: int) -> float:
+def learning_rate_at(config: TrainConfig, step: int, steps_per_epoch: int) -> float:
     """The learning rate of a step.
 
     Args:

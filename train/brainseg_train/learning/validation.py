@@ -15,8 +15,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from brainseg_runtime.metrics.counts import dice_of_sizes
 from brainseg_train.config import LossConfig
-from brainseg_train.learning.batches import Feed
+from brainseg_train.learning.batches import Batches
 from brainseg_train.learning.device import Placement
 from brainseg_train.learning.distributed import Group
 from brainseg_train.learning.losses import segmentation_loss
@@ -27,14 +28,19 @@ BATCH = 64
 
 @torch.inference_mode()
 def validate(
-    network: nn.Module, feed: Feed, patients: NDArray[np.intp], placement: Placement, loss: LossConfig, group: Group
+    network: nn.Module,
+    batches: Batches,
+    patients: NDArray[np.intp],
+    placement: Placement,
+    loss: LossConfig,
+    group: Group,
 ) -> dict[str, float]:
-    """Run a network over a part of the data.
+    """Run a network over the validation slices.
 
     Args:
         network: Put into evaluation mode for the while.
-        feed: The part's slices.
-        patients: (M,) whose each of the feed's slices is.
+        batches: The slices.
+        patients: (M,) the patient of each of them.
         placement: Device, arithmetic and layout.
         loss: The training loss's weights.
         group: Processes that share the work; all get the result.
@@ -50,9 +56,9 @@ def validate(
     # Rows: hit, predicted and true pixels of each patient; sums of whole numbers, so their order does not matter.
     counts = torch.zeros(3, int(whose.max()) + 1, dtype=torch.int64, device=placement.device)
     total = torch.zeros(2, dtype=torch.float64, device=placement.device if placement.device.type != "mps" else "cpu")
-    for start in range(group.rank, len(feed), BATCH * group.size):
-        positions = torch.arange(start, len(feed), group.size)[:BATCH]
-        images, masks = feed.batch(positions)
+    for start in range(group.rank, len(batches), BATCH * group.size):
+        positions = torch.arange(start, len(batches), group.size)[:BATCH]
+        images, masks = batches.batch(positions)
         with placement.autocast():
             logits = network(images.contiguous(memory_format=placement.memory_format))
         counts.index_add_(1, whose[positions.to(whose.device)], _count(logits, masks))
@@ -71,15 +77,10 @@ def _count(logits: Tensor, masks: Tensor) -> Tensor:
 
 def _scores(counts: Tensor) -> dict[str, float]:
     """Dice of each patient summed up, and of all pixels, from (3, P) counts."""
-    dice = [_dice(*column) for column in counts.T.tolist()]
+    dice = dice_of_sizes(*counts.numpy()).tolist()
     return {
         "dice": statistics.fmean(dice),
         "dice_median": statistics.median(dice),
         "dice_min": min(dice),
-        "dice_pooled": _dice(*counts.sum(dim=1).tolist()),
+        "dice_pooled": float(dice_of_sizes(*counts.sum(dim=1).numpy())),
     }
-
-
-def _dice(hit: int, predicted: int, true: int) -> float:
-    """Dice from three numbers of pixels; 1 where there is nothing to find and nothing was found."""
-    return 2 * hit / (predicted + true) if predicted + true else 1.0

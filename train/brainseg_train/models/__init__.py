@@ -1,25 +1,43 @@
-"""The registry of networks: `build` makes one by name."""
+"""The networks, one a file, and what they share: `blocks`, their layers; `pipeline`, raw pixels to mask around them.
+
+To add a network, write its class in a file of its own here and give it a line in `_NETWORKS` below. Commands, presets,
+comparison, model card and tests take the list from here. PyTorch is loaded by `build`, not by this module, so that a
+command can name the networks in its help at once.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import importlib
 from types import MappingProxyType
-from typing import Final
-
-from torch import nn
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from brainseg_train.errors import ModelError
-from brainseg_train.models.deeplab import DeepLab
-from brainseg_train.models.resunet import ResUNet
-from brainseg_train.models.unet import UNet
 
-__all__ = ["NAMES", "SHIPPED_WIDTH", "DeepLab", "ResUNet", "UNet", "build"]
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = ["NAMES", "SHIPPED_WIDTH", "build", "describe"]
 
 SHIPPED_WIDTH: Final = 32
 """Channels at half resolution in the bundles that ship; fills the vector units of AVX-512 and AMX."""
 
-_NETWORKS: Final = MappingProxyType[str, Callable[[int], nn.Module]](
-    {"unet": UNet, "resunet": ResUNet, "deeplab": DeepLab}
+
+class _Network(NamedTuple):
+    """Where a network's class is, and what it is called in a model card."""
+
+    place: str
+    """Module in this folder, and class."""
+    description: str
+
+
+_NETWORKS: Final = MappingProxyType(
+    {
+        "unet": _Network("unet.UNet", "UNet (Ronneberger et al., 2015)"),
+        "resunet": _Network("resunet.ResUNet", "ResUNet, residual units (Zhang et al., 2018)"),
+        "deeplab": _Network(
+            "deeplab.DeepLab", "simplified DeepLab, atrous spatial pyramid (Chen et al., 2017 and 2018)"
+        ),
+    }
 )
 
 NAMES: Final = tuple(_NETWORKS)
@@ -38,9 +56,38 @@ def build(name: str, *, width: int = SHIPPED_WIDTH) -> nn.Module:
 
     Raises:
         ModelError: No network has that name, or the width is below 1.
+
+    Examples:
+        >>> import torch
+        >>> network = build("unet", width=2)
+        >>> network(torch.zeros(1, 3, 32, 48)).shape
+        torch.Size([1, 1, 32, 48])
     """
-    if name not in _NETWORKS:
-        raise ModelError("no network of that name", expected=f"one of {', '.join(NAMES)}", got=repr(name))
+    module, _, kind = _found(name).place.partition(".")
     if width < 1:
         raise ModelError("a network's width is too small", expected="at least 1", got=str(width))
-    return _NETWORKS[name](width)
+    network: nn.Module = getattr(importlib.import_module(f"{__name__}.{module}"), kind)(width)
+    return network
+
+
+def describe(name: str) -> str:
+    """A network and its paper in one line, as a model card names it.
+
+    Args:
+        name: One of `NAMES`.
+
+    Raises:
+        ModelError: No network has that name.
+
+    Examples:
+        >>> describe("unet")
+        'UNet (Ronneberger et al., 2015)'
+    """
+    return _found(name).description
+
+
+def _found(name: str) -> _Network:
+    """The entry of a name."""
+    if name not in _NETWORKS:
+        raise ModelError("no network has that name", expected=f"one of {', '.join(NAMES)}", got=repr(name))
+    return _NETWORKS[name]

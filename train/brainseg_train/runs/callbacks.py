@@ -1,4 +1,4 @@
-"""Who follows a run: told after every step, and asked whether to go on."""
+"""Callbacks of a run: told after every step and every validation, and asked whether to go on."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from brainseg_train.runs.records import Best
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Progress:
-    """Where a run stands, told after every step and again after every validation."""
+    """How far a run is, told after every step and again after every validation."""
 
     run: str
     """The run's name."""
@@ -41,17 +41,17 @@ PruneCallback = Callable[[int, float], bool]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Watch:
-    """Who is told and asked; the answers are rank 0's in every process."""
+class Callbacks:
+    """A run's callbacks. Only rank 0 calls them; its answers hold for every process."""
 
     group: Group
     device: torch.device
     progress: ProgressCallback | None
     should_stop: StopCallback
-    prune: PruneCallback
+    prune: PruneCallback | None
 
     def tell(self, progress: Progress) -> None:
-        """Tell how far the run is."""
+        """Report progress."""
         if self.progress is not None and self.group.writes:
             self.progress(progress)
 
@@ -59,6 +59,7 @@ class Watch:
         """Whether to stop before the next step."""
         return self.group.decide(flag=self.group.writes and self.should_stop(), device=self.device)
 
-    def hopeless(self, epoch: int, dice: float) -> bool:
-        """Whether to give the run up."""
-        return self.group.decide(flag=self.group.writes and self.prune(epoch, dice), device=self.device)
+    def pruned(self, epoch: int, dice: float) -> bool:
+        """Whether the run is given up after an epoch with this validation Dice."""
+        flag = self.group.writes and self.prune is not None and self.prune(epoch, dice)
+        return self.group.decide(flag=flag, device=self.device)

@@ -77,17 +77,12 @@ def changed_settings(before: Mapping[str, Any], now: Mapping[str, Any], *, under
         old, new = before.get(name), now.get(name)
         if isinstance(old, dict) and isinstance(new, dict):
             yield from changed_settings(old, new, under=f"{under}{name}.")
-        elif _plain(old) != _plain(new):
+        elif old != new:
             yield f"{under}{name}: {_shown(old)}, now {_shown(new)}"
 
 
 def _path(runs: Path, digest: str) -> Path:
     return runs / "data" / f"{digest}.json"
-
-
-def _plain(value: object) -> object:
-    """Tuples and lists alike, as JSON has them."""
-    return json.loads(json.dumps(value))
 
 
 def _shown(value: object) -> str:

@@ -1,7 +1,7 @@
-"""Initial weights must not know the patients that are to judge them.
+"""Initial weights must not have seen the patients that they are validated or tested on now.
 
-The run that the weights are of names its split, and the split's file lies beside the run: it says who trained it and
-who chose its epoch. Nobody of those may be held out now, by person and not only by folder.
+The run that the weights come from names its split, and the split's file lies beside the run: it says who trained it and
+who chose its epoch. None of those persons may be held out now, whichever of their folders is meant.
 """
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from brainseg_train.data.persons import some_of
-from brainseg_train.data.split import PARTS, Part, Split
+from brainseg_train.data.split import SUBSETS, Split, Subset
 from brainseg_train.errors import LeakageError, SplitError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_KNOWN_TO: Mapping[Part, tuple[Part, ...]] = {"validation": ("train",), "test": ("train", "validation")}
-"""For each part that judges now, the parts of then whose patients the weights know."""
+_KNOWN_TO: Mapping[Subset, tuple[Subset, ...]] = {"validation": ("train",), "test": ("train", "validation")}
+"""For each subset that is held out now, the old subsets whose patients the weights have seen."""
 
 
 def require_unseen(initial: Path, data_digest: str, split_digest: str, split: Split) -> bool:
-    """Refuse initial weights that were trained or chosen on somebody who is held out now.
+    """Refuse initial weights that were trained or chosen on a patient who is held out now.
 
     Args:
         initial: The run's folder, or its weights file.
@@ -34,7 +34,7 @@ def require_unseen(initial: Path, data_digest: str, split_digest: str, split: Sp
         Whether that could be checked: False where the old split's file is gone and the data set was another one.
 
     Raises:
-        LeakageError: Somebody who is held out now was seen then; or the data set is the same, the split is not, and
+        LeakageError: A patient who is held out now was seen then; or the data set is the same, the split is not, and
             the old one's file is gone.
     """
     if split_digest == split.digest:
@@ -54,18 +54,18 @@ def require_unseen(initial: Path, data_digest: str, split_digest: str, split: Sp
     if before.leaky or split.leaky:
         _require_same_set(before, split)
         return True
-    known = {part: _Known.of(part, before, split) for part in PARTS}
+    known = {subset: _Known.of(subset, before, split) for subset in SUBSETS}
     seen = {
         f"{name} ({now} now, {then} then)": None
-        for now, parts in _KNOWN_TO.items()
-        for name in split.part(now)
-        for then in [part for part in parts if known[part].has(name, split.person(name))][:1]
+        for now, subsets in _KNOWN_TO.items()
+        for name in split.subset(now)
+        for then in [subset for subset in subsets if known[subset].has(name, split.person(name))][:1]
     }
     if seen:
         raise LeakageError(
             "the initial weights have seen patients that are held out now",
-            expected="nobody of validation and test among those who trained them, nobody of test among those who chose "
-            "their epoch",
+            expected="no validation or test patient among those who trained them, no test patient among those who "
+            "chose their epoch",
             got=some_of(seen),
             remedy="start from a run that has not seen them, such as one of the same --seed, or afresh",
         )
@@ -74,15 +74,15 @@ def require_unseen(initial: Path, data_digest: str, split_digest: str, split: Sp
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """Patients of a part of the old split, and their persons by the rules of then and of now."""
+    """Patients of a subset of the old split, and their persons by the old rule and by the new one."""
 
     patients: frozenset[str]
     persons: frozenset[str]
 
     @classmethod
-    def of(cls, part: Part, before: Split, now: Split) -> Self:
-        """Those of one part."""
-        names = before.part(part)
+    def of(cls, subset: Subset, before: Split, now: Split) -> Self:
+        """Those of one subset."""
+        names = before.subset(subset)
         return cls(frozenset(names), frozenset(rule.person(name) for rule in (before, now) for name in names))
 
     def has(self, patient: str, person: str) -> bool:
@@ -91,7 +91,7 @@ class _Known:
 
 
 def _require_same_set(before: Split, now: Split) -> None:
-    """A split by slice puts every patient into every part: only another data set's weights know nobody."""
+    """A split by slice puts every patient into every subset: only weights of another data set have seen nobody."""
     if before.data_digest == now.data_digest:
         raise LeakageError(
             "the initial weights were trained on another split of the same data",

@@ -8,7 +8,6 @@ The CSV holds the same figures for spreadsheets and is never read back.
 from __future__ import annotations
 
 import csv
-import dataclasses
 import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,7 +17,7 @@ from typing import Any, Final, Literal, Self
 
 from brainseg_runtime.safe_io import files
 from brainseg_runtime.safe_io.strict_json import parse
-from brainseg_runtime.safe_io.typed_json import from_json
+from brainseg_runtime.safe_io.typed_json import from_json, to_json
 from brainseg_train.config import TrainConfig
 from brainseg_train.errors import RecordError
 
@@ -55,19 +54,6 @@ class EpochRecord:
     timing: dict[str, float] = field(default_factory=dict)
     """`seconds` of the epoch, `validation_seconds` of that, `images_per_s` of its training steps."""
 
-    def to_json(self) -> dict[str, Any]:
-        """Every field."""
-        return dataclasses.asdict(self)
-
-    @classmethod
-    def from_json(cls, value: object, where: str = HISTORY) -> Self:
-        """The line that `to_json` made.
-
-        Raises:
-            RecordError: A key is missing, unknown or of the wrong type.
-        """
-        return from_json(cls, value, where, error=RecordError)
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Best:
@@ -100,7 +86,7 @@ class RunRecord:
     split_by: str
     """`patient`, or `slice` for the leaky comparison."""
     slices: dict[str, int]
-    """Number of slices by part: `train`, `validation`."""
+    """Number of slices by subset: `train`, `validation`."""
     parameters: int
     """Trainable numbers of the network."""
     best: Best | None = None
@@ -132,8 +118,7 @@ class RunRecord:
 
     def to_json(self) -> dict[str, Any]:
         """Every field, and `model` and `seed` again at the top for readers that look for those alone."""
-        value = dataclasses.asdict(self)
-        value["config"] = self.config.to_json()
+        value: dict[str, Any] = to_json(self)
         head = {key: value.pop(key) for key in ("id", "study", "status", "stopped")}
         model = {"name": self.config.model, "width": self.config.width}
         return {**head, "model": model, "seed": self.config.seed, **value}
@@ -187,7 +172,7 @@ def save_history(run_dir: Path, history: Iterable[EpochRecord]) -> None:
     Raises:
         FileWriteError: The system refused; the old file stands.
     """
-    epochs = [entry.to_json() for entry in history]
+    epochs = [to_json(entry) for entry in history]
     files.write_text(run_dir / HISTORY, "".join(json.dumps(epoch, allow_nan=False) + "\n" for epoch in epochs))
     files.write_text(run_dir / HISTORY_CSV, _csv(epochs))
 
@@ -226,6 +211,6 @@ def load_history(run_dir: Path) -> tuple[EpochRecord, ...]:
     lines = files.read_capped(path, _MAX_HISTORY_BYTES, error=RecordError).splitlines()
     where = [f"{path} line {number}" for number in range(1, len(lines) + 1)]
     return tuple(
-        EpochRecord.from_json(parse(line, place, limit=_MAX_RECORD_BYTES, error=RecordError), place)
+        from_json(EpochRecord, parse(line, place, limit=_MAX_RECORD_BYTES, error=RecordError), place, error=RecordError)
         for line, place in zip(lines, where, strict=True)
     )

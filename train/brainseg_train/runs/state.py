@@ -1,62 +1,64 @@
-"""What changes while a run goes on, beside its tensors: position, sums of the epoch, history, and time spent."""
+"""What changes while a run goes on, besides its tensors: the position, sums over the epoch, the history, time spent."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import Any
 
-from brainseg_runtime.safe_io.typed_json import from_json
-from brainseg_train.errors import CheckpointError
 from brainseg_train.runs.records import Best, EpochRecord
 
 
 @dataclass(kw_only=True, slots=True)
 class RunState:
-    """What changes as a run goes on, beside its tensors; it goes to JSON and back exactly."""
+    """The run's position and sums; they go to JSON and back exactly."""
 
     epoch: int = 1
-    """The epoch under way, from 1."""
+    """The current epoch, from 1."""
     step: int = 0
     """Steps taken in it."""
     loss_sum: float = 0.0
     """Sum of its steps' losses."""
     gradient_norm: float = 0.0
-    """Largest norm of its steps' gradients."""
+    """Largest gradient norm of its steps."""
     history: tuple[EpochRecord, ...] = ()
-    """The epochs before."""
+    """The epochs that have ended."""
     best: Best | None = None
     """The best of them."""
     outcome: str | None = None
-    """Why training is over: `epochs`, `patience` or `pruned`; None while it is not."""
+    """Why training is over: `epochs`, `patience` or `pruned`; None while it goes on."""
     timing: dict[str, float] = field(default_factory=lambda: {"seconds": 0.0, "epoch_seconds": 0.0})
-    """Wall-clock seconds of the run, and of the epoch under way, over all processes' lives."""
+    """Wall-clock seconds of the run and of the current epoch, over all the processes that worked on it."""
 
-    def to_json(self) -> dict[str, Any]:
-        """Every field; numbers come back exactly."""
-        return {
-            "epoch": self.epoch,
-            "step": self.step,
-            "loss_sum": self.loss_sum,
-            "gradient_norm": self.gradient_norm,
-            "history": [entry.to_json() for entry in self.history],
-            "best": None if self.best is None else {"epoch": self.best.epoch, "validation": self.best.validation},
-            "outcome": self.outcome,
-            "timing": self.timing,
-        }
+    def add_step(self, loss: float, gradient_norm: float) -> None:
+        """Count a step.
 
-    @classmethod
-    def from_json(cls, value: object, where: str) -> RunState:
-        """The state that `to_json` gave.
+        Args:
+            loss: Its loss.
+            gradient_norm: Norm of its gradient, before clipping.
 
-        Raises:
-            CheckpointError: A key is missing, unknown or of the wrong type.
+        Examples:
+            >>> state = RunState()
+            >>> state.add_step(0.5, 2.0)
+            >>> state.add_step(0.25, 1.0)
+            >>> state.step, state.mean_loss, state.gradient_norm
+            (2, 0.375, 2.0)
         """
-        return from_json(cls, value, where, error=CheckpointError)
+        self.step += 1
+        self.loss_sum += loss
+        self.gradient_norm = max(self.gradient_norm, gradient_norm)
+
+    @property
+    def mean_loss(self) -> float:
+        """Mean loss of the epoch's steps so far; 0 before the first."""
+        return self.loss_sum / max(1, self.step)
+
+    def next_epoch(self) -> None:
+        """Begin the next epoch."""
+        self.epoch, self.step, self.loss_sum, self.gradient_norm = self.epoch + 1, 0, 0.0, 0.0
 
 
 class Clock:
-    """Wall-clock seconds of a run and of the epoch under way, earlier processes' counted in."""
+    """Wall-clock seconds of a run and of its current epoch, those of earlier processes included."""
 
     def __init__(self, seconds: float = 0.0, epoch_seconds: float = 0.0) -> None:
         now = time.perf_counter()
@@ -70,7 +72,7 @@ class Clock:
 
     @property
     def epoch_seconds(self) -> float:
-        """Of the epoch."""
+        """Of the current epoch."""
         return time.perf_counter() - self._epoch_began
 
     def next_epoch(self) -> None:

@@ -1,18 +1,20 @@
-"""From what is asked for to the study that is worked on: plan, request and splits, and a study begun or taken up."""
+"""From what is asked for to the study that is worked on: a plan, its request and splits, a study begun or resumed."""
 
 from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from brainseg_runtime.inference.processor import usable_cores
+from brainseg_runtime.safe_io.typed_json import to_json
 from brainseg_train import models
 from brainseg_train.config import Preset, TrainConfig, preset
 from brainseg_train.data.persons import PersonRule
-from brainseg_train.data.split import Split, SplitBy, make_folds, make_split
+from brainseg_train.data.split import Split, SplitBy
 from brainseg_train.data.split_file import SplitFile
+from brainseg_train.data.splitting import make_folds, make_split
 from brainseg_train.errors import ConfigError
 from brainseg_train.learning.device import place
 from brainseg_train.learning.threads import requested_threads
@@ -22,7 +24,8 @@ from brainseg_train.runs.preflight import foresee
 from brainseg_train.tuning import study
 from brainseg_train.tuning.baseline import threshold_dice
 from brainseg_train.tuning.search import PAPER_GRID, QUICK_GRID, Search, SearchKind, grid_search
-from brainseg_train.tuning.study import Kind, Study, StudyRequest
+from brainseg_train.tuning.study import Study
+from brainseg_train.tuning.study_record import Kind, StudyRequest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,8 +33,8 @@ if TYPE_CHECKING:
     from brainseg_train.data.dataset import DataSet
     from brainseg_train.data.source import DataSource
 
-HOPELESS_AFTER = 3
-"""A trial may be hopeless once one third of its epochs are over, and not before the third epoch."""
+PRUNE_AFTER = 3
+"""A trial may be pruned once one third of its epochs are over, and not before the third epoch."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,14 +49,19 @@ class Plan:
         search: Grid or TPE; None trains the one configuration that preset and changes give.
         trials: Trials for each network, for TPE.
         seed: Of the split, the search and every run.
-        split_by: Patients, or slices for the leaky comparison.
+        split_by: By patient, or by slice for the leaky comparison.
         folds: Number of folds of a cross-validation; None for one split.
-        test: Whether a part is held out for the one look; False gives it to training.
+        test: Whether a test subset is held out; False gives it to training.
         rule: Whose a patient's folder is.
         split_file: The split that the user gives; None makes one.
         workers: Processes at once; None for one a core, or one where there is a GPU.
         threads: Threads of each process; None for OMP_NUM_THREADS, else for one where there are several, else all.
         tensorboard: Whether each run keeps a TensorBoard event file.
+
+    Examples:
+        >>> plan = Plan(kind="fit", models=("unet",), preset="paper", changes={"epochs": 5}, search=None)
+        >>> plan.config("unet").epochs
+        5
     """
 
     kind: Kind
@@ -77,7 +85,7 @@ class Plan:
         unknown = [name for name in self.models if name not in models.NAMES]
         if unknown or not self.models:
             raise ConfigError(
-                "there is no such network",
+                "no network has that name",
                 expected=f"some of {', '.join(models.NAMES)}",
                 got=", ".join(unknown) or "none",
             )
@@ -86,7 +94,7 @@ class Plan:
         self._require_one_split()
         if self.folds is not None and self.changes.get("initial") is not None:
             raise ConfigError(
-                "folds would be measured on patients that the initial weights were trained on",
+                "the initial weights were trained on patients that the folds are measured on",
                 expected="--initial without --folds", got="both",
             )  # fmt: skip
         if self.trials is not None and self.search != "tpe":
@@ -97,10 +105,10 @@ class Plan:
                 raise ConfigError(f"--{name} is too small", expected="at least 1", got=str(value))
 
     def _require_one_split(self) -> None:
-        """Refuse ways to split that contradict each other."""
+        """Refuse options for the split that contradict each other."""
         if self.folds is not None and self.split_by == "slice":
             raise ConfigError(
-                "folds are by patient", expected="--split-by patient with --folds", got="--split-by slice"
+                "folds are made by patient", expected="--split-by patient with --folds", got="--split-by slice"
             )
         if self.split_file is not None and (self.folds is not None or self.split_by == "slice"):
             raise ConfigError(
@@ -108,27 +116,36 @@ class Plan:
             )
         if self.rule.text is not None and self.split_by == "slice":
             raise ConfigError(
-                "a split by slice tears persons apart",
+                "a split by slice does not keep persons together",
                 expected="--person-from with --split-by patient",
                 got="--split-by slice",
             )
         if not self.test and (self.kind == "all" or self.folds is not None or self.split_by == "slice"):
             raise ConfigError(
-                "there would be nothing to look at", expected="--no-test only for one split by patient", got="--no-test"
+                "there would be nothing to measure on",
+                expected="--no-test only for one split by patient",
+                got="--no-test",
             )
 
     def config(self, model: str) -> TrainConfig:
-        """What the search for one network starts from."""
+        """What the search for one network starts from.
+
+        Args:
+            model: The network's name.
+
+        Raises:
+            ConfigError: The plan's changes are not allowed.
+        """
         config = dataclasses.replace(preset(self.preset, model), seed=self.seed, **self.changes)  # type: ignore[arg-type]
         return config.require_schedule()
 
 
 def make_request(plan: Plan, dataset: DataSet) -> tuple[StudyRequest, tuple[Split, ...]]:
-    """What a plan means for a data set, and the splits that it names.
+    """What a plan means for a data set, and the splits that the request names.
 
     Raises:
         ConfigError: The plan's values are not allowed.
-        SplitError: The set cannot be split so.
+        SplitError: The set cannot be split like that.
     """
     splits = _splits(plan, dataset)
     configs = {name: plan.config(name) for name in plan.models}
@@ -162,7 +179,7 @@ def open_study(
         source: What is stated about where the data comes from, for a new study's record.
 
     Returns:
-        The study and how it was come by.
+        The study, and whether it is new, resumed or already complete.
 
     Raises:
         BrainsegError: The plan does not fit the data, or a record is damaged.
@@ -191,7 +208,7 @@ def open_study(
 
 
 def oddities(current: Study, dataset: DataSet) -> tuple[str, ...]:
-    """Warnings of what is odd about a study that is about to train, each once."""
+    """Warnings about a study that is about to train, each once."""
     told = [
         sentence
         for fold in range(len(current.request.splits))
@@ -202,7 +219,7 @@ def oddities(current: Study, dataset: DataSet) -> tuple[str, ...]:
 
 
 def differences(current: Study, dataset: DataSet) -> tuple[str, tuple[str, ...]] | None:
-    """The newest unfinished study of the same kind that was not gone on with, and how its request differs.
+    """The newest unfinished study of the same kind that was not resumed, and how its request differs.
 
     Args:
         current: The study that was begun in its place.
@@ -214,7 +231,7 @@ def differences(current: Study, dataset: DataSet) -> tuple[str, tuple[str, ...]]
     other = study.newest(current.runs, kind=current.request.kind, complete=False, besides=current.record.id)
     if other is None:
         return None
-    old, new = (dataclasses.asdict(one.request) for one in (other, current))
+    old, new = (cast("dict[str, Any]", to_json(one.request)) for one in (other, current))
     told = []
     if old.pop("data_digest") != new.pop("data_digest"):
         told.append(f"the data set: {changed_slices(current.runs, other.request.data_digest, dataset)}")
@@ -225,7 +242,7 @@ def differences(current: Study, dataset: DataSet) -> tuple[str, tuple[str, ...]]
 
 
 def _with_events(found: Study) -> Study:
-    """A study that was begun before: from now on its runs keep event files, and those that have ended get theirs."""
+    """A study that was begun before, with event files from now on; runs that have ended get theirs at once."""
     ended = [found.runs / run.id for unit in found.request.units for run in found.run_records(unit).values()]
     events.add_missing(ended)
     if found.record.tensorboard:
@@ -261,7 +278,7 @@ def _splits(plan: Plan, dataset: DataSet) -> tuple[Split, ...]:
 
 
 def _search(plan: Plan, configs: Mapping[str, TrainConfig], baseline: float) -> Search:
-    """What is tried, and when a trial is hopeless: never under the paper preset."""
+    """What is tried, and when a trial is pruned: never under the paper preset."""
     if plan.search is None or (plan.search == "grid" and plan.preset == "shipped"):
         return grid_search({"rate": (_rate_text(next(iter(configs.values()))),)})
     if plan.search == "tpe":
@@ -271,13 +288,13 @@ def _search(plan: Plan, configs: Mapping[str, TrainConfig], baseline: float) -> 
     if plan.preset == "paper":
         return search
     epochs = max(config.epochs for config in configs.values())
-    hopeless_from = max(HOPELESS_AFTER, -(-epochs // 3))
-    if hopeless_from >= epochs:
-        return search  # there would be nothing left to save
-    return dataclasses.replace(search, prune_below=baseline, prune_from=hopeless_from)
+    prune_from = max(PRUNE_AFTER, -(-epochs // 3))
+    if prune_from >= epochs:
+        return search  # pruning would save nothing
+    return dataclasses.replace(search, prune_below=baseline, prune_from=prune_from)
 
 
 def _rate_text(config: TrainConfig) -> str:
-    """The configuration's own rate as a grid's only point."""
+    """The configuration's own learning rate as a grid's only point."""
     rate = f"{config.rate:g}"
     return f"{rate} to {config.final_rate:g}" if config.schedule == "cosine" else rate

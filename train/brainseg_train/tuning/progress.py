@@ -1,36 +1,38 @@
-"""How far a study is: a live table of bars on a terminal, quiet lines where nobody watches.
+"""How far a study is: live bars on a terminal, a few lines elsewhere.
 
-Events are small JSON objects, so that a worker process can send them to the one that shows them as lines of text.
+Events go to JSON and back, so that a worker process can send them, a line each, to the process that shows them.
 """
 
 from __future__ import annotations
 
 import json
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeRemainingColumn
 
 from brainseg_runtime.plurals import counted
+from brainseg_runtime.safe_io.typed_json import from_json, to_json
+from brainseg_train.errors import StudyError
 
 if TYPE_CHECKING:
     from types import TracebackType
 
 QUIET_SECONDS = 30.0
-"""Off a terminal, a trial under way writes a line at most this often: a log of an hour stays one page."""
+"""Off a terminal, a line about running trials is written at most this often: the log of an hour stays one page."""
 
 EventKind = Literal["begin", "epoch", "end"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
-    """One thing that happened to one trial.
+    """What happened to a trial.
 
     Attributes:
-        kind: The trial began (or went on), finished an epoch, or ended.
-        trial: Short unique name, `unet 3`.
+        kind: The trial began (or was resumed), finished an epoch, or ended.
+        trial: Short unique name, such as `unet 3`.
         label: Its configuration in words.
         epoch: Epochs finished.
         epochs: Epochs at most.
@@ -52,20 +54,28 @@ class Event:
 
     def to_line(self) -> str:
         """One line of JSON."""
-        return json.dumps(asdict(self))
+        return json.dumps(to_json(self))
 
     @classmethod
     def from_line(cls, line: str) -> Event | None:
-        """The event in a line, or None where the line is something else, such as a library's message."""
+        """The event in a line, or None where the line is something else, such as a library's message.
+
+        Args:
+            line: A line of a worker's output.
+
+        Examples:
+            >>> event = Event(kind="begin", trial="unet 3")
+            >>> Event.from_line(event.to_line()) == event, Event.from_line("a message")
+            (True, None)
+        """
         try:
-            document = json.loads(line)
-            return cls(**document) if isinstance(document, dict) else None
-        except (ValueError, TypeError):
+            return from_json(cls, json.loads(line), "the event", error=StudyError)
+        except (ValueError, StudyError):
             return None
 
 
 class Display(Protocol):
-    """Shows events and sentences."""
+    """Shows events and sentences while a study runs."""
 
     def __enter__(self) -> Self: ...
 
@@ -74,10 +84,10 @@ class Display(Protocol):
     ) -> None: ...
 
     def show(self, event: Event) -> None:
-        """Take note of an event."""
+        """Show an event."""
 
     def say(self, sentence: str) -> None:
-        """Write a sentence above whatever moves."""
+        """Write a sentence above the bars."""
 
 
 def display(epochs: int, *, quiet: bool = False) -> Display:
@@ -85,14 +95,14 @@ def display(epochs: int, *, quiet: bool = False) -> Display:
 
     Args:
         epochs: Epochs that the study has left if no trial ends early.
-        quiet: Whether nothing is shown.
+        quiet: Show nothing.
     """
     console = Console(stderr=True, quiet=quiet)
     return Bars(console, epochs=epochs) if console.is_terminal else Lines(console, epochs=epochs)
 
 
 class Bars:
-    """A bar for the whole study and one for each trial under way."""
+    """A bar for the whole study and one for each running trial."""
 
     def __init__(self, console: Console, *, epochs: int) -> None:
         self._progress = Progress(
@@ -109,14 +119,14 @@ class Bars:
         self._seen: dict[str, int] = {}
 
     def __enter__(self) -> Self:
-        """Start to draw."""
+        """Start drawing."""
         self._progress.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Stop to draw; what was drawn last stays."""
+        """Stop drawing; what was drawn last stays."""
         self._progress.stop()
 
     def show(self, event: Event) -> None:
@@ -138,7 +148,7 @@ class Bars:
         self._progress.console.print(sentence, highlight=False, soft_wrap=True, markup=False)
 
     def _end(self, event: Event) -> None:
-        """Take the trial's bar away, count the epochs it will not need, and leave one line."""
+        """Remove the trial's bar, count the epochs that it will not need, and leave one line."""
         task = self._tasks.pop(event.trial, None)
         if task is not None:
             self._progress.remove_task(task)
@@ -148,7 +158,7 @@ class Bars:
 
 
 class Lines:
-    """One line where a trial begins and ends, and now and then one between."""
+    """One line where a trial begins, one where it ends, and now and then one in between."""
 
     def __init__(self, console: Console, *, epochs: int) -> None:
         self._console = console
@@ -189,7 +199,7 @@ class Lines:
         self._console.print(sentence, highlight=False, soft_wrap=True, markup=False)
 
     def _left(self) -> str:
-        """How long the rest takes at the rate so far."""
+        """How long the rest takes at the speed so far."""
         if not self._fresh:
             return ""
         seconds = (time.monotonic() - self._began) / self._fresh * max(0, self._total - self._done)
@@ -197,7 +207,15 @@ class Lines:
 
 
 def duration(seconds: float) -> str:
-    """Seconds in words: `42 s`, `3 min 20 s`, `2 h 5 min`."""
+    """Seconds in words.
+
+    Args:
+        seconds: At least 0.
+
+    Examples:
+        >>> [duration(seconds) for seconds in (42, 200, 7500)]
+        ['42 s', '3 min 20 s', '2 h 5 min']
+    """
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"
@@ -207,24 +225,24 @@ def duration(seconds: float) -> str:
 
 
 def _note(event: Event) -> str:
-    """Dice and rate of the last epoch."""
-    parts = []
+    """Dice and speed of the last epoch."""
+    words = []
     if event.dice is not None:
-        parts.append(f"validation Dice {event.dice:.3f}")
+        words.append(f"validation Dice {event.dice:.3f}")
     if event.images_per_second is not None:
-        parts.append(f"{event.images_per_second:.0f} images/s")
-    return ", ".join(parts)
+        words.append(f"{event.images_per_second:.0f} images/s")
+    return ", ".join(words)
 
 
 def _ending(event: Event) -> str:
     """How a trial ended, in one line."""
     best = "" if event.dice is None else f", best validation Dice {event.dice:.3f}"
-    words = {
+    how = {
         "complete": "done",
-        "pruned": "stopped as hopeless",
+        "pruned": "pruned",
         "failed": "failed",
         "interrupted": "interrupted, kept for --resume",
     }
     reason = f": {event.reason}" if event.reason else ""
     after = counted(event.epoch, "epoch")
-    return f"{event.trial}: {words.get(event.status, event.status)} after {after}{best}{reason}"
+    return f"{event.trial}: {how.get(event.status, event.status)} after {after}{best}{reason}"

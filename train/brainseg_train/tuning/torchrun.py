@@ -1,4 +1,4 @@
-"""`fit` under torchrun: several processes train each run together, and the one of rank 0 leads the study."""
+"""`fit` under torchrun: several processes train each run together, and rank 0 leads the study."""
 
 from __future__ import annotations
 
@@ -12,10 +12,8 @@ import torch.distributed as dist
 from brainseg_train.errors import DivergedError
 from brainseg_train.learning.device import place
 from brainseg_train.learning.distributed import join, local_rank
-from brainseg_train.runs import fit
 from brainseg_train.tuning import study, worker
 from brainseg_train.tuning.plan import open_study
-from brainseg_train.tuning.search import configure
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +26,7 @@ if TYPE_CHECKING:
     from brainseg_train.tuning.study import Study
 
 _LENGTH = 256
-"""Bytes that a study's name has room for; it takes 27."""
+"""Bytes of a message: a study's name takes 27."""
 
 
 def launched() -> bool:
@@ -51,7 +49,7 @@ def fit_together(
     finish: Callable[[Study, DataSet], Study],
     source: DataSource | None = None,
 ) -> Study | None:
-    """Train a plan's runs, every process with its share of each batch.
+    """Train a plan's runs, every process with its own slices of each batch.
 
     Args:
         plan: What is asked for.
@@ -88,7 +86,7 @@ def fit_together(
 
 
 def _lead(current: Study, dataset: DataSet, device: torch.device, emit: Callable[[Event], None]) -> None:
-    """Rank 0: take the trials, and tell the others which."""
+    """Rank 0: take the trials, and tell the other processes which."""
     for unit in current.request.units:
         tuner = current.tuner(unit)
         while (claim := tuner.claim()) is not None:
@@ -98,32 +96,24 @@ def _lead(current: Study, dataset: DataSet, device: torch.device, emit: Callable
 
 
 def _follow(current: Study, dataset: DataSet, device: torch.device) -> None:
-    """Every other rank: train along."""
+    """Every other rank: train the same trials."""
     units = {unit.name: unit for unit in current.request.units}
     while message := _hear(device):
         name, number = message.split()
         unit = units[name]
         params = current.tuner(unit).trials()[int(number)].params
         with contextlib.suppress(DivergedError):  # rank 0 records it
-            fit.fit(
-                configure(current.request.configs[unit.model], params),
-                dataset,
-                current.split(unit.fold),
-                current.run_dir(unit, int(number)),
-                resume=True,
-                study=current.record.id,
-                threads=current.record.threads,
-            )
+            worker.fit_trial(current, unit, int(number), params, dataset)
 
 
 def _tell(text: str, device: torch.device) -> None:
-    """Rank 0: send a text to every process."""
+    """Rank 0: send a message to every process."""
     content = text.encode().ljust(_LENGTH, b"\0")
     dist.broadcast(torch.frombuffer(bytearray(content), dtype=torch.uint8).to(device), src=0)
 
 
 def _hear(device: torch.device) -> str:
-    """Every other rank: receive the text."""
+    """Every other rank: receive the message."""
     content = torch.zeros(_LENGTH, dtype=torch.uint8, device=device)
     dist.broadcast(content, src=0)
     return bytes(content.cpu().tolist()).rstrip(b"\0").decode()

@@ -1,4 +1,4 @@
-"""One process that takes a study's trials until none is left: `python -m brainseg_train.tuning.worker`."""
+"""One process that trains a study's trials until none is left: `python -m brainseg_train.tuning.worker`."""
 
 from __future__ import annotations
 
@@ -20,16 +20,21 @@ from brainseg_train.runs import fit, records
 from brainseg_train.runs.callbacks import Progress
 from brainseg_train.tuning import study
 from brainseg_train.tuning.progress import Event
-from brainseg_train.tuning.search import Claim, configure, describe
+from brainseg_train.tuning.search import configure, describe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from brainseg_train.tuning.study import Study, Unit
+    from brainseg_train.runs.callbacks import ProgressCallback, PruneCallback
+    from brainseg_train.runs.records import RunRecord
+    from brainseg_train.tuning.search import Params
+    from brainseg_train.tuning.study import Study
+    from brainseg_train.tuning.study_record import Unit
+    from brainseg_train.tuning.tuner import Claim
 
 
 def work(current: Study, dataset: DataSet, emit: Callable[[Event], None]) -> None:
-    """Train trials of a study until none is left to take.
+    """Train trials of a study until none is left.
 
     Args:
         current: The study.
@@ -38,7 +43,7 @@ def work(current: Study, dataset: DataSet, emit: Callable[[Event], None]) -> Non
 
     Raises:
         BrainsegError: A fault that other trials would meet too.
-        KeyboardInterrupt: Interrupted; the trial's state is kept and the trial free to be taken again.
+        KeyboardInterrupt: Interrupted; the trial's state is kept, and another process can take it.
     """
     for unit in current.request.units:
         tuner = current.tuner(unit)
@@ -47,7 +52,7 @@ def work(current: Study, dataset: DataSet, emit: Callable[[Event], None]) -> Non
 
 
 def train(current: Study, unit: Unit, claim: Claim, dataset: DataSet, emit: Callable[[Event], None]) -> None:
-    """One trial, from wherever it stands to its end.
+    """Train one trial, from wherever it stands to its end.
 
     Args:
         current: The study.
@@ -58,13 +63,12 @@ def train(current: Study, unit: Unit, claim: Claim, dataset: DataSet, emit: Call
 
     Raises:
         BrainsegError: A fault that other trials would meet too.
-        KeyboardInterrupt: Interrupted; the trial's state is kept and the trial free to be taken again.
+        KeyboardInterrupt: Interrupted; the trial's state is kept, and another process can take it.
     """
-    config = configure(current.request.configs[unit.model], claim.params)
+    epochs = configure(current.request.configs[unit.model], claim.params).epochs
     run_dir = current.run_dir(unit, claim.number)
     trial = f"{unit.name} {claim.number + 1}/{current.request.search.trials}"
-    shown = Event(kind="begin", trial=trial, label=describe(claim.params), epochs=config.epochs)
-    shown = dataclasses.replace(shown, epoch=_epochs_done(run_dir))
+    shown = Event(kind="begin", trial=trial, label=describe(claim.params), epochs=epochs, epoch=_epochs_done(run_dir))
     emit(shown)
 
     def progress(now: Progress) -> None:
@@ -73,18 +77,7 @@ def train(current: Study, unit: Unit, claim: Claim, dataset: DataSet, emit: Call
             emit(dataclasses.replace(epoch, images_per_second=now.images_per_s))
 
     try:
-        run = fit.fit(
-            config,
-            dataset,
-            current.split(unit.fold),
-            run_dir,
-            resume=True,
-            study=current.record.id,
-            threads=current.record.threads,
-            progress=progress,
-            prune=claim.report,
-            tensorboard=current.record.tensorboard,
-        )
+        run = fit_trial(current, unit, claim.number, claim.params, dataset, progress=progress, prune=claim.report)
     except DivergedError as error:
         claim.finish("failed", None)
         ended = dataclasses.replace(shown, kind="end", epoch=_epochs_done(run_dir), status="failed")
@@ -101,8 +94,46 @@ def train(current: Study, unit: Unit, claim: Claim, dataset: DataSet, emit: Call
     claim.finish("pruned" if run.status == "pruned" else "complete", dice)
 
 
+def fit_trial(
+    current: Study,
+    unit: Unit,
+    number: int,
+    params: Params,
+    dataset: DataSet,
+    *,
+    progress: ProgressCallback | None = None,
+    prune: PruneCallback | None = None,
+) -> RunRecord:
+    """Start or resume the run of a trial.
+
+    Args:
+        current: The study.
+        unit: The network and split that the trial is of.
+        number: The trial.
+        params: Its parameters.
+        dataset: The study's data.
+        progress: As for `fit`.
+        prune: As for `fit`.
+
+    Raises:
+        BrainsegError: As for `fit`.
+    """
+    return fit.fit(
+        configure(current.request.configs[unit.model], params),
+        dataset,
+        current.split(unit.fold),
+        current.run_dir(unit, number),
+        resume=True,
+        study=current.record.id,
+        threads=current.record.threads,
+        progress=progress,
+        prune=prune,
+        tensorboard=current.record.tensorboard,
+    )
+
+
 def _epochs_done(run_dir: Path) -> int:
-    """Epochs that a run's record counts; 0 where it has none."""
+    """Epochs that a run has finished; 0 where it has not begun."""
     return records.load_record(run_dir).epochs if (run_dir / records.RECORD).exists() else 0
 
 

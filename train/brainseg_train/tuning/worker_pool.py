@@ -1,8 +1,8 @@
-"""Trials in several processes at once, each on its own core, led by one that watches.
+"""Trials in several worker processes at once, each on its own core, started and watched by this one.
 
 Convolutions of this size gain little from a second thread and much from a second trial: two processes of one thread do
-some 40 % more than one of two threads. A worker speaks in lines of JSON on its standard output and listens on its
-standard input: the end of that input, which also comes when the leader is killed, tells it to stop and keep its state.
+some 40 % more than one of two threads. A worker writes lines of JSON to its standard output. The end of its standard
+input, which also comes when this process is killed, tells it to save its state and stop.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from brainseg_train.tuning.study import Study
 
 POLL_SECONDS: Final = 0.2
-"""How long the leader may take to see Ctrl-C on systems where waiting on a queue cannot be interrupted."""
+"""How long Ctrl-C may go unnoticed on systems where waiting on a queue cannot be interrupted."""
 
 
 def run_workers(study: Study, *, data: Path, cache: Path | None, count: int, show: Callable[[Event], None]) -> None:
-    """Let processes work on a study's trials until none is left to take.
+    """Train a study's trials in several processes until none is left.
 
     Args:
         study: What to work on.
@@ -42,7 +42,7 @@ def run_workers(study: Study, *, data: Path, cache: Path | None, count: int, sho
         show: Receives each event, in this thread.
 
     Raises:
-        StudyError: A process met a fault or died; the others were stopped and everything is kept.
+        StudyError: A process failed or died; the others were stopped, and everything is kept.
         KeyboardInterrupt: The user interrupted; every process has ended and everything is kept.
     """
     pool = _Pool([_start(study, number, data, cache) for number in range(count)], show)
@@ -59,7 +59,7 @@ def run_workers(study: Study, *, data: Path, cache: Path | None, count: int, sho
 
 @dataclass(frozen=True, kw_only=True)
 class _Worker:
-    """One process and where its standard error goes."""
+    """A process, and where its standard error goes."""
 
     process: subprocess.Popen[str]
     log: Path
@@ -78,7 +78,7 @@ class _Pool:
             threading.Thread(target=self._pump, args=(worker,), daemon=True).start()
 
     def watch(self) -> None:
-        """Take in what the processes say until all have ended."""
+        """Read what the processes write until all have ended."""
         while self._running:
             try:
                 worker, line = self._lines.get(timeout=POLL_SECONDS)
@@ -91,13 +91,13 @@ class _Pool:
                 self._take(line)
 
     def stop(self) -> None:
-        """Ask every process to keep its state and end."""
+        """Ask every process to save its state and end."""
         for worker in self._workers:
             if worker.process.stdin is not None:
                 worker.process.stdin.close()
 
     def kill(self) -> None:
-        """End whatever has not ended by itself; nothing in the usual course."""
+        """End whatever has not ended by itself; usually nothing."""
         for worker in self._workers:
             if worker.process.poll() is None:
                 worker.process.kill()
@@ -105,7 +105,7 @@ class _Pool:
         self.stop()
 
     def raise_fault(self) -> None:
-        """Raise the first fault that a process met.
+        """Raise the first fault that a process reported.
 
         Raises:
             StudyError: There was one.
@@ -114,7 +114,7 @@ class _Pool:
             raise self._faults[0]
 
     def _pump(self, worker: _Worker) -> None:
-        """Hand a process's lines on; None says that it has closed its output."""
+        """Pass a process's lines on; None means that it has closed its output."""
         if worker.process.stdout is not None:
             with worker.process.stdout as stream:
                 for line in stream:
@@ -122,7 +122,7 @@ class _Pool:
         self._lines.put((worker, None))
 
     def _take(self, line: str) -> None:
-        """Show an event; let a fault of one process stop all; pass over anything else."""
+        """Show an event; stop all processes at the fault of one; ignore anything else."""
         event = Event.from_line(line)
         if event is not None:
             self._show(event)
@@ -131,18 +131,18 @@ class _Pool:
             self.stop()
 
     def _note_end(self, worker: _Worker) -> None:
-        """A process that ends with anything but 0 and has not said why was killed or crashed."""
+        """A process that ends with a code other than 0 and has not said why was killed or crashed."""
         code = worker.process.wait()
         if code == 0 or self._faults:
             return
         remedy = "repeat the command with --resume: everything up to there is kept"
         if code == -getattr(signal, "SIGKILL", 9):
-            remedy += "; if the system killed it for want of memory, with fewer --workers"
+            remedy += "; with fewer --workers if the system ran out of memory"
         self._faults.append(
             StudyError(
-                "a training process ended by itself",
+                "a training process ended unexpectedly",
                 expected="exit code 0",
-                got=f"{code}; its last words are in {worker.log}",
+                got=f"{code}; see {worker.log}",
                 remedy=remedy,
             )
         )
@@ -150,7 +150,7 @@ class _Pool:
 
 
 def _start(study: Study, number: int, data: Path, cache: Path | None) -> _Worker:
-    """One process, out of reach of the terminal's Ctrl-C: it hears of that from the leader."""
+    """Start a process that the terminal's Ctrl-C does not reach: the pool tells it to stop."""
     command = [sys.executable, "-m", "brainseg_train.tuning.worker"]
     command += [str(study.runs.resolve()), study.record.id, str(data.resolve())]
     if cache is not None:
