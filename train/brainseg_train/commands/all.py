@@ -9,7 +9,7 @@ import typer
 
 from brainseg_runtime.errors import UsageError
 from brainseg_runtime.terminal.application import command
-from brainseg_runtime.terminal.command import DONE, USAGE
+from brainseg_runtime.terminal.command import DONE
 from brainseg_runtime.terminal.console import Console
 from brainseg_train.commands.options import StudyOptions
 from brainseg_train.commands.results import tell_leaderboard
@@ -40,7 +40,7 @@ def all_(
 
     if torchrun.launched():
         if not torchrun.leads():
-            return USAGE  # the process of rank 0 speaks
+            return DONE  # the process of rank 0 speaks; torchrun would stop it if this one failed first
         raise UsageError(
             "the networks are not compared under torchrun",
             expected="brainseg-train all by itself, which trains trials side by side (--workers), or torchrun with fit",

@@ -119,13 +119,7 @@ def read_layout(
     offsets = offsets or page.tags.get(Tag.STRIP_OFFSETS, ())
     sizes = page.tags.get(Tag.TILE_SIZES, ()) or page.tags.get(Tag.STRIP_SIZES, ())
     notes: list[str] = []
-    if tiled:
-        rows, columns = page.one(Tag.TILE_HEIGHT), page.one(Tag.TILE_WIDTH)
-        if not (0 < rows <= _MAX_TILE_SIDE and 0 < columns <= _MAX_TILE_SIDE):
-            expected = f"sides of 1 to {_MAX_TILE_SIDE} pixels"
-            raise ImageError("the TIFF's tiles are damaged", expected=expected, got=f"{rows}x{columns}")
-    else:
-        rows, columns = _strip_rows(page, height, planes, len(offsets), notes), width
+    rows, columns = _tile_sides(page) if tiled else (_strip_rows(page, height, planes, len(offsets), notes), width)
     grid = [(top, left) for top in range(0, height, rows) for left in range(0, width, columns)]
     count = planes * len(grid)
     if count > _MAX_SEGMENTS or len(offsets) < count:
@@ -158,6 +152,15 @@ def read_layout(
             "Byte counts are absent, zero or run past the end of the file; the pixels are there and were read."
         )
     return replace(layout, segments=tuple(segments), notes=tuple(notes))
+
+
+def _tile_sides(page: Page) -> tuple[int, int]:
+    """Rows and columns of a tile."""
+    rows, columns = page.one(Tag.TILE_HEIGHT), page.one(Tag.TILE_WIDTH)
+    if not (0 < rows <= _MAX_TILE_SIDE and 0 < columns <= _MAX_TILE_SIDE):
+        expected = f"sides of 1 to {_MAX_TILE_SIDE} pixels"
+        raise ImageError("the TIFF's tiles are damaged", expected=expected, got=f"{rows}x{columns}")
+    return rows, columns
 
 
 def _has_tiles(page: Page) -> bool:
