@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.tables import UNTIMED, tables
-from brainseg_runtime.html.charts import Series, line_chart
+from brainseg_runtime.html.charts import Trace, line_chart
 from brainseg_runtime.html.page import render as render_template
 
 if TYPE_CHECKING:
@@ -91,8 +91,8 @@ def _front(figures: Sequence[Figure], dice: Mapping[str, Mapping[str, float]]) -
             label = f"{network}, {figure.way}, threads: {figure.case['threads']}"
             points.setdefault(network, []).append((figure.unit_ms, score, label))
     if points:
-        series = [
-            Series(
+        traces = [
+            Trace(
                 name=network,
                 x=[point[0] for point in of_network],
                 y=[point[1] for point in of_network],
@@ -102,7 +102,7 @@ def _front(figures: Sequence[Figure], dice: Mapping[str, Mapping[str, float]]) -
             for network, of_network in points.items()
         ]
         yield line_chart(
-            series, title="Latency against Dice", x_label="ms a slice", y_label="mean volume Dice", log_x=True
+            traces, title="Latency against Dice", x_label="ms a slice", y_label="mean volume Dice", log_x=True
         )
 
 
@@ -110,15 +110,15 @@ def _growth_curves(figures: Sequence[Figure]) -> Markup:
     curves: dict[str, list[Figure]] = {}
     for figure in figures:
         curves.setdefault(f"{figure.way}, threads: {figure.case['threads']}", []).append(figure)
-    series = [
-        Series(
+    traces = [
+        Trace(
             name=name,
             x=[float(figure.case["patients"]) for figure in of_curve],
             y=[figure.median_s for figure in of_curve],
         )
         for name, of_curve in curves.items()
     ]
-    return line_chart(series, title="Seconds for more patients", x_label="patients", y_label="s")
+    return line_chart(traces, title="Seconds for more patients", x_label="patients", y_label="s")
 
 
 def _row_name(figure: Figure) -> str:

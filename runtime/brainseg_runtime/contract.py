@@ -14,7 +14,7 @@ from brainseg_runtime.safe_io.strict_json import shown
 from brainseg_runtime.safe_io.typed_json import Between, to_json
 
 SCHEMA: Final = "brainseg/bundle/1"
-"""The manifest's schema that this runtime reads; another one is refused, not guessed at."""
+"""The schema of manifests that this runtime reads; any other is refused."""
 
 CHANNELS: Final = ("pre-contrast", "FLAIR", "post-contrast")
 MODEL_SIDE: Final = 128
@@ -25,10 +25,14 @@ _MEBIBYTE: Final = 1 << 20
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """Caps on what is taken in. A host may lower them; the contract's own are the most that a model is tested for.
+    """Caps on images, files and bundles. A host may lower them; the defaults are the most that models are tested for.
 
     Raises:
-        ArgumentError: A cap is no integer, or outside what the contract allows.
+        ArgumentError: A cap is not an integer, or outside what the contract allows.
+
+    Examples:
+        >>> Limits(max_side=512).max_side
+        512
     """
 
     max_batch: int = 64
@@ -41,15 +45,15 @@ class Limits:
     max_file_bytes: int = 512 * _MEBIBYTE
     """Largest file of a bundle; the shipped networks have 32 MiB."""
     max_bundle_bytes: int = 1024 * _MEBIBYTE
-    """Largest bundle in all, since verified files are held in memory until the sessions are made."""
+    """Largest sum of a bundle's files, which are held in memory until the sessions are made."""
     max_files: int = 32
     max_image_file_bytes: int = 64 * _MEBIBYTE
     """Largest image file; 2048 x 2048 x 3 uncompressed has 12 MiB."""
     max_golden_bytes: int = 256 * _MEBIBYTE
-    """Largest golden vectors once decompressed."""
+    """Largest size of golden vectors once decompressed."""
 
     def __post_init__(self) -> None:
-        """Refuse caps that could not hold anything, or that exceed what the contract promises."""
+        """Refuse caps that leave room for nothing, or that exceed the contract."""
         check_integer("max_batch", self.max_batch, low=1, high=64)
         check_integer("min_side", self.min_side, low=16, high=2048)
         check_integer("max_side", self.max_side, low=self.min_side, high=2048)

@@ -1,4 +1,4 @@
-"""How long one slice takes, for the table that an export prints; `brainseg bench` measures with more care.
+"""How long one slice takes, for the table that an export prints; `brainseg bench` measures more carefully.
 
 Legend: H rows, W columns.
 """
@@ -19,14 +19,14 @@ from brainseg_runtime.inference.processor import usable_cores
 from brainseg_runtime.installation.latency import synthetic_slices, time_calls
 
 SIDE: Final = 256
-"""Rows and columns of the slice, pixels: the data set's."""
+"""Rows and columns of the slice, pixels, as in the data set."""
 
 THREADS: Final = min(4, usable_cores())
-"""What the runtime takes if it is not told."""
+"""As the runtime has it by default."""
 
 _RUNS: Final = 25
 _SECONDS: Final = 2.0
-"""After which no further run begins: on a busy machine a few runs must do."""
+"""After which no further run starts: on a busy machine a few runs have to do."""
 
 
 def milliseconds(graph: Graph, provider: str) -> float:
@@ -56,7 +56,7 @@ def _median(predict: Predict) -> float:
 
 @contextmanager
 def _threads(count: int) -> Iterator[None]:
-    """Give PyTorch a number of threads for a while."""
+    """Set PyTorch's number of threads for a while."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:

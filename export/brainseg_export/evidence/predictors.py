@@ -1,4 +1,4 @@
-"""Graphs opened for measuring: by the runtime's own engine, with the options that users will get.
+"""Graphs opened for measuring: in the runtime's own engine, with the options that users will get.
 
 Legend: N slices, H rows, W columns.
 """
@@ -27,9 +27,9 @@ def providers() -> tuple[str, ...]:
 
 
 def predictor(graph: Graph, provider: str, *, threads: int = 1) -> Predict:
-    """A graph as a function of images, each size in the session that it will meet in the runtime.
+    """A graph as a function of images; each size runs in the session that it will have in the runtime.
 
-    Images of the usual size are computed one by one, since that size's session takes one; others a batch at a time.
+    Images of the usual size are computed one by one, as that session takes one image; others a batch at a time.
 
     Args:
         graph: The graph.
@@ -55,17 +55,17 @@ def predictor(graph: Graph, provider: str, *, threads: int = 1) -> Predict:
 
 
 def predictors(graph: Graph, *, threads: int = 1) -> tuple[dict[str, Predict], dict[str, str]]:
-    """A graph on every provider that can be had here.
+    """A graph on every provider that is available here.
 
     Args:
         graph: The graph.
         threads: Threads within an operator.
 
     Returns:
-        Functions by provider; and for each optional provider that would not run it, why.
+        Functions by provider; and for each optional provider that cannot run it, why.
 
     Raises:
-        ProviderError: The required one would not run it.
+        ProviderError: The required one cannot run it.
     """
     running, refused = {REQUIRED: predictor(graph, REQUIRED, threads=threads)}, {}
     for name in providers()[1:]:
@@ -77,12 +77,12 @@ def predictors(graph: Graph, *, threads: int = 1) -> tuple[dict[str, Predict], d
 
 
 def same_bits(graph: Graph, provider: str, images: NDArray[np.uint8]) -> bool:
-    """Whether a provider answers with equal bits whatever the number of threads, and when it is asked again.
+    """Whether a provider gives the same bits with any number of threads, and when it runs again.
 
     Args:
         graph: The graph.
         provider: Its name.
-        images: (N, H, W, 3) uint8, asked one by one, as the runtime does.
+        images: (N, H, W, 3) uint8, run one by one, as the runtime does.
     """
     answers = []
     for threads in (1, 2, 4):
@@ -92,5 +92,5 @@ def same_bits(graph: Graph, provider: str, images: NDArray[np.uint8]) -> bool:
 
 
 def _bits(predict: Predict, images: NDArray[np.uint8]) -> bytes:
-    """Every bit of the answers to images asked one by one."""
+    """Every bit of the answers to images that are run one by one."""
     return b"".join(part.tobytes() for image in images for part in predict(image[None]))

@@ -1,7 +1,7 @@
-"""A data set on disk, evaluated: slices are read ahead of the model, in a thread of their own.
+"""Evaluate a data set on disk: slices are read ahead of the model, in a thread of their own.
 
 Reading and decoding a slice with its mask takes a few milliseconds, about as long as a fast provider takes to segment
-it; done side by side, the slower of the two alone counts. Order and results are those of reading one by one.
+it; in parallel, only the slower of the two counts. Order and results are those of reading one by one.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 AHEAD: Final = 32
-"""Slices that are read before they are asked for: two batches, 8 MiB at 256 x 256."""
+"""Slices that are read in advance: two batches, 8 MiB at 256 x 256."""
 
 
 def evaluate_dataset(
@@ -69,7 +69,9 @@ def evaluate_dataset(
     info = segmenter.info
     threshold = info.provenance.threshold if threshold is None else threshold
     if threshold is None:
-        raise DataError("the model's threshold is unknown", expected="a bundle, or threshold=", got="neither")
+        raise DataError(
+            "the model's threshold is unknown", expected="a model with a bundle, or threshold=", got="neither"
+        )
     return evaluate(
         dataset_cases(scan_dataset(data) if isinstance(data, Path | str) else data, limits=info.limits),
         lambda images: predict_arrays(segmenter, images),
@@ -91,15 +93,15 @@ def dataset_cases(
 
     Args:
         patients: As `scan_dataset` finds them, with masks and at least one slice each.
-        ahead: Slices to hold before they are asked for, at least 1.
+        ahead: Slices to read in advance, at least 1.
         limits: Caps on the files' sizes and on H and W.
 
     Yields:
-        One case for each patient; its slices must be used up before the next one is asked for.
+        One case for each patient; its slices must be used up before the next case.
 
     Raises:
-        DatasetError: A slice or mask cannot be read, or the two differ in size. It comes when that slice's turn comes,
-            and lists what is wrong with all files from that patient on.
+        DatasetError: A slice or mask cannot be read, or the two differ in size. Raised when that slice's turn comes; it
+            lists every fault from there on.
     """
     refs = ((patient.id, paths) for patient in patients for paths in patient.slices)
     reads = read_ahead(refs, lambda ref: (*ref, read_pair(ref[1].image, ref[1].mask, limits=limits)), depth=ahead)

@@ -62,7 +62,7 @@ class Case:
 
     Attributes:
         patient_id: The folder's name; its second part names the site.
-        slices: Number, image and truth of each slice, read as they are asked for.
+        slices: Number, image and truth of each slice; may be read one by one.
     """
 
     patient_id: str
@@ -75,7 +75,7 @@ class MaskCase:
 
     Attributes:
         patient_id: The folder's name; its second part names the site.
-        slices: Each slice's masks, read as they are asked for.
+        slices: Each slice's masks; may be read one by one.
     """
 
     patient_id: str
@@ -115,7 +115,7 @@ def evaluate(  # noqa: PLR0913 - what is recorded and how it is measured, each w
         Scores pooled, per patient, per slice and per site, with intervals.
 
     Raises:
-        DataError: There is no patient, one comes twice or has no slice, or `predict` returns other sizes than it got.
+        DataError: There is no patient, one occurs twice or has no slice, or `predict` returns other sizes than it got.
         ImageError: A truth does not cover its image, a mask is not binary, or a probability is outside [0, 1].
     """
     settings = Settings(
@@ -140,7 +140,7 @@ def evaluate_masks(
         on_patient: Called with each patient's scores as soon as they are known.
 
     Raises:
-        DataError: There is no patient, or one comes twice or has no slice.
+        DataError: There is no patient, or one occurs twice or has no slice.
         ImageError: A mask does not cover its truth or is not binary, or a probability is outside [0, 1].
     """
     return _evaluate(((case.patient_id, case.slices) for case in cases), settings, on_patient)
@@ -157,7 +157,7 @@ def _evaluate(
     scored: list[PatientScores] = []
     for patient_id, slices in patients:
         if patient_id in tallies:
-            raise DataError("a patient comes twice", expected="each patient once", got=patient_id)
+            raise DataError("a patient occurs twice", expected="each patient once", got=patient_id)
         tally = tallies[patient_id] = Tally(patient_id)
         # Neighbours of one size, all with or all without probabilities: one histogram costs less than several.
         for group in _neighbours(slices, BATCH, lambda each: (each.truth.shape, each.probability is None)):

@@ -5,19 +5,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from brainseg_runtime.evaluation.charts import curve_charts, patient_charts
 from brainseg_runtime.evaluation.result import Evaluation, PatientScores
 from brainseg_runtime.evaluation.rows import missing_lines
 from brainseg_runtime.evaluation.volume_scores import PatientSummary, VolumeAgreement
-from brainseg_runtime.html.charts import Series, Strip, diagonal, line_chart, strip_plot
 from brainseg_runtime.html.page import interval_text, render
 from brainseg_runtime.images import read_mask, read_slice
 from brainseg_runtime.images.overlay import PREDICTION, TRUTH, overlay
@@ -25,14 +24,7 @@ from brainseg_runtime.metrics.scores import table
 from brainseg_runtime.plurals import counted
 
 if TYPE_CHECKING:
-    from markupsafe import Markup
-
     from brainseg_runtime.images.dataset import Patient
-
-UNIT: Final = (0.0, 1.0)
-"""The range of most scores, for axes."""
-
-_MOST_SITES: Final = 6  # columns whose names have room
 
 Row: TypeAlias = tuple[object, ...]
 Table: TypeAlias = tuple[Sequence[str], Sequence[Row], str]
@@ -80,9 +72,9 @@ def evaluation_page(
         missing=missing_lines(evaluation.missing),
         pooled=_pooled(evaluation),
         averages=_averages(evaluation),
-        curves=_curves(evaluation),
+        curves=curve_charts(evaluation),
         volumes=_volume_tables(evaluation),
-        patient_charts=_patient_charts(evaluation),
+        patient_charts=patient_charts(evaluation),
         sites=[
             (each.site, each.n_patients, each.n_slices, each.volume_dice, each.volume_iou, each.pooled_dice)
             for each in evaluation.sites
@@ -101,7 +93,7 @@ def patient_picture(mask_of: MaskOf, patient: Patient, scores: PatientScores, la
     Args:
         mask_of: Predicts or reads the slice's mask again, so that none has to be kept while patients stream by.
         patient: Whose slices.
-        scores: What the caption tells.
+        scores: For the caption.
         label: Why this patient was chosen, such as "worst".
 
     Raises:
@@ -132,64 +124,6 @@ def _averages(evaluation: Evaluation) -> list[Row]:
     return rows
 
 
-def _curves(evaluation: Evaluation) -> list[Markup]:
-    """ROC, precision against recall, reliability, Dice against threshold; none where there are no probabilities."""
-    drawn, pooled, bins = evaluation.curves, evaluation.pooled, evaluation.calibration.bins
-    if not drawn.roc.x and not drawn.dice.x and not bins:
-        return []
-    counts = [patient.counts for patient in evaluation.patients]
-    negatives = sum(each.fp + each.tn for each in counts)
-    false_rate = sum(each.fp for each in counts) / negatives if negatives else None
-    at = "these masks" if evaluation.threshold is None else f"threshold {evaluation.threshold:.3g}"
-    ece = evaluation.calibration.ece
-
-    def model(x: Sequence[float], y: Sequence[float]) -> Series:
-        return Series(name="model", x=x, y=y)
-
-    return [
-        score_chart(
-            [model(drawn.roc.x, drawn.roc.y), _operating_point(at, false_rate, pooled.recall), diagonal("chance")],
-            title=_titled("ROC, area", pooled.roc_auc),
-            x_label="false positive rate",
-            y_label="true positive rate",
-        ),
-        score_chart(
-            [model(drawn.pr.x, drawn.pr.y), _operating_point(at, pooled.recall, pooled.precision)],
-            title=_titled("Precision and recall, area", pooled.pr_auc),
-            x_label="recall",
-            y_label="precision",
-        ),
-        score_chart(
-            [model([each.probability for each in bins], [each.tumour for each in bins]), diagonal("calibrated")],
-            title=_titled("Reliability, expected calibration error", ece, places=4),
-            x_label="mean probability",
-            y_label="fraction of tumour",
-        ),
-        score_chart(
-            [model(drawn.dice.x, drawn.dice.y), _operating_point(at, evaluation.threshold, pooled.dice)],
-            title="Pooled Dice against threshold",
-            x_label="threshold",
-            y_label="Dice",
-        ),
-    ]
-
-
-def score_chart(series: Sequence[Series], *, title: str, x_label: str, y_label: str) -> Markup:
-    """A chart of which both axes run from 0 to 1."""
-    return line_chart(series, title=title, x_label=x_label, y_label=y_label, x_range=UNIT, y_range=UNIT)
-
-
-def _operating_point(name: str, x: float | None, y: float | None) -> Series:
-    """Where the model's threshold lies on a curve; not drawn where a coordinate is undefined."""
-    at = [math.nan if value is None else value for value in (x, y)]
-    return Series(name=name, x=at[:1], y=at[1:], style="points", labels=[f"{name}: {at[0]:.4f}, {at[1]:.4f}"])
-
-
-def _titled(title: str, value: float | None, *, places: int = 3) -> str:
-    """A chart's title with its figure."""
-    return f"{title} {'not defined' if value is None else f'{value:.{places}f}'}"
-
-
 def _volume_tables(evaluation: Evaluation) -> list[Table]:
     """Surface and lesion scores over patients, and volume errors; what an older record lacks is left out."""
     surface, lesions, errors = evaluation.surface, evaluation.lesions, evaluation.volume_error
@@ -200,7 +134,7 @@ def _volume_tables(evaluation: Evaluation) -> list[Table]:
         shown = [each for each in table().surface if known or not each.needs_spacing]
         caption = (
             f"Distances between surfaces by patient; NSD within {surface.tolerance:g} "
-            f"{'pixels or mm' if known else 'pixels'}; to an empty mask there is no distance"
+            f"{'pixels or mm' if known else 'pixels'}; no distance to an empty mask"
         )
         rows = [(each.title(surface.tolerance), *_summary(surface.scores[each.key])) for each in shown]
         tables.append((headers, rows, caption))
@@ -221,8 +155,10 @@ def _volume_tables(evaluation: Evaluation) -> list[Table]:
     return tables
 
 
-def _summary(found: PatientSummary) -> Row:
-    """The cells of a score over patients; patients without it are counted."""
+def _summary(found: PatientSummary | None) -> Row:
+    """The cells of a score over patients; patients without it are counted, records older than it have dashes."""
+    if found is None:
+        return (None,) * 6
     number = f"{found.n} ({found.n_undefined} undefined)" if found.n_undefined else found.n
     return number, found.mean, interval_text(found.ci95), found.median, found.min, found.max
 
@@ -230,67 +166,6 @@ def _summary(found: PatientSummary) -> Row:
 def _agreement(unit: str, found: VolumeAgreement) -> Row:
     """The cells of one unit's volume errors."""
     return unit, found.bias, interval_text(found.bias_ci95), interval_text(found.limits), found.mean_absolute
-
-
-def _patient_charts(evaluation: Evaluation) -> list[Markup]:
-    """Dice per patient, by site, and against the tumour's size; errors of the volume."""
-    by_site: dict[str, list[PatientScores]] = {site.site: [] for site in evaluation.sites}
-    for patient in evaluation.patients:
-        by_site[patient.site].append(patient)
-    if len(by_site) > _MOST_SITES:
-        by_site = {"all patients": list(evaluation.patients)}
-    strips = [
-        Strip(name=site, values=[each.dice for each in group], labels=[each.id for each in group])
-        for site, group in by_site.items()
-    ]
-    size = Series(
-        name="",
-        x=[float(each.counts.truth) for each in evaluation.patients],
-        y=[each.dice for each in evaluation.patients],
-        style="points",
-        labels=[f"{each.id}: {each.dice:.3f}" for each in evaluation.patients],
-    )
-    return [
-        strip_plot(strips, title="Volume Dice of each patient, by site", y_label="Dice", y_range=UNIT),
-        line_chart(
-            [size],
-            title="Volume Dice against tumour size",
-            x_label="tumour pixels in the truth",
-            y_label="Dice",
-            y_range=UNIT,
-            log_x=True,
-        ),
-        _agreement_chart(evaluation),
-    ]
-
-
-def _agreement_chart(evaluation: Evaluation) -> Markup:
-    """Each patient's volume error against the mean of both volumes, with bias and limits of agreement."""
-    errors = evaluation.volume_error
-    in_ml = errors is not None and errors.ml is not None
-    unit, suffix = ("mL", "ml") if in_ml else ("pixels", "px")
-    found: VolumeAgreement | None = getattr(errors, suffix, None)
-    names: list[str] = []
-    means: list[float] = []
-    differences: list[float] = []
-    for patient in evaluation.patients:
-        values = [getattr(patient.volume, f"{what}_{suffix}", None) for what in ("true", "predicted", "error")]
-        true, predicted, error = values
-        if true is not None and predicted is not None and error is not None:
-            names.append(f"{patient.id}: {error:.4g} {unit}")
-            means.append((true + predicted) / 2)
-            differences.append(float(error))
-    lines = [] if found is None or not means else [found.bias, *(found.limits or ())]
-    ends = (min(means), max(means)) if means else ()
-    return line_chart(
-        [
-            *(Series(name="", x=ends, y=[line, line], style="reference") for line in lines),
-            Series(name="", x=means, y=differences, style="points", labels=names),
-        ],
-        title="Volume error of each patient, with mean and limits of agreement",
-        x_label=f"mean of true and predicted volume, {unit}",
-        y_label=f"predicted less true, {unit}",
-    )
 
 
 def _patients(evaluation: Evaluation) -> tuple[list[str], list[Row]]:

@@ -35,7 +35,7 @@ from brainseg_runtime.prediction.record import FILE, OutputFile, SliceEntry, rea
 from brainseg_runtime.problems import Problem, printable
 
 _PROBABILITY: Final = "_probability"
-_DEPTH: Final = 4  # levels below the folder that are looked at; links may form loops
+_DEPTH: Final = 4  # levels below the folder that are searched; links may form loops
 _NO_MASK: Final = "has no predicted mask"
 _NAMES: Final = (
     "a slice named NAME needs NAME_mask.tif, NAME.tif or NAME.png, in a folder called after its patient or not"
@@ -84,7 +84,7 @@ def find_predictions(folder: Path | str, patients: Sequence[Patient]) -> Predict
 
     Raises:
         DatasetError: The folder cannot be read, a slice has no mask, or more than one, or the mask is the truth itself;
-            faults of one kind are told together.
+            one error lists every fault.
     """
     names = Counter(_name(paths) for patient in patients for paths in patient.slices)
     finder = _Finder(Path(folder), names)
@@ -111,11 +111,11 @@ def predicted_cases(predicted: PredictedMasks, *, limits: Limits = DEFAULT_LIMIT
         limits: Caps on the files' sizes and on H and W.
 
     Yields:
-        One case for each patient; its slices must be used up before the next one is asked for.
+        One case for each patient; its slices must be used up before the next case.
 
     Raises:
-        DatasetError: A file cannot be read, or a prediction differs in size from its truth; once all were looked at,
-            so that it tells of all of them.
+        DatasetError: A file cannot be read, or a prediction differs in size from its truth; raised once all were read,
+            so that it lists every fault.
     """
     with contextlib.closing(until_faulty(_reads(predicted, limits), "the predictions cannot be scored")) as slices:
         for patient_id, group in groupby(slices, key=lambda read: read[0]):
@@ -161,34 +161,34 @@ class _Finder:
 
     def slice_of(self, patient: Patient, paths: SlicePaths) -> PredictedSlice | None:
         """A slice with its files; None, and a problem, where it has no mask of its own."""
-        name, told = _name(paths), printable(f"{patient.id}/{paths.image.stem}")
+        name, shown = _name(paths), printable(f"{patient.id}/{paths.image.stem}")
         # The patient's own folder first, then anywhere if no other slice has the name.
         owners = [patient.id.casefold(), *([""] if self._names[name] == 1 else [])]
         known = next((self._recorded[who, name] for who in owners if (who, name) in self._recorded), None)
         if known is None:
-            mask = self._only([(who, name + ending) for ending in (MASK, "") for who in owners], told)
-            probability = self._only([(who, name + _PROBABILITY) for who in owners], told)
+            mask = self._only([(who, name + ending) for ending in (MASK, "") for who in owners], shown)
+            probability = self._only([(who, name + _PROBABILITY) for who in owners], shown)
         else:
             mask, probability = (_inside(self._folder, file) for file in (known.mask, known.probability))
         if mask is None:
             kind = f"is recorded as {known.status}, without a mask" if known else _NO_MASK
-            self.problems.append(Problem(told, kind))
+            self.problems.append(Problem(shown, kind))
         elif not mask.is_file():
-            self.problems.append(Problem(told, "has a recorded mask that is gone"))
+            self.problems.append(Problem(shown, "has a recorded mask that is missing"))
         elif paths.mask is not None and _same(mask, paths.mask):
-            self.problems.append(Problem(told, "has its true mask for a predicted one"))
+            self.problems.append(Problem(shown, "has its true mask as its predicted one"))
         else:
             return PredictedSlice(paths=paths, mask=mask, probability=probability)
         return None
 
-    def _only(self, places: Iterable[Key], told: str) -> Path | None:
+    def _only(self, places: Iterable[Key], shown: str) -> Path | None:
         """The file at the first place that holds one."""
         at = next((self._files[place] for place in places if place in self._files), None)
         if at is None:
             return None
         if len(at) > 1:
             both = printable(" and ".join(map(str, at[:2])))
-            self.problems.append(Problem(told, "has several predictions", f": {both}"))
+            self.problems.append(Problem(shown, "has several predictions", f": {both}"))
         return at[0]
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from brainseg_runtime.errors import DataError
 from brainseg_runtime.evaluation.volume_scores import (
@@ -26,7 +25,6 @@ from brainseg_runtime.evaluation.volume_scores import (
 )
 from brainseg_runtime.metrics import Counts
 from brainseg_runtime.metrics.curves import Calibration, Curve
-from brainseg_runtime.metrics.scores import Score, table
 from brainseg_runtime.safe_io import typed_json
 from brainseg_runtime.safe_io.strict_json import Json
 from brainseg_runtime.safe_io.typed_json import inline
@@ -39,16 +37,11 @@ AVERAGING = (
 """The rules of averaging, as the JSON carries them."""
 
 
-def _types(scores: tuple[Score[Any], ...]) -> dict[str, Any]:
-    """The keys of scores with their types: None is possible where a score may be undefined."""
-    return {score.key: float if score.always_defined else float | None for score in scores}
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Pooled(Scored):
     """The scores over all pixels together; None where undefined."""
 
-    scores: Mapping[str, float | None] = inline(lambda: _types(table().pooled))
+    scores: Mapping[str, float | None] = inline(keyed("pooled", float))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -106,7 +99,7 @@ class PatientScores(Scored):
     id: str
     site: str
     n_slices: int
-    scores: Mapping[str, float | None] = inline(lambda: _types(table().counted))
+    scores: Mapping[str, float | None] = inline(keyed("counted", float))
     slice_dice_tumour: float | None
     slice_dice_all: float
     slice_iou_tumour: float | None

@@ -30,8 +30,8 @@ def score_rows(evaluation: Evaluation) -> list[ScoreRow]:
     for group, scores in table().of_volumes.items():
         found = getattr(evaluation, group)
         for score in scores if found is not None else ():
-            if evaluation.spacing_mm is not None or not score.needs_spacing:
-                summary = found.scores[score.key]
+            summary = found.scores[score.key]
+            if summary is not None and (evaluation.spacing_mm is not None or not score.needs_spacing):
                 without = f", {summary.n_undefined} undefined" if summary.n_undefined else ""
                 title = score.title() if evaluation.surface is None else score.title(evaluation.surface.tolerance)
                 rows.append((f"{title}, mean over patients{without}", summary.mean, summary.ci95))

@@ -29,9 +29,9 @@ class Scored:
         raise AttributeError(f"{type(self).__name__} has no {key}")
 
 
-def keyed(group: str, kind: object) -> Callable[[], dict[str, Any]]:
-    """For `inline`: the keys of a group of the table, each with a value of one type."""
-    return lambda: {score.key: kind for score in getattr(table(), group)}
+def keyed(group: str, kind: Any) -> Callable[[], dict[str, Any]]:  # noqa: ANN401 - a type has no narrower one
+    """For `inline`: the keys of a group of the table, each with a value of one type; None for scores added later."""
+    return lambda: {score.key: kind if score.in_every_record else kind | None for score in getattr(table(), group)}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -99,7 +99,7 @@ class SurfaceScores(Scored):
 
     tolerance: float
     """Of the surface Dice; pixels for `nsd_px`, mm for `nsd_mm`."""
-    scores: Mapping[str, PatientSummary] = inline(keyed("surface", PatientSummary))
+    scores: Mapping[str, PatientSummary | None] = inline(keyed("surface", PatientSummary))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -111,7 +111,7 @@ class LesionScores(Scored):
     least_volume: float
     """Lesions up to this volume are left out."""
     least_volume_unit: Literal["voxels", "mm3"]
-    scores: Mapping[str, PatientSummary] = inline(keyed("lesions", PatientSummary))
+    scores: Mapping[str, PatientSummary | None] = inline(keyed("lesions", PatientSummary))
     found: int
     missed: int
     false: int

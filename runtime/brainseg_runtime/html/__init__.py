@@ -6,5 +6,5 @@
     charts.py    lines, points and columns over two axes; axes.py their ticks and ranges; chart.html their drawing
 
 A page is a template beside the module that fills it in (`evaluation/page.html`, `installation/page.html`). Jinja2 comes
-with the extra `cli` and is imported when the first page is made.
+with the extra `cli` and is imported when the first page is made. axes.py is tested by test_charts.py.
 """

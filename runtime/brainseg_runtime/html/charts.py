@@ -1,7 +1,7 @@
 """Charts as inline SVG: lines and points over two axes, and strips of points.
 
 Here values become pixels; `chart.html` draws them. Colours are classes that the pages' style sheet defines for light,
-dark and paper; a series also has a dash, a shape or a place of its own, so that colour is never the only sign.
+dark and paper; a trace also has a dash, a shape or a place of its own, so that colour is never the only sign.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 WIDTH: Final = 560
 HEIGHT: Final = 340
 COLOURS: Final = 6
-"""Series colours that the style sheet defines; the seventh series starts again."""
+"""Colours of traces that the style sheet defines; the seventh trace starts again."""
 
 _LEFT, _RIGHT, _TOP, _BOTTOM = 72.0, 18.0, 14.0, 52.0
 _APART = 7.0  # pixels between neighbouring points of a strip
@@ -33,11 +33,11 @@ Dot: TypeAlias = tuple[float, float, str]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Series:
+class Trace:
     """Points of one name in a chart with two axes.
 
     Attributes:
-        name: Legend text; empty leaves the series out of the legend.
+        name: Legend text; empty leaves the trace out of the legend.
         x: Horizontal values.
         y: Vertical values, as many as `x`; NaN breaks a line.
         style: Joined points, the same dashed and grey (a reference to compare with), or points alone.
@@ -60,7 +60,7 @@ class Series:
         """Refuse coordinates or labels that do not pair up."""
         if len(self.x) != len(self.y) or len(self.labels) not in (0, len(self.x)):
             lengths = f"{len(self.x)}, {len(self.y)} and {len(self.labels)}"
-            message = f"series {self.name!r}: x, y and labels must have one length, got {lengths}"
+            message = f"trace {self.name!r}: x, y and labels must have one length, got {lengths}"
             raise ValueError(message)
 
 
@@ -82,7 +82,7 @@ class Strip:
 
 
 def line_chart(
-    series: Sequence[Series],
+    traces: Sequence[Trace],
     *,
     title: str,
     x_label: str,
@@ -95,7 +95,7 @@ def line_chart(
     """Lines and points over two axes.
 
     Args:
-        series: What to draw, first at the back; may be empty or hold no finite value, which the chart says.
+        traces: What to draw, first at the back; may be empty or hold no finite value, which the chart says.
         title: Text above the chart, and its name for those who cannot see it.
         x_label: Horizontal axis with its unit.
         y_label: Vertical axis with its unit.
@@ -107,11 +107,11 @@ def line_chart(
     Returns:
         A `figure`, safe to put into a page.
     """
-    low, high = x_range or data_range((value for one in series for value in one.x), log=log_x, whole=whole_x)
+    low, high = x_range or data_range((value for one in traces for value in one.x), log=log_x, whole=whole_x)
     x = Axis(label=x_label, low=low, high=high, start=_LEFT, end=WIDTH - _RIGHT, log=log_x, whole=whole_x)
-    y = _vertical(y_label, y_range or data_range(value for one in series for value in one.y))
+    y = _vertical(y_label, y_range or data_range(value for one in traces for value in one.y))
     drawn, used = [], 0
-    for one in series:
+    for one in traces:
         drawn.append(_Drawn.of(one, x, y, used))
         used += one.style != "reference"
     return _figure(title, x, y, drawn=drawn, empty=not any(each.points for each in drawn))
@@ -140,14 +140,14 @@ def strip_plot(strips: Sequence[Strip], *, title: str, y_label: str, y_range: Ra
     return _figure(title, groups, y, columns=columns, empty=not any(each.dots for each in columns))
 
 
-def diagonal(name: str = "") -> Series:
+def diagonal(name: str = "") -> Trace:
     """The line y = x from 0 to 1: chance in a ROC chart, agreement in a reliability chart."""
-    return Series(name=name, x=(0.0, 1.0), y=(0.0, 1.0), style="reference")
+    return Trace(name=name, x=(0.0, 1.0), y=(0.0, 1.0), style="reference")
 
 
 @dataclass(frozen=True, slots=True)
 class _Drawn:
-    """A series in pixels."""
+    """A trace in pixels."""
 
     name: str
     style: str
@@ -162,18 +162,18 @@ class _Drawn:
         return self.kind.split(maxsplit=1)[0]
 
     @classmethod
-    def of(cls, series: Series, x: Axis, y: Axis, place: int) -> _Drawn:
-        """Place a series; a line with a single point is drawn as that point."""
-        values = enumerate(zip(series.x, series.y, strict=True))
+    def of(cls, trace: Trace, x: Axis, y: Axis, place: int) -> _Drawn:
+        """Place a trace; a line with a single point is drawn as that point."""
+        values = enumerate(zip(trace.x, trace.y, strict=True))
         known = [(i, float(a), float(b)) for i, (a, b) in values if math.isfinite(a) and math.isfinite(b)]
         points = [(i, x(a), y(b)) for i, a, b in known if a > 0 or not x.log]
         dots: list[Dot] = []
-        if series.style == "points":
-            plain = [f"{tick_text(a)}, {tick_text(b)}" for a, b in zip(series.x, series.y, strict=True)]
-            dots = [(a, b, (series.labels or plain)[i]) for i, a, b in points]
+        if trace.style == "points":
+            plain = [f"{tick_text(a)}, {tick_text(b)}" for a, b in zip(trace.x, trace.y, strict=True)]
+            dots = [(a, b, (trace.labels or plain)[i]) for i, a, b in points]
         elif len(points) == 1:
-            dots = [(a, b, series.name) for _, a, b in points]
-        return cls(series.name, series.style, _classes(series, place), points, "" if dots else _path(points), dots)
+            dots = [(a, b, trace.name) for _, a, b in points]
+        return cls(trace.name, trace.style, _classes(trace, place), points, "" if dots else _path(points), dots)
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,13 +226,13 @@ def _vertical(label: str, ends: Range) -> Axis:
     return Axis(label=label, low=ends[0], high=ends[1], start=HEIGHT - _BOTTOM, end=_TOP)
 
 
-def _classes(series: Series, place: int) -> str:
-    """The classes that style a series; references have grey and use no colour up."""
-    if series.style == "reference":
+def _classes(trace: Trace, place: int) -> str:
+    """The classes that style a trace; references have grey and use no colour up."""
+    if trace.style == "reference":
         return "reference"
-    colour = (place if series.colour is None else series.colour) % COLOURS
-    dash = colour if series.dash is None else series.dash % COLOURS
-    return f"s{colour} d{dash}{' faint' if series.faint else ''}"
+    colour = (place if trace.colour is None else trace.colour) % COLOURS
+    dash = colour if trace.dash is None else trace.dash % COLOURS
+    return f"s{colour} d{dash}{' faint' if trace.faint else ''}"
 
 
 def _path(points: Iterable[tuple[int, float, float]]) -> str:

@@ -2,12 +2,12 @@
 
 Legend: N batch, H rows, W columns.
 
-Batches run image by image. On processors that costs nothing measurable, since one image keeps every core busy; it makes
-a batch's bits those of its images, and a batch's memory that of one image.
+Batches run image by image. On processors that costs nothing measurable, since one image keeps every core busy; it gives
+a batch the same bits as its images alone, and needs the memory of one image.
 
-An image of the usual size goes through a session that was made for it, every other one through a session for any size:
-the first is faster, the two may differ in the last bits, and the rule is fixed, so that an image has one answer. The
-second session is made when the first image needs it.
+An image of the usual size goes through a session made for that size, every other image through a session for any size.
+The first is faster; the two may differ in the last bits, but the rule is fixed, so an image has one answer. The second
+session is made for the first image that needs it.
 
 A provider that keeps something for every size it has seen says how many one session may see
 (`Provider.sizes_per_session`); then the session is replaced.
@@ -43,7 +43,7 @@ USUAL_SIZE: Final = (USUAL["H"], USUAL["W"])
 """Rows and columns of the images that have a session of their own."""
 
 SMALL_PIXELS: Final = 512 * 512
-"""Up to this size an image leaves less than 5 MiB in the allocator, which is not worth the millisecond."""
+"""Up to this size an image leaves less than 5 MiB in the allocator, not worth the millisecond it takes to return."""
 
 _BITS_OF_ONE: Final = 0x3F800000
 """1.0 as IEEE 754 single precision writes it."""
@@ -86,8 +86,8 @@ class Engine:
             Mask (1, H, W) uint8 and probability (1, H, W) float32, both new.
 
         Raises:
-            InferenceError: The graph failed, answered something that is no mask and probability, or the session that
-                the image's size needs could not be made.
+            InferenceError: The graph failed, its answer is not a mask and a probability, or the session for the image's
+                size could not be made.
         """
         batch, height, width, _ = image_nhwc.shape
         usual = batch == 1 and (height, width) == USUAL_SIZE
@@ -103,7 +103,7 @@ class Engine:
         return mask, probability
 
     def _settle(self, pixels: int) -> None:
-        """Hand back what a large image left, after it and, for what its result held, after the next one too."""
+        """Return the memory of a large image, after it and, for what its result held, after the next one."""
         large = pixels > SMALL_PIXELS
         if large or self._swollen:
             return_free_memory()
@@ -126,7 +126,7 @@ class Engine:
             return self._any
 
     def _open(self, fixed: Mapping[str, int]) -> tuple[Session, Mapping[str, int]]:
-        """A session that passed every check, and how many of its nodes each provider runs."""
+        """A session that has passed every check, and how many of its nodes each provider runs."""
         lengths = own_names(fixed, self._declared)
         session = open_session(self._model, provider=self._provider, threads=self.threads, fixed=lengths)
         check_contract(declared_by(session), fixed=fixed)
@@ -134,24 +134,29 @@ class Engine:
 
 
 def check_answer(mask: NDArray[Any], probability: NDArray[Any], shape: tuple[int, ...]) -> None:
-    """Refuse an answer that is no mask and probability of the image.
+    """Refuse an answer that is not a mask and a probability of the image.
 
     Args:
-        mask: What should be N x H x W of uint8, 0 or 1.
-        probability: What should be N x H x W of float32, in [0, 1].
+        mask: What should be (N, H, W) uint8, 0 or 1.
+        probability: What should be (N, H, W) float32, in [0, 1].
         shape: (N, H, W) of the image.
 
     Raises:
         InferenceError: They are not.
+
+    Examples:
+        >>> check_answer(np.ones((1, 2, 2), np.uint8), np.ones((1, 2, 2), np.float32), (1, 2, 2))
     """
     shapes_fit = mask.shape == probability.shape == shape
     if not shapes_fit or mask.dtype != np.uint8 or probability.dtype != np.float32:
         raise InferenceError(
-            "the model's answer has another form", expected=shape, got=(mask.shape, mask.dtype, probability.shape)
+            "the model's answer has the wrong shape or type",
+            expected=shape,
+            got=(mask.shape, mask.dtype, probability.shape),
         )
     if mask.max() > 1 or not _within_one(probability):
         raise InferenceError(
-            "the model's answer is no mask and probability", expected="mask 0 or 1, probability in [0, 1]",
+            "the model's answer is not a mask and a probability", expected="mask 0 or 1, probability in [0, 1]",
             got=f"mask up to {mask.max()}, probability {probability.min()} to {probability.max()}",
         )  # fmt: skip
 
@@ -159,8 +164,8 @@ def check_answer(mask: NDArray[Any], probability: NDArray[Any], shape: tuple[int
 def _within_one(probability: NDArray[np.float32]) -> bool:
     """Whether every value is in [0, 1], which NaN is not.
 
-    Bit patterns of floats from 0 upwards are ordered as their values are, and those of negative ones and of NaN lie
-    above all that are finite: one pass over integers answers, unless there is a -0.0.
+    Bit patterns of floats from 0 upwards are ordered like their values, and those of negative numbers and of NaN are
+    larger than those of all values up to 1: one pass over integers decides, unless there is a -0.0.
     """
     if int(probability.view(np.uint32).max()) <= _BITS_OF_ONE:
         return True

@@ -3,7 +3,7 @@
 Legend: N batch, H rows, W columns.
 
 A session for one size knows every shape before it runs: the weights of the resizing are constants there, and nothing is
-worked out a second time. It is made of the same bytes as the one for any size; only the axes are given lengths.
+computed twice. It is made from the same bytes as the session for any size; only the axes are given lengths.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ ANY: Final[Mapping[str, int]] = MappingProxyType({})
 """No axis has a length of its own."""
 
 SPIN_US: Final = 10
-"""Microseconds that a thread without work waits awake: most operators of a network follow within them."""
+"""Microseconds that an idle thread spins: most operators of a network follow sooner."""
 
 _HEAVY: Final = frozenset(
     {"Conv", "FusedConv", "ConvTranspose", "MatMul", "Gemm", "QLinearConv", "ConvInteger", "MatMulInteger"}
 )
-"""Operators that carry the work: all of them must run on the provider that was asked for."""
+"""Operators that do the heavy work: all of them must run on the provider that was asked for."""
 
 _TYPES: Final = MappingProxyType({"uint8": "tensor(uint8)", "float32": "tensor(float)"})
 
@@ -68,7 +68,7 @@ def open_session(model: bytes, *, provider: Provider, threads: int, fixed: Mappi
 
 
 def session_options(provider: Provider, threads: int, *, fixed: Mapping[str, int] = ANY) -> onnxruntime.SessionOptions:
-    """Session options; nothing is left to a default that a release may change.
+    """Session options; every one that matters is stated, since a release may change its default.
 
     Args:
         provider: The provider.
@@ -82,17 +82,17 @@ def session_options(provider: Provider, threads: int, *, fixed: Mapping[str, int
     options.inter_op_num_threads = 1
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
-    # An arena keeps the largest image's memory for ever, which is bounded where there is one size; the pattern would
+    # An arena keeps the largest image's memory for ever, which is bounded for one size only; the memory pattern would
     # keep a plan for every size, and gains nothing for one.
     options.enable_cpu_mem_arena = bool(fixed)
     options.enable_mem_pattern = False
     options.enable_profiling = False
     options.log_severity_level = 4  # errors come as exceptions
-    # Waiting threads spin from one operator to the next, then sleep: longer, they take the host's cores, and are slower
-    # when something else runs.
+    # Waiting threads spin from one operator to the next, then sleep. Spinning longer takes the host's cores, and is
+    # slower when something else runs.
     options.add_session_config_entry("session.intra_op.allow_spinning", "1")
     options.add_session_config_entry("session.intra_op.spin_duration_us", str(SPIN_US))
-    # Models are whole files; one that names others would have them read from the current folder.
+    # Models are single files; one that names others would have them read from the current folder.
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", f"{os.devnull}/none")
     counted = "0" if provider.runs_everything else "1"
     options.add_session_config_entry("session.record_ep_graph_assignment_info", counted)
@@ -102,11 +102,11 @@ def session_options(provider: Provider, threads: int, *, fixed: Mapping[str, int
 
 
 def own_names(fixed: Mapping[str, int], declared: Sequence[Declared]) -> dict[str, int]:
-    """Lengths by the contract's names of the axes as lengths by the model's own; axes without a name drop out.
+    """Lengths by the contract's names of the axes, as lengths by the model's names; axes without a name are left out.
 
     Args:
         fixed: Such as `USUAL`.
-        declared: The model's tensors, the input first, that passed `check_contract`.
+        declared: The model's tensors, the input first; `check_contract` has passed them.
     """
     named = zip(CONTRACT.input.shape, declared[0].axes, strict=True)
     return {str(own): fixed[axis] for axis, own in named if axis in fixed and own}
@@ -120,7 +120,7 @@ def check_contract(declared: Sequence[Declared], *, fixed: Mapping[str, int] = A
         fixed: Lengths that axes may have, by the contract's names.
 
     Raises:
-        ContractError: Names, types or axes are other ones.
+        ContractError: Names, types or axes differ.
     """
     wanted = (CONTRACT.input, *CONTRACT.outputs)
     if len(declared) != len(wanted) or not all(_is(d, t, fixed) for d, t in zip(declared, wanted, strict=True)):
@@ -132,13 +132,13 @@ def check_contract(declared: Sequence[Declared], *, fixed: Mapping[str, int] = A
 
 
 def declared_by(session: Session) -> list[Declared]:
-    """The tensors of a session as those of a file."""
+    """The tensors of a session, in the form of those of a file."""
     tensors = (*session.get_inputs(), *session.get_outputs())
     return [Declared(name=t.name, kind=t.type, axes=tuple(axis or "" for axis in t.shape)) for t in tensors]
 
 
 def _is(found: Declared, wanted: Tensor, fixed: Mapping[str, int]) -> bool:
-    """Whether a tensor is the contract's; an axis that has a name there may have any here, or its length of `fixed`."""
+    """Whether a tensor is the contract's; a named axis may have any name here, or its length in `fixed`."""
     if (found.name, found.kind, len(found.axes)) != (wanted.name, _TYPES[wanted.dtype], len(wanted.shape)):
         return False
     pairs = list(zip(found.axes, wanted.shape, strict=True))
@@ -149,7 +149,7 @@ def _is(found: Declared, wanted: Tensor, fixed: Mapping[str, int]) -> bool:
 
 
 def _shown(name: str, kind: str, axes: Sequence[int | str]) -> str:
-    """A tensor as errors show it; a dynamic axis by whatever name is written ``?``."""
+    """A tensor as errors show it; a dynamic axis is written ``?``, whatever its name."""
     return f"{name}: {kind}({', '.join(str(axis) if str(axis).isdigit() else '?' for axis in axes)})"
 
 
@@ -185,7 +185,7 @@ def check_assignment(session: Session, provider: Provider) -> Mapping[str, int]:
 
 
 def native_errors() -> tuple[type[Exception], ...]:
-    """Everything that onnxruntime raises; its own classes share no root."""
+    """Every class that onnxruntime raises; its own share no base."""
     from onnxruntime.capi import onnxruntime_pybind11_state as state
 
     found = (getattr(state, name) for name in dir(state))
@@ -194,7 +194,7 @@ def native_errors() -> tuple[type[Exception], ...]:
 
 
 def first_line(error: BaseException) -> str:
-    """The start of a native message, which may run over pages."""
+    """The first line of a native message, which may be pages long."""
     text = str(error).strip() or type(error).__name__
     return text.splitlines()[0][:300]
 

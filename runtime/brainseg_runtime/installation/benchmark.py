@@ -6,6 +6,7 @@ call is timed from uint8 pixels in the caller's array to mask and probability in
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import signal
 import statistics
@@ -202,20 +203,11 @@ def cases(
     """Every combination, in the order of a table: provider, variant, threads, batch."""
     return [
         BenchCase(
-            bundle=bundle,
-            digest=digest,
-            provider=provider,
-            variant=variant,
-            batch=batch,
-            threads=count,
-            side=side,
-            seconds=seconds,
+            bundle=bundle, digest=digest, provider=provider, variant=variant, batch=batch, threads=count,
+            side=side, seconds=seconds,
         )
-        for provider in providers
-        for variant in variants
-        for count in threads
-        for batch in batches
-    ]
+        for provider, variant, count, batch in itertools.product(providers, variants, threads, batches)
+    ]  # fmt: skip
 
 
 def refusal(case: BenchCase, error: BrainsegError) -> dict[str, object]:

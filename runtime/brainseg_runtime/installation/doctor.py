@@ -67,19 +67,7 @@ class Diagnosis:
 
     def to_json(self) -> dict[str, Json]:
         """As ``brainseg doctor --json`` writes it."""
-        return {
-            "ok": self.ok,
-            "versions": dict(self.versions),
-            "system": self.system,
-            "python": self.python,
-            "processor": to_json(self.processor),
-            "exact_integers": self.processor.exact_integers,
-            "default_threads": self.default_threads,
-            "providers": [to_json(status) for status in self.providers],
-            "choice": None if self.choice is None else to_json(self.choice),
-            "rule": list(self.rule),
-            "problems": [to_json(problem) for problem in self.problems],
-        }
+        return {"ok": self.ok, "exact_integers": self.processor.exact_integers, **to_json(self)}
 
 
 def diagnose(bundle: str | os.PathLike[str] | None = None) -> Diagnosis:

@@ -73,15 +73,8 @@ class Verification:
 
     def to_json(self) -> dict[str, Json]:
         """As ``brainseg verify --json`` writes it."""
-        return {
-            "bundle": str(self.path),
-            "ok": self.ok,
-            "digest": self.digest,
-            "name": self.name,
-            "provider": self.provider,
-            "providers": dict(self.providers),
-            "checks": [to_json(check) for check in self.checks],
-        }
+        rest = to_json(self)
+        return {"bundle": rest.pop("path"), "ok": self.ok, "provider": self.provider, **rest}
 
 
 def verify_bundle(

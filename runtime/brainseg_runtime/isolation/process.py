@@ -1,6 +1,6 @@
-"""The process behind an isolated segmenter: started, talked to under a deadline, and ended.
+"""The process of an isolated segmenter: started, talked to under a deadline, and ended.
 
-The host only ever waits for a thread that talks, never for the pipe itself, since both reading and writing a pipe can
+The host waits for a thread that reads and writes, never for the pipe itself, since reading and writing a pipe can both
 block for ever when the other side hangs.
 """
 
@@ -37,7 +37,7 @@ class IsolatedProcess:
     """One process and the pipe to it.
 
     Args:
-        request: The first message: what it is to load.
+        request: The first message: the model to load.
 
     Raises:
         BrainsegError: It could not be started, or could not load the model.
@@ -61,7 +61,7 @@ class IsolatedProcess:
         """Send one message and wait for its answer.
 
         Raises:
-            WorkerError: There is none in time, or the process is gone.
+            WorkerError: No answer came in time, or the process is gone.
         """
         answer: Future[messages.Message | None] = self._pipe.submit(self._talk, head, blobs)
         try:
@@ -80,7 +80,7 @@ class IsolatedProcess:
         """End the process and free its pipe.
 
         Args:
-            patience: Seconds in which an idle process may end by itself, told by its closed input, before it is killed.
+            patience: Seconds in which an idle process may end by itself, once its input is closed, before it is killed.
         """
         if patience > 0 and self._process.stdin is not None:
             with suppress(OSError, subprocess.TimeoutExpired):
@@ -90,7 +90,7 @@ class IsolatedProcess:
         self._pipe.shutdown(wait=True)
         for stream in (self._process.stdin, self._process.stdout):
             if stream is not None:
-                with suppress(OSError):  # what was still to be written has no reader any more
+                with suppress(OSError):  # buffered data has no reader any more
                     stream.close()
         self._process.wait()
 

@@ -45,6 +45,8 @@ class Score(Generic[M]):
         higher_is_better: Whether large values are good.
         needs_spacing: Whether it needs the spacing in mm.
         bound: How far the value can be from exact, for one that is not.
+        in_every_record: Whether every record with scores of its kind has it, and never as null where its type is a
+            number; a score that was added later may be missing, and is None then.
         same_as: Key of the score that it equals for these masks; short lists leave it out.
     """
 
@@ -58,12 +60,8 @@ class Score(Generic[M]):
     higher_is_better: bool = True
     needs_spacing: bool = False
     bound: Callable[[M], float] | None = None
+    in_every_record: bool = False
     same_as: str = ""
-
-    @property
-    def always_defined(self) -> bool:
-        """Whether it has a value for any two masks."""
-        return UNDEFINED not in (self.both_empty, self.truth_empty, self.prediction_empty)
 
     def title(self, tolerance: float = TOLERANCE) -> str:
         """Its label, with the tolerance.
@@ -181,6 +179,7 @@ def _distances(
             unit=unit,
             higher_is_better=False,
             needs_spacing=unit == "mm",
+            in_every_record=True,
         )
 
     return (
@@ -194,6 +193,7 @@ def _distances(
             truth_empty="0",
             prediction_empty="0",
             needs_spacing=unit == "mm",
+            in_every_record=True,
         ),
     )
 
@@ -207,6 +207,7 @@ def _lesion_wise(key: str, name: str, of: Callable[[VolumePair], float]) -> Scor
         both_empty="1",
         truth_empty="0",
         prediction_empty="0 (1 if all lesions are small)",
+        in_every_record=True,
     )
 
 
@@ -227,7 +228,16 @@ def _area(
 
 def _overlap(key: str, label: str, of: Callable[[Counts], float], *, same_as: str = "") -> Score[Counts]:
     """A score that is 1 for two empty masks and 0 where one of them is empty."""
-    return Score(key=key, label=label, of=of, both_empty="1", truth_empty="0", prediction_empty="0", same_as=same_as)
+    return Score(
+        key=key,
+        label=label,
+        of=of,
+        both_empty="1",
+        truth_empty="0",
+        prediction_empty="0",
+        in_every_record=True,
+        same_as=same_as,
+    )
 
 
 _SHIPPED: Final = ScoreTable(

@@ -191,5 +191,5 @@ def test_one_value_outside_zero_to_one_makes_an_answer_no_probability(value: flo
     if taken:
         check_answer(mask, probability, (1, 40, 40))
     else:
-        with pytest.raises(InferenceError, match="no mask and probability"):
+        with pytest.raises(InferenceError, match="not a mask and a probability"):
             check_answer(mask, probability, (1, 40, 40))

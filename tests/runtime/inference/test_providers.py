@@ -6,6 +6,7 @@ import json
 import threading
 from dataclasses import replace
 
+import onnxruntime
 import pytest
 
 from brainseg_runtime.bundles.manifest import Manifest
@@ -13,6 +14,7 @@ from brainseg_runtime.errors import ProviderError
 from brainseg_runtime.inference.processor import Processor, inspect_processor, usable_cores
 from brainseg_runtime.inference.providers import PROVIDERS, Provider, choose, list_providers, openvino, provider_status
 from brainseg_runtime.inference.providers.openvino import OPENVINO
+from brainseg_runtime.inference.sessions import session_options
 from tests.runtime.inference.pretended import installed
 from tests.runtime.tiny import TINY
 
@@ -162,3 +164,15 @@ def test_this_machines_processor_is_told() -> None:
 def test_each_of_these_multiplies_integers_exactly(feature: str) -> None:
     assert replace(OLD, features=(feature,)).exact_integers
     assert not OLD.exact_integers
+
+
+def test_the_plug_in_opens_a_session_on_its_device_with_its_own_options(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The device is that of onnxruntime's own provider here, so that this runs on any maker's processor."""
+    own = [device for device in onnxruntime.get_ep_devices() if device.ep_name == "CPUExecutionProvider"]
+    monkeypatch.setattr(openvino, "plugin_devices", lambda: own * 2)
+    options = session_options(OPENVINO, 3)
+    session = OPENVINO.open((TINY / "model.onnx").read_bytes(), options)
+    assert session.get_providers() == ["CPUExecutionProvider"]
+    told = json.loads(options.get_session_config_entry("ep.cpuexecutionprovider.load_config"))
+    assert told["CPU"]["INFERENCE_PRECISION_HINT"] == "f32"  # its own default is bfloat16 where that is faster
+    assert told["CPU"]["INFERENCE_NUM_THREADS"] == "3"

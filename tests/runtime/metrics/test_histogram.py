@@ -175,5 +175,5 @@ def test_histograms_that_do_not_fit_are_refused() -> None:
         Histogram.empty(bits=3).coarse(4)
     with pytest.raises(DataError, match="out of range"):
         Histogram.empty(bits=17)
-    with pytest.raises(DataError, match="wrong size"):
+    with pytest.raises(DataError, match="wrong shape"):
         Histogram(np.zeros((2, 5), np.int64))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from brainseg_runtime.evaluation.page import evaluation_page
 from brainseg_runtime.evaluation.result import Evaluation
 from brainseg_runtime.metrics import Counts
 from brainseg_runtime.metrics.scores import Score, added, names_text
@@ -56,14 +57,14 @@ def test_it_is_in_the_help_text_and_gone_afterwards() -> None:
     assert "accuracy" not in names_text()
 
 
-def test_a_record_without_it_is_read_where_it_may_be_undefined(tmp_path: Path) -> None:
+def test_a_record_made_before_it_is_read(tmp_path: Path) -> None:
     data, result = made_data(tmp_path / "data"), tmp_path / "result.json"
     assert brainseg("evaluate", BUNDLE, data, "--json", result).code == 0
     found = json.loads(result.read_text(encoding="utf-8"))
     del found["run"]
-    with added(
-        counted=[
-            Score(key="new", label="new", of=accuracy, both_empty="undefined", truth_empty="", prediction_empty="")
-        ]
-    ):
-        assert Evaluation.from_json(found).pooled.new is None
+    with added(counted=[ACCURACY], surface=[DEPTH]):
+        read = Evaluation.from_json(found)
+        assert read.surface is not None
+        assert read.surface.depth is None
+        assert (read.pooled.accuracy, read.patients[0].accuracy) == (None, None)
+        assert "accuracy" in evaluation_page(read, [], {})

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from brainseg_runtime.errors import DataError
 from brainseg_runtime.safe_io.strict_json import Json
-from brainseg_runtime.safe_io.typed_json import Between, Matches, from_json, to_json
+from brainseg_runtime.safe_io.typed_json import Between, Matches, from_json, inline, to_json
 
 
 @dataclass(frozen=True)
@@ -192,3 +192,31 @@ def test_an_error_shows_a_short_escaped_value() -> None:
         from_json(Outer, {"name": ["\x1b[31m" * 100]}, "it", error=DataError)
     assert "\x1b" not in str(caught.value)
     assert len(str(caught.value)) < 300
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scored:
+    name: str
+    scores: Mapping[str, float | None] = inline(lambda: {"a": float, "b": float | None})
+    last: int = 0
+
+
+def test_items_of_an_inline_mapping_stand_beside_the_other_fields() -> None:
+    value = Scored(name="n", scores={"a": 0.5, "b": None}, last=2)
+    assert list(to_json(value).items()) == [("name", "n"), ("a", 0.5), ("b", None), ("last", 2)]
+    assert from_json(Scored, to_json(value), "it", error=DataError) == value
+    assert from_json(Scored, {"name": "n", "a": 1}, "it", error=DataError).scores == {"a": 1.0, "b": None}
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ({"name": "n", "b": 1.0}, "lacks keys; expected a"),
+        ({"name": "n", "a": None}, r"it\.a is wrong"),
+        ({"name": "n", "a": 1.0, "c": 1.0}, "unknown keys; expected only name, last, a, b; got .?c"),
+        ({"name": "n", "a": 1.0, "scores": {}}, "unknown keys"),
+    ],
+)
+def test_keys_of_an_inline_mapping_are_checked_like_any_other(value: dict[str, object], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        from_json(Scored, value, "it", error=DataError)

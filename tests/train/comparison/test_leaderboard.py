@@ -17,17 +17,15 @@ from brainseg_runtime.evaluation.evaluate import Case, evaluate
 from brainseg_runtime.metrics import Counts
 from brainseg_runtime.metrics.scores import Score, added
 from brainseg_train.comparison.leaderboard import (
-    compare,
-    holm,
     make_leaderboard,
     metrics,
     score,
     score_text,
     summary,
     to_markdown,
-    verdict,
 )
 from brainseg_train.comparison.page import write_report
+from brainseg_train.comparison.significance import compare, holm, verdict
 from brainseg_train.comparison.test_scores import TestRecord
 from brainseg_train.tuning import study
 
@@ -163,7 +161,7 @@ def test_every_metric_stands_in_the_evaluation_and_the_table(compared: Path) -> 
 def test_a_score_added_to_the_table_is_a_line_of_the_leaderboard_and_of_its_page(compared: Path) -> None:
     current = study.newest_complete(compared)
     before = (compared / "report.html").read_bytes()
-    accuracy = Score[Counts](
+    accuracy: Score[Counts] = Score(
         key="accuracy",
         label="accuracy",
         of=lambda counts: (counts.tp + counts.tn) / counts.pixels,

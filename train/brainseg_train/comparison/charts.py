@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from brainseg_runtime.evaluation.page import UNIT, score_chart
-from brainseg_runtime.html.charts import Series, Strip, diagonal, line_chart, strip_plot
+from brainseg_runtime.evaluation.charts import UNIT, score_chart
+from brainseg_runtime.html.charts import Strip, Trace, diagonal, line_chart, strip_plot
 from brainseg_train import models
 from brainseg_train.runs import records
 
@@ -41,7 +41,7 @@ def patient_charts(tests: Sequence[TestRecord]) -> list[Markup]:
         for test in tests
     ]
     sizes = [
-        Series(
+        Trace(
             name=test.model,
             x=[float(patient.counts.truth) for patient in test.evaluation.patients],
             y=[patient.dice for patient in test.evaluation.patients],
@@ -114,7 +114,7 @@ def learning_charts(current: Study, board: Mapping[str, Any]) -> list[Markup]:
     return [*charts, losses]
 
 
-def _runs(current: Study, trials: Sequence[Mapping[str, Any]], chosen: Sequence[str], *, folds: bool) -> list[Series]:
+def _runs(current: Study, trials: Sequence[Mapping[str, Any]], chosen: Sequence[str], *, folds: bool) -> list[Trace]:
     """All runs of one network in its colour: a dash each, and those that were not chosen in the background."""
     lines, places = [], {True: 0, False: 1}  # the chosen run, or the first of them, is the line without dashes
     for trial in trials:
@@ -128,7 +128,7 @@ def _runs(current: Study, trials: Sequence[Mapping[str, Any]], chosen: Sequence[
     return sorted(lines, key=lambda line: not line.faint)
 
 
-def _dice_chart(lines: Sequence[Series], title: str) -> Markup:
+def _dice_chart(lines: Sequence[Trace], title: str) -> Markup:
     """Validation Dice by epoch."""
     return line_chart(
         lines, title=title, x_label="epoch", y_label="mean volume Dice at 128×128", y_range=UNIT, whole_x=True
@@ -146,7 +146,7 @@ def _losses(current: Study, rows: Sequence[Mapping[str, Any]]) -> Markup:
             "validation": [entry.validation["loss"] for entry in history],
         }
         lines += [
-            Series(name=f"{row['model']}, {part}", x=epochs, y=values, colour=colour(row["model"]), dash=dash)
+            Trace(name=f"{row['model']}, {part}", x=epochs, y=values, colour=colour(row["model"]), dash=dash)
             for (part, values), dash in zip(parts.items(), (1, 0), strict=True)
         ]
     title = "Losses of the chosen runs"
@@ -155,10 +155,10 @@ def _losses(current: Study, rows: Sequence[Mapping[str, Any]]) -> Markup:
 
 def _learning(
     current: Study, trial: Mapping[str, Any], name: str, *, dash: int | None = None, faint: bool = False
-) -> Series:
+) -> Trace:
     """One run's validation Dice by epoch."""
     history = records.load_history(current.runs / trial["timing"]["run"])
-    return Series(
+    return Trace(
         name=name,
         x=[float(entry.epoch) for entry in history],
         y=[entry.validation["dice"] for entry in history],
@@ -168,17 +168,17 @@ def _learning(
     )
 
 
-def _curve(test: TestRecord, name: str, value: float | None) -> Series:
+def _curve(test: TestRecord, name: str, value: float | None) -> Trace:
     """One network's curve, its figure in the legend."""
     curve = getattr(test.evaluation.curves, name)
     legend = test.model if value is None else f"{test.model} {value:.3f}"
-    return Series(name=legend, x=curve.x, y=curve.y, colour=colour(test.model))
+    return Trace(name=legend, x=curve.x, y=curve.y, colour=colour(test.model))
 
 
-def _reliability(test: TestRecord) -> Series:
+def _reliability(test: TestRecord) -> Trace:
     """One network's fraction of tumour by mean probability."""
     calibration = test.evaluation.calibration
-    return Series(
+    return Trace(
         name=f"{test.model} {calibration.ece:.4f}",
         x=[one.probability for one in calibration.bins],
         y=[one.tumour for one in calibration.bins],

@@ -105,7 +105,7 @@ def _lines(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, object]]:
 
 
 def _about(rows: Sequence[Mapping[str, Any]]) -> list[list[str]]:
-    """What else is told of each network."""
+    """Further lines about each network."""
     return [
         ["Validation", "mean volume Dice at 128×128", *(f"{row['validation']['dice']:.3f}" for row in rows)],
         ["Network", "parameters", *(f"{row['parameters']:,}" for row in rows)],
@@ -186,7 +186,7 @@ def _caption(picture: TestPicture) -> str:
 
 
 def _read_png(path: Path) -> NDArray[np.uint8]:
-    """(H, W, 3) uint8 of a picture that the look at the test part left.
+    """(H, W, 3) uint8 of a recorded picture.
 
     Raises:
         RecordError: It is missing or damaged.

@@ -89,7 +89,7 @@ class TestRecord:
     pictures: tuple[TestPicture, ...]
     """Slices of the best, the median and the worst patient."""
     timing: dict[str, Any]
-    """`seconds`, and `runs`: the runs that were looked at, one a split."""
+    """`seconds`, and `runs`: the runs that were measured, one for each split."""
 
     def patient_dice(self) -> dict[str, float]:
         """Dice of each patient's volume, by name, in [0, 1]."""
