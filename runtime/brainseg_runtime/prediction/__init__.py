@@ -4,5 +4,5 @@
 overlap, `record` is `predictions.json`, and `resume` says what of an earlier run may stay. The command `predict` drives
 them. A further kind of file for each slice is added in `images.writers`.
 
-`layout` and `segment_files` are tested by the tests of `brainseg predict` in tests/runtime/commands.
+`layout` and `segment_files` are tested by `test_predict` and `test_predict_again`.
 """

@@ -4,5 +4,5 @@
 where faults become exit codes, `console` speaks, `streams` guards standard output and error, and `interrupts` decides
 what Ctrl-C does meanwhile.
 
-`command` is tested by test_application, test_streams and test_early; `console` also by test_progress.
+`command` is tested by `test_application`, `test_streams` and `test_early`.
 """

@@ -5,6 +5,6 @@ the command's help. `options` has what several commands take, `study` and `patie
 they say. A command goes from options to a `tuning.plan.Plan` to a study, with nothing between. To add a command, write
 its file here and list it in `cli`.
 
-All of them are tested by running the commands: in tests/train/test_cli.py, tests/train/commands and
-tests/train/comparison.
+`all`, `fit`, `check`, `phantom`, `report`, `options`, `patients`, `study` and `results` are tested by `test_cli`,
+`test_outputs` and `test_conduct`.
 """
