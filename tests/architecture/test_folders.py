@@ -15,11 +15,10 @@ from tests.architecture.sources import FOLDERS, ROOT, Source, sources
 OWED = frozenset(
     {
         *(f"brainseg_runtime.{name}" for name in (
-            "commands", "evaluation", "html", "images", "inference", "inference.providers", "metrics", "prediction",
-            "terminal",
+            "evaluation", "html", "inference", "inference.providers", "metrics",
         )),
         *(f"brainseg_train.{name}" for name in (
-            "checkpoint", "commands", "comparison", "data", "learning", "models", "phantom", "runs", "tuning",
+            "checkpoint", "comparison", "data", "learning", "models", "phantom", "runs", "tuning",
         )),
         "brainseg_runtime",
     }

@@ -128,9 +128,12 @@ def to_json(value: Any) -> dict[str, Json]:  # noqa: ANN401 - any dataclass
         The object; tuples are lists in it.
     """
     found: dict[str, Json] = {}
-    for field in dataclasses.fields(value):
-        item = _plain(getattr(value, field.name))
-        found |= cast("dict[str, Json]", item) if _INLINE in field.metadata else {field.name: item}
+    for name, inline in _names(cast("Hashable", type(value))):
+        item = _plain(getattr(value, name))
+        if inline:
+            found |= cast("dict[str, Json]", item)
+        else:
+            found[name] = item
     return found
 
 
@@ -176,6 +179,8 @@ def check(value: Any, where: str, *, error: type[BrainsegError]) -> None:  # noq
 
 def _plain(value: object) -> Json:
     """Any value of a field as JSON."""
+    if type(value) in _AS_THEY_ARE:  # most values of a long record
+        return cast("Json", value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         own = getattr(value, "to_json", None)
         return cast("Json", own()) if own is not None else to_json(value)
@@ -220,12 +225,12 @@ class _Decoder:
 
     def value(self, hint: Any, value: object, where: str) -> object:  # noqa: ANN401 - hints have no narrower type
         """A value as its annotation asks."""
+        if type(value) is hint and hint is not float:  # most values of a long record
+            return value
         if hint is Any or isinstance(hint, ForwardRef | str):  # `Json` refers to itself; strict_json has checked it
             return value
-        if dataclasses.is_dataclass(hint) and isinstance(hint, type):
-            return self.instance(hint, value, where)
-        handler = _HANDLERS.get(get_origin(hint))
-        return handler(self, get_args(hint), value, where) if handler else self.scalar(hint, value, where)
+        handler, parts = _taken_apart(hint)
+        return handler(self, parts, value, where) if handler else self.scalar(hint, value, where)
 
     def annotated(self, hints: tuple[Any, ...], value: object, where: str) -> object:
         """A value within its range, or a text that matches its pattern."""
@@ -284,6 +289,20 @@ class _Decoder:
 
 
 @cache
+def _names(kind: Hashable) -> tuple[tuple[str, bool], ...]:
+    """The names of a dataclass's fields, and whether each one's keys stand among the others."""
+    return tuple((field.name, _INLINE in field.metadata) for field in dataclasses.fields(cast("Any", kind)))
+
+
+@cache
+def _taken_apart(hint: Any) -> tuple[Callable[..., object] | None, tuple[Any, ...]]:  # noqa: ANN401 - as above
+    """What decodes values of an annotation, and the annotation's parts; None where it has none."""
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        return lambda decoder, _, value, where: decoder.instance(hint, value, where), ()
+    return _HANDLERS.get(get_origin(hint)), get_args(hint)
+
+
+@cache
 def _annotations(kind: Hashable) -> tuple[Mapping[str, Any], frozenset[str]]:
     """The annotations of a dataclass's own keys by name, and the names of those without a default."""
     hints = get_type_hints(kind, include_extras=True)
@@ -299,6 +318,7 @@ def _inlined(kind: type[Any]) -> dict[str, dict[str, Any]]:
     return {name: hints for name, hints in found.items() if hints is not None}
 
 
+_AS_THEY_ARE: Final = frozenset({bool, float, int, str, type(None)})
 _IN_WORDS: Final[Mapping[object, str]] = types.MappingProxyType(
     {bool: "true or false", int: "an integer", float: "a number", str: "text", Path: "a path", type(None): "null"}
 )

@@ -23,6 +23,7 @@ Source: https://github.com/uxlfoundation/oneDNN/issues/6035
 
 
 _NAMES: Final = re.compile(r"cpu|mps|cuda(:\d{1,3})?")
+_INSTALL: Final = "leave it at auto, or install the PyTorch build for this device"
 """Devices that training computes on; PyTorch knows others, such as `meta`, where nothing is computed."""
 
 
@@ -96,7 +97,7 @@ def _device(wanted: str, local_rank: int | None) -> torch.device:
     if wanted == "cuda" and local_rank is not None:
         wanted = f"cuda:{local_rank}"
     if not _NAMES.fullmatch(wanted):
-        raise _no_device(wanted, "a name that training does not know")
+        raise _no_device(wanted, "a name of none of them", "give one of these names with --device")
     try:
         device = torch.device(wanted)
         torch.empty(1, device=device)
@@ -105,12 +106,12 @@ def _device(wanted: str, local_rank: int | None) -> torch.device:
     return device
 
 
-def _no_device(wanted: str, got: str) -> DeviceError:
+def _no_device(wanted: str, got: str, remedy: str = _INSTALL) -> DeviceError:
     return DeviceError(
         f"device {wanted} is not available",
         expected="auto, cpu, cuda, cuda:<number> or mps, present on this machine",
         got=got,
-        remedy="leave it at auto, or install the PyTorch build for this device",
+        remedy=remedy,
     )
 
 
