@@ -1,8 +1,8 @@
-"""Network, optimiser and running mean as one thing that takes steps, and whose state can be taken out and put back.
+"""Network, optimiser and running mean as one object that takes steps, and whose state can be saved and restored.
 
 Source of the optimiser: Kingma and Ba, Adam, 2015, with the paper's moments.
 
-Legend: B slices in this process's share of a batch, H rows, W columns.
+Legend: B slices of a batch that this process takes, H rows, W columns.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _MOMENTS = {"adam/mean/": "exp_avg", "adam/square/": "exp_avg_sq"}
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
-    """What a step tells."""
+    """Result of one optimisation step."""
 
     loss: float
     """Loss of the global batch, before the step."""
@@ -134,11 +134,11 @@ class Learner:
         return found
 
     def restore(self, tensors: Mapping[str, Tensor], steps: int, where: str) -> None:
-        """Put back what `tensors` took out.
+        """Restore what `tensors` returned.
 
         Args:
-            tensors: By prefix and name; other prefixes are passed over.
-            steps: Steps that had been taken.
+            tensors: By prefix and name; other prefixes are ignored.
+            steps: Steps that the state was saved after.
             where: What the state is called in errors.
 
         Raises:
@@ -153,7 +153,7 @@ class Learner:
                 moment = tensors.get(prefix + name)
                 if moment is None or moment.shape != parameter.shape:
                     raise CheckpointError(f"{where} lacks {prefix}{name}", expected=f"shape {tuple(parameter.shape)}")
-                # The fused step walks memory as it lies, so a moment must lie as its parameter does.
+                # The fused step goes through memory in order, so a moment needs the same layout as its parameter.
                 state[key] = torch.empty_like(parameter).copy_(moment)
             self._optimizer.state[parameter] = state
         self.steps = steps
@@ -170,7 +170,7 @@ class Learner:
         return network
 
     def _require_finite(self, what: str, value: float) -> None:
-        """Stop before numbers that are none reach the weights."""
+        """Stop before infinities or NaN reach the weights."""
         if not math.isfinite(value):
             raise DivergedError(
                 f"the {what} of step {self.steps + 1} is not finite",
