@@ -20,7 +20,8 @@ from torch import Tensor, nn
 from brainseg_runtime import Segmenter
 from brainseg_runtime.bundles.bundle import open_bundle
 from brainseg_runtime.inference.processor import inspect_processor
-from brainseg_runtime.inference.providers import devices_for, provider_status
+from brainseg_runtime.inference.providers import provider_status
+from brainseg_runtime.inference.providers.openvino import OPENVINO
 from brainseg_runtime.inference.sessions import USUAL, session_options
 from brainseg_train.learning.device import computes_bf16
 from brainseg_train.models import build
@@ -94,8 +95,8 @@ def start(way: str, network: str, bundle: Path, *, threads: int) -> Segment:
 def _openvino_bf16(model: bytes, threads: int) -> Segment:
     """OpenVINO in the arithmetic that it takes by itself on such processors, which the runtime never lets it."""
     processor = {"INFERENCE_PRECISION_HINT": "bf16", "INFERENCE_NUM_THREADS": str(threads), "NUM_STREAMS": "1"}
-    options = session_options("openvino", threads, fixed=USUAL)
-    options.add_provider_for_devices(devices_for("openvino"), {"load_config": json.dumps({"CPU": processor})})
+    options = session_options(OPENVINO, threads, fixed=USUAL)
+    options.add_provider_for_devices(OPENVINO.devices(), {"load_config": json.dumps({"CPU": processor})})
     session = onnxruntime.InferenceSession(model, options)
 
     def segment(images: NDArray[np.uint8]) -> object:

@@ -78,7 +78,7 @@ def test_whole_evaluation(benchmark: BenchmarkFixture, slices: int) -> None:
             )
             for first in range(0, slices, per_patient)
         )
-        return evaluate(cases, predict, threshold=0.5, batch=BATCH).pooled.roc_auc
+        return evaluate(cases, predict, threshold=0.5, batch=BATCH).pooled.scores["roc_auc"]
 
     area = benchmark.pedantic(run, rounds=3 if slices < 1000 else 1)
     label(benchmark, _case(slices, "brainseg evaluate, with intervals"), roc_auc=area or 0.0)

@@ -16,6 +16,7 @@ from benchmarks.record import Label, label
 from benchmarks.turns import in_turns
 from brainseg_export.graphs.quantize import network_nodes
 from brainseg_runtime import Segmenter
+from brainseg_runtime.inference.providers import FALLBACK
 from brainseg_runtime.inference.sessions import USUAL, session_options
 from brainseg_train.models import NAMES
 
@@ -32,7 +33,7 @@ IMAGE = np.random.default_rng(0).integers(0, 256, (256, 256, 3), dtype=np.uint8)
 
 def _session(model: bytes, threads: int) -> onnxruntime.InferenceSession:
     """A session with the very options that the runtime gives its own, so that what differs is the runtime alone."""
-    options = session_options("cpu", threads, fixed=USUAL)
+    options = session_options(FALLBACK, threads, fixed=USUAL)
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 

@@ -2,15 +2,15 @@
 
     BrainsegError                    brainseg_runtime.errors: what, expected, got, remedy
     └── ExportError
-        ├── SelectionError           no run can be taken, or the one that was asked for cannot
+        ├── SelectionError           no run can be exported, or not the one that was asked for
         ├── ConversionError          a network cannot be written as a graph
-        │   └── AuditError           the written graph holds something that a bundle must not; holds every finding
+        │   └── AuditError           the graph holds something that a bundle must not; lists every finding
         ├── ParityError              the graph does not compute what the network computes
         ├── QuantizationError        a network cannot be quantised
-        ├── GateError                a variant that was required did not pass its gate
+        ├── GateError                a required variant did not pass its gate
         └── SigningError             a bundle cannot be signed
 
-Faults of checkpoints, records and data are training's and the runtime's, which export raises unchanged.
+Errors about checkpoints, records and data are those of training and the runtime; export raises them unchanged.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from brainseg_runtime.errors import BrainsegError
 
 
 class ExportError(BrainsegError):
-    """Any fault that the export stage finds."""
+    """Any fault that export finds."""
 
 
 class SelectionError(ExportError):
-    """No run can be taken, or the one that was asked for cannot."""
+    """No run can be exported, or not the one that was asked for."""
 
 
 class ConversionError(ExportError):
@@ -33,15 +33,15 @@ class ConversionError(ExportError):
 
 
 class AuditError(ConversionError):
-    """The written graph holds something that a bundle must not.
+    """The graph holds something that a bundle must not.
 
     Args:
         what: One clause that names the graph.
-        findings: Every finding, one clause each.
+        findings: All of them, one clause each.
     """
 
     def __init__(self, what: str, *, findings: Sequence[str]) -> None:
-        super().__init__(what, expected="a plain graph of the contract", got="; ".join(findings))
+        super().__init__(what, expected="a plain graph that fits the contract", got="; ".join(findings))
         self.findings = tuple(findings)
 
 
@@ -54,7 +54,7 @@ class QuantizationError(ExportError):
 
 
 class GateError(ExportError):
-    """A variant that was required did not pass its gate."""
+    """A required variant did not pass its gate."""
 
 
 class SigningError(ExportError):

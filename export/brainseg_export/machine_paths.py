@@ -1,6 +1,6 @@
-"""Paths of the machine that made a file, looked for where text stands and nowhere else.
+"""Paths of the machine that made a file, which must not get into a bundle; searched for in text only.
 
-A number is never text: four bytes of a weight read as a drive and a backslash about once in twenty million.
+Numbers are not searched: four bytes of a weight look like a drive letter and a backslash about once in twenty million.
 """
 
 from __future__ import annotations
@@ -21,17 +21,20 @@ _PATH: Final = re.compile(
     re.VERBOSE,
 )
 _URL: Final = re.compile(r"\b(?!file:)[A-Za-z][A-Za-z0-9+.-]+://\S*", re.IGNORECASE)
-"""An address in the web may have /home/ in it."""
+"""Web addresses may contain /home/."""
 
 _NUMBERS: Final = frozenset({"raw_data"})
-"""Fields of bytes that hold numbers; every other field of bytes in ONNX holds text."""
+"""Fields of bytes that hold numbers; all other fields of bytes in ONNX hold text."""
 
 
 def machine_paths(text: str) -> list[str]:
-    """The absolute paths in a text, POSIX and Windows alike, addresses in the web aside.
+    r"""The absolute paths in a text, POSIX and Windows alike; web addresses are not paths.
 
     Args:
         text: Any text.
+
+    >>> machine_paths(r"from /home/ann/net.py and C:\\work\\net.py, see https://x.org/home/ann")
+    ['/home/ann/net.py', 'C:\\\\work\\\\net.py']
     """
     return [match.group() for match in _PATH.finditer(_URL.sub(" ", text))]
 
@@ -43,7 +46,7 @@ def texts(message: Message) -> Iterator[str]:
         message: Such as an `onnx.ModelProto`.
 
     Yields:
-        Each text; bytes that are no UTF-8 are made legible with backslashes.
+        Each text; bytes that are not UTF-8 are written with backslashes.
     """
     for field, value in message.ListFields():
         items = value if field.is_repeated else (value,)

@@ -1,4 +1,4 @@
-"""What would stop an export, looked for before minutes of work: the place, the data, what to judge by."""
+"""What would stop an export, checked before minutes of work: the target folder, the data, the validation patients."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ if TYPE_CHECKING:
     from brainseg_train.data.split import Split
 
 _BESIDE: Final = 8 << 20
-"""Bytes of a bundle beside its graphs, which take at most twice the weights: golden vectors have 1 MiB."""
+"""Bytes of a bundle beside its graphs, which take at most twice the size of the weights; golden vectors take 1 MiB."""
 
 
 def require_place(target: Path, chosen: Chosen, data: Path) -> None:
-    """Refuse a place that no bundle could be written to.
+    """Refuse a target to which no bundle could be written.
 
     Args:
-        target: The bundle's folder to be.
+        target: The future folder of the bundle.
         chosen: The run.
         data: The data set's folder.
 
     Raises:
-        ExportError: Something else stands there, it lies in the data set, or there is too little space.
-        FileWriteError: Nothing can be written there.
+        ExportError: It holds something else, lies in the data set, or has too little space.
+        FileWriteError: It cannot be written.
     """
     if data.resolve() in target.resolve().parents:
         raise ExportError(
-            f"{target} lies in the data set {data}", expected="a folder outside it, which would else gain a patient",
+            f"{target} lies in the data set {data}", expected="a folder outside it",
             got=str(target.resolve()), remedy="name another folder with --out",
         )  # fmt: skip
     if target.is_symlink() or (target.exists() and not target.is_dir()):
@@ -54,16 +54,16 @@ def require_place(target: Path, chosen: Chosen, data: Path) -> None:
     needed = 2 * _weight_bytes(chosen) + _BESIDE
     if free < needed:
         raise ExportError(
-            f"there is too little space at {ancestor}", expected=f"{needed / 1e6:.0f} MB for a bundle",
-            got=f"{free / 1e6:.0f} MB", remedy="make space, or name another folder with --out",
+            f"there is too little disk space at {ancestor}", expected=f"{needed / 1e6:.0f} MB for a bundle",
+            got=f"{free / 1e6:.0f} MB", remedy="free some space, or name another folder with --out",
         )  # fmt: skip
 
 
 def require_data(root: Path) -> None:
-    """Refuse a folder of data that is not there.
+    """Refuse a data set that is missing.
 
     Raises:
-        ExportError: It is not, or it is no folder.
+        ExportError: There is no such folder.
     """
     if not root.is_dir():
         raise ExportError(
@@ -73,14 +73,14 @@ def require_data(root: Path) -> None:
 
 
 def require_judges(dataset: DataSet, split: Split) -> None:
-    """Refuse data on which neither threshold nor variant can be chosen.
+    """Refuse data on which neither threshold nor variants can be chosen.
 
     Args:
         dataset: The run's data.
         split: The run's split.
 
     Raises:
-        ExportError: The validation patients show no tumour, or nothing else; or every training slice is blank.
+        ExportError: The validation patients have no tumour, or nothing but tumour; or every training slice is blank.
     """
     rows = split.indices(dataset, "validation")
     tumour, pixels = int(dataset.tumour_pixels[rows].sum()), len(rows) * dataset.size[0] * dataset.size[1]
@@ -89,36 +89,36 @@ def require_judges(dataset: DataSet, split: Split) -> None:
             "threshold and temperature cannot be chosen",
             expected="validation patients with tumour pixels and others",
             got=f"{len(split.validation)} patients, {len(rows)} slices, {tumour:,} tumour pixels of {pixels:,}",
-            remedy="train with another --seed, or with more patients, so that some with tumour validate",
+            remedy="train with another --seed or with more patients, so that some with tumour are for validation",
         )
     if dataset.blank[split.indices(dataset, "train")].all():
         raise ExportError(
             "the intensities of the training slices cannot be described", expected="slices that are not blank",
-            got="blank ones alone",
+            got="only blank ones",
         )  # fmt: skip
 
 
 def require_proportions(dataset: DataSet, chosen: Chosen) -> None:
-    """Refuse weights that learnt from squeezed slices: the graph around them would show them others.
+    """Refuse weights that learnt from squeezed slices: the graph would feed them slices of other proportions.
 
     Args:
         dataset: The run's data.
         chosen: The run.
 
     Raises:
-        ExportError: The weights are of a release that squeezed slices, and the set's are not square.
+        ExportError: The weights are from a release that squeezed slices, and the slices are not square.
     """
     height, width = dataset.size
     if height != width and chosen.config is None:
         raise ExportError(
             f"the weights of run {chosen.run} learnt from slices squeezed to a square",
             expected="weights of this release, which keeps the proportions of slices that are not square",
-            got=f"weights of an older one, and slices of {height} × {width}", remedy="train again",
+            got=f"weights of an older release, and slices of {height} × {width}", remedy="train again",
         )  # fmt: skip
 
 
 def _weight_bytes(chosen: Chosen) -> int:
-    """Size of the run's weights, which a graph in fp32 has as well; 0 where they are missing, which is told later."""
+    """Size of the run's weights, about that of the fp32 graph; 0 if they are missing, which is reported later."""
     stem = chosen.weights / "best" if chosen.weights.is_dir() else chosen.weights.with_suffix("")
     with contextlib.suppress(OSError):
         return stem.with_name(f"{stem.name}.safetensors").stat().st_size

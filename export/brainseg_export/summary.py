@@ -1,24 +1,24 @@
-"""What an export tells: its table, its sentences, and the same as JSON."""
+"""What an export reports: a table, sentences, and the same as JSON."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 
 from brainseg_export.evidence.predictors import REQUIRED
 from brainseg_export.evidence.proof import Proof
 from brainseg_export.export import Result
 from brainseg_runtime.plurals import counted
+from brainseg_runtime.safe_io import typed_json
 from brainseg_runtime.safe_io.strict_json import Json
 
 HEADERS = ("file", "size", "max |Δp|", "masks equal", "Dice fp32 → here", "ms per slice")
-"""Of the table; parity and agreement are those of the cpu provider with PyTorch over all validation slices."""
+"""Of the table; differences and masks compare PyTorch with provider cpu over all validation slices."""
 
 _KIB = 1024
 
 
 def rows(result: Result) -> list[Sequence[str]]:
-    """The table's rows: one for each graph, then PyTorch, for its time.
+    """The rows of the table: one for each graph, one for PyTorch with its time, one for each other file.
 
     Args:
         result: What an export made.
@@ -40,7 +40,7 @@ def rows(result: Result) -> list[Sequence[str]]:
 
 
 def sentences(result: Result) -> list[str]:
-    """What the table has no room for: which run and why, threshold, parity, and what the gate said to each candidate.
+    """What the table has no room for: which run and why, threshold, parity, and the gate's verdict on each candidate.
 
     Args:
         result: What an export made.
@@ -53,7 +53,7 @@ def sentences(result: Result) -> list[str]:
     temperature = (
         f"temperature {calibration.temperature:g} "
         f"(calibration error {calibration.ece_before:.4f} → {calibration.ece_after:.4f}"
-        f"{'; the end of its range, so train longer' if calibration.at_bound else ''})"
+        f"{'; the end of the range that is searched: train longer' if calibration.at_bound else ''})"
     )
     told = [f"{chosen.model}: run {chosen.run}, {chosen.reason}", f"{threshold}, {temperature}"]
     told += _parity_sentences(result.shipped[0])
@@ -63,7 +63,7 @@ def sentences(result: Result) -> list[str]:
 
 
 def to_json(result: Result) -> dict[str, Json]:
-    """Everything that the table and the sentences say.
+    """Everything that table and sentences hold.
 
     Args:
         result: What an export made.
@@ -74,7 +74,7 @@ def to_json(result: Result) -> dict[str, Json]:
         "digest": result.digest,
         "run": result.chosen.run,
         "reason": result.chosen.reason,
-        "calibration": dict(asdict(result.calibration)),
+        "calibration": typed_json.to_json(result.calibration),
         "files": dict(result.files),
         "variants": {proof.candidate.variant: _proof_json(proof) for proof in result.shipped},
         "tried": [_proof_json(proof) for proof in result.tried],
@@ -93,12 +93,12 @@ def _parity_sentences(fp32: Proof) -> list[str]:
             f"{counted(item.outside_band, 'mask pixel')} outside the band"
             for what, item in parts.items()
         )
-        told.append(f"parity on {name} ({'within' if fp32.within(name) else 'beyond'} its limit): {numbers}")
+        told.append(f"parity on {name} ({'within' if fp32.within_limit(name) else 'beyond'} its limit): {numbers}")
     return [*told, *(f"parity on {name}: not measured, {why}" for name, why in fp32.refused.items())]
 
 
 def _gate_sentence(proof: Proof, result: Result) -> str:
-    """What the gate said to a candidate, on the provider where it did worst."""
+    """The gate's verdict on a candidate, on the provider where it was worst."""
     kept = proof in result.shipped
     agreement = proof.measured[REQUIRED].agreement.mask_agreement
     return (
@@ -117,7 +117,7 @@ def _proof_json(proof: Proof) -> dict[str, Json]:
         "refused": dict(proof.refused),
     }
     if proof.candidate.variant != "fp32":
-        value["gate"] = {name: verdict.to_json() for name, verdict in proof.verdicts.items()}
+        value["gate"] = {name: typed_json.to_json(verdict) for name, verdict in proof.verdicts.items()}
     return value
 
 

@@ -7,6 +7,41 @@
 
 Importing has no side effects. A name is imported when it is first asked for, so that a command answers an interrupt
 before numpy is there; onnxruntime is loaded with the first model.
+
+The folders, from the ground up; each imports only from those before it, and its `__init__` says what is in it:
+
+    errors, problems, plurals, extras, version    what goes wrong, and how it is put into words
+    safe_io         files written whole, paths that may be written, strict and typed JSON, checked arguments
+    contract        what a model takes and gives, and the limits
+    metrics         scores from counts, distances and histograms
+    images          image files to arrays and back, and the finder of patients and slices
+    bundles         a model's folder: manifest, files checked against it, golden vectors, signature
+    inference       one ONNX graph on one execution provider: checks, sessions, the engine
+    segmentation    checked pixels to a prediction, and the base of all segmenters
+    isolation       `IsolatedSegmenter`, the same in a process of its own
+    segmenter       `Segmenter`, a bundle loaded into this process
+    html            pages and charts
+    prediction      a folder of images to a folder of masks, with a record that a later run resumes from
+    evaluation      a data set to scores
+    installation    doctor, verify, bench
+    terminal        console, interrupts and exit codes, for the commands of all three packages
+    commands, cli   one file for each sub-command, and the application that holds them
+
+The way of the data through `brainseg predict`: `commands` reads the options; `prediction` finds the images, and
+`images` decodes each; `Segmenter.predict` checks the array, has the input guard look at it (`segmentation`) and runs
+the engine (`inference`), which holds an onnxruntime session made of a verified bundle's bytes (`bundles`); `prediction`
+writes the mask and the record (`safe_io`).
+
+Through `brainseg evaluate`: `evaluation` takes patients from `images`, each slice with its mask, and predicts them as
+above or reads predicted masks; it counts pixels by patient, takes scores and intervals from `metrics`, and its result
+goes to JSON and to a page (`html`).
+
+Where to add things:
+
+    an image format    a file in `images`, entered in its table of formats
+    a provider         a file in `inference/providers`, entered in `registry.PROVIDERS`
+    a score            a function in `metrics`, entered in its table of scores
+    a command          a file in `commands`, entered in `cli`
 """
 
 from __future__ import annotations
@@ -38,8 +73,10 @@ if TYPE_CHECKING:
         MissingExtraError,
         ProviderError,
         SignatureError,
+        UsageError,
         WorkerError,
     )
+    from brainseg_runtime.isolation.isolated_segmenter import IsolatedSegmenter
     from brainseg_runtime.segmentation.postprocessing import PostProcessing
     from brainseg_runtime.segmentation.results import Prediction, Provenance, SegmenterInfo, Timing, VolumePrediction
     from brainseg_runtime.segmenter import Segmenter
@@ -61,6 +98,7 @@ __all__ = [
     "ImageError",
     "InferenceError",
     "InputError",
+    "IsolatedSegmenter",
     "Limits",
     "MissingExtraError",
     "PostProcessing",
@@ -71,12 +109,14 @@ __all__ = [
     "SegmenterInfo",
     "SignatureError",
     "Timing",
+    "UsageError",
     "VolumePrediction",
     "WorkerError",
     "__version__",
 ]
 
 _HOMES = {
+    "IsolatedSegmenter": "isolation.isolated_segmenter",
     "Limits": "contract",
     "PostProcessing": "segmentation.postprocessing",
     "Prediction": "segmentation.results",

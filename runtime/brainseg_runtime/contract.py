@@ -6,13 +6,15 @@ Legend: N batch, H rows, W columns, C channels (pre-contrast, FLAIR, post-contra
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
-from typing import Final
+from typing import Annotated, Final
 
+from brainseg_runtime.errors import BundleSchemaError
 from brainseg_runtime.safe_io.arguments import check_integer
-from brainseg_runtime.safe_io.strict_json import Fields, Json
+from brainseg_runtime.safe_io.strict_json import shown
+from brainseg_runtime.safe_io.typed_json import Between, to_json
 
 SCHEMA: Final = "brainseg/bundle/1"
-"""The manifest's schema that this runtime reads; another one is refused, not guessed at."""
+"""The schema of manifests that this runtime reads; any other is refused."""
 
 CHANNELS: Final = ("pre-contrast", "FLAIR", "post-contrast")
 MODEL_SIDE: Final = 128
@@ -23,10 +25,14 @@ _MEBIBYTE: Final = 1 << 20
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """Caps on what is taken in. A host may lower them; the contract's own are the most that a model is tested for.
+    """Caps on images, files and bundles. A host may lower them; the defaults are the most that models are tested for.
 
     Raises:
-        ArgumentError: A cap is no integer, or outside what the contract allows.
+        ArgumentError: A cap is not an integer, or outside what the contract allows.
+
+    Examples:
+        >>> Limits(max_side=512).max_side
+        512
     """
 
     max_batch: int = 64
@@ -39,15 +45,15 @@ class Limits:
     max_file_bytes: int = 512 * _MEBIBYTE
     """Largest file of a bundle; the shipped networks have 32 MiB."""
     max_bundle_bytes: int = 1024 * _MEBIBYTE
-    """Largest bundle in all, since verified files are held in memory until the sessions are made."""
+    """Largest sum of a bundle's files, which are held in memory until the sessions are made."""
     max_files: int = 32
     max_image_file_bytes: int = 64 * _MEBIBYTE
     """Largest image file; 2048 x 2048 x 3 uncompressed has 12 MiB."""
     max_golden_bytes: int = 256 * _MEBIBYTE
-    """Largest golden vectors once decompressed."""
+    """Largest size of golden vectors once decompressed."""
 
     def __post_init__(self) -> None:
-        """Refuse caps that could not hold anything, or that exceed what the contract promises."""
+        """Refuse caps that leave room for nothing, or that exceed the contract."""
         check_integer("max_batch", self.max_batch, low=1, high=64)
         check_integer("min_side", self.min_side, low=16, high=2048)
         check_integer("max_side", self.max_side, low=self.min_side, high=2048)
@@ -68,66 +74,41 @@ class Tensor:
     shape: tuple[str, ...]
     """Axes by name (dynamic) or length, such as ``("N", "H", "W", "3")``."""
 
-    def to_json(self) -> dict[str, Json]:
-        """As the manifest carries it."""
-        return {"name": self.name, "dtype": self.dtype, "shape": list(self.shape)}
 
-    @classmethod
-    def from_json(cls, fields: Fields) -> Tensor:
-        """From one object of the manifest."""
-        tensor = cls(name=fields.text("name"), dtype=fields.text("dtype"), shape=fields.texts("shape"))
-        fields.close()
-        return tensor
+@dataclass(frozen=True, kw_only=True)
+class ImageLimits:
+    """The batches and image sizes that a model is tested for."""
+
+    max_batch: Annotated[int, Between(1, 64)] = 64
+    min_side: Annotated[int, Between(16, 2048)] = 16
+    """Smallest H and W, in pixels."""
+    max_side: Annotated[int, Between(16, 2048)] = 2048
+    """Largest H and W, in pixels."""
+
+
+IMAGE: Final = Tensor(name="image", dtype="uint8", shape=("N", "H", "W", "3"))
+MASK: Final = Tensor(name="mask", dtype="uint8", shape=("N", "H", "W"))
+PROBABILITY: Final = Tensor(name="probability", dtype="float32", shape=("N", "H", "W"))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Contract:
-    """The tensors and the limits that every variant of a bundle keeps."""
+    """The tensors and the limits that every variant of a bundle keeps.
 
-    input: Tensor = field(default_factory=lambda: Tensor(name="image", dtype="uint8", shape=("N", "H", "W", "3")))
-    outputs: tuple[Tensor, ...] = field(
-        default_factory=lambda: (
-            Tensor(name="mask", dtype="uint8", shape=("N", "H", "W")),
-            Tensor(name="probability", dtype="float32", shape=("N", "H", "W")),
-        )
-    )
-    max_batch: int = 64
-    min_side: int = 16
-    max_side: int = 2048
+    Raises:
+        BundleSchemaError: The tensors are not those of the one contract that this runtime knows, or the smallest side
+            exceeds the largest.
+    """
 
-    def to_json(self) -> dict[str, Json]:
-        """As the manifest carries it."""
-        return {
-            "input": self.input.to_json(),
-            "outputs": [tensor.to_json() for tensor in self.outputs],
-            "limits": {"max_batch": self.max_batch, "min_side": self.min_side, "max_side": self.max_side},
-        }
+    input: Tensor = IMAGE
+    outputs: tuple[Tensor, ...] = (MASK, PROBABILITY)
+    limits: ImageLimits = field(default_factory=ImageLimits)
 
-    @classmethod
-    def from_json(cls, fields: Fields) -> Contract:
-        """From the manifest.
-
-        Raises:
-            BundleSchemaError: It is not the one contract that this runtime keeps, limits that are tighter apart.
-        """
-        image = Tensor.from_json(fields.fields("input"))
-        outputs = fields.take("outputs")
-        if not isinstance(outputs, list):
-            fields.refuse("outputs", "a list", outputs)
-        tensors = tuple(Tensor.from_json(Fields(item, f"{fields.where}: outputs")) for item in outputs)
-        limits = fields.fields("limits")
-        contract = cls(
-            input=image,
-            outputs=tensors,
-            max_batch=limits.integer("max_batch", low=1, high=64),
-            min_side=limits.integer("min_side", low=16, high=2048),
-            max_side=limits.integer("max_side", low=16, high=2048),
-        )
-        limits.close()
-        fields.close()
-        if (image, tensors) != (CONTRACT.input, CONTRACT.outputs) or contract.min_side > contract.max_side:
-            fields.refuse("tensors", "those of " + SCHEMA, contract.to_json())
-        return contract
+    def __post_init__(self) -> None:
+        if (self.input, self.outputs) != (IMAGE, (MASK, PROBABILITY)):
+            raise BundleSchemaError(f"the contract's tensors are not those of {SCHEMA}", got=shown(to_json(self)))
+        if self.limits.min_side > self.limits.max_side:
+            raise BundleSchemaError("the contract's limits are wrong", expected="min_side <= max_side", got=self.limits)
 
 
 CONTRACT: Final = Contract()

@@ -1,24 +1,25 @@
-"""Every fault that the runtime reports, in one tree.
+"""Every error that the runtime raises, in one tree.
 
 BrainsegError
-├── InputError                  what the caller handed in is at fault
-│   ├── ArgumentError           an argument beside the image is not one that the call takes; a ValueError too
+├── InputError                  what the caller passed is at fault
+│   ├── ArgumentError           an argument other than the image is wrong; a ValueError too
 │   ├── ImageError              an array or an image file is not what the contract asks for
 │   └── DataError               patients, slices or masks do not fit together
 │       └── DatasetError        a data set's folder is faulty; holds every problem found, not only the first
 ├── BundleError                 the model's folder is at fault
-│   ├── BundleMissingError      the folder or one of its files is not there
+│   ├── BundleMissingError      the folder or one of its files is missing
 │   ├── BundleTamperedError     a file is not the one that the manifest names
-│   ├── BundleSchemaError       the manifest cannot be read as one of a known schema
+│   ├── BundleSchemaError       the manifest is damaged, or of an unknown schema
 │   ├── BundleTooLargeError     a file exceeds its cap
 │   ├── DigestMismatchError     the bundle is not the one that the caller pinned
-│   └── SignatureError          the signature is missing, broken, or cannot be checked
-├── ProviderError               the execution provider that was asked for is not available
-├── ContractError               a model's inputs or outputs are not those of the contract
+│   └── SignatureError          the signature is missing or wrong, or cannot be checked
+├── ProviderError               the execution provider that was asked for is not available, or cannot run the model
+├── ContractError               a model does not keep the contract
 ├── InferenceError              the model could not be run
 │   ├── WorkerError             the isolated process crashed, hung or ran out of memory
 │   └── CancelledError          the caller cancelled
 ├── FileWriteError              a result could not be written
+├── UsageError                  a command's options do not go together, whatever the data
 └── MissingExtraError           an optional dependency is not installed
 """
 
@@ -30,13 +31,17 @@ from brainseg_runtime.problems import Problem, grouped
 
 
 class BrainsegError(Exception):
-    """Root of the tree: what went wrong, what was expected, what came, and what to do about it.
+    """Root of the tree: what is wrong, what was expected, what was found, and what to do about it.
 
     Args:
         what: One clause that names the thing at fault.
         expected: What would have been right.
         got: What was found.
         remedy: What the reader can do now.
+
+    Examples:
+        >>> str(BrainsegError("threads is wrong", expected="1 to 256", got=0, remedy="leave --threads out"))
+        'threads is wrong; expected 1 to 256; got 0; remedy: leave --threads out'
     """
 
     def __init__(self, what: str, *, expected: object = None, got: object = None, remedy: str | None = None) -> None:
@@ -47,7 +52,7 @@ class BrainsegError(Exception):
         self.remedy = remedy
 
     def __str__(self) -> str:
-        """All parts that are known, in one line."""
+        """The parts that are given, in one line."""
         parts = [self.what]
         if self.expected is not None:
             parts.append(f"expected {self.expected}")
@@ -73,11 +78,11 @@ class BrainsegError(Exception):
 
 
 class InputError(BrainsegError):
-    """What the caller handed in is at fault."""
+    """What the caller passed is at fault."""
 
 
 class ArgumentError(InputError, ValueError):
-    """An argument beside the image is not one that the call takes; the host's own code is at fault."""
+    """An argument other than the image is wrong; the host's own code is at fault."""
 
 
 class ImageError(InputError):
@@ -98,7 +103,7 @@ class DatasetError(DataError):
 
     Attributes:
         problems: Every problem, one line each.
-        summary: The same to be shown: a line for each kind, with its count and the first few names.
+        summary: The same, shortened: a line for each kind, with its count and the first few names.
     """
 
     def __init__(self, what: str, *, problems: Sequence[Problem | str] = (), remedy: str | None = None) -> None:
@@ -120,7 +125,7 @@ class BundleError(BrainsegError):
 
 
 class BundleMissingError(BundleError):
-    """The bundle's folder or one of its files is not there."""
+    """The bundle's folder or one of its files is missing."""
 
 
 class BundleTamperedError(BundleError):
@@ -128,7 +133,7 @@ class BundleTamperedError(BundleError):
 
 
 class BundleSchemaError(BundleError):
-    """The manifest cannot be read as one of a known schema."""
+    """The manifest is damaged, or of an unknown schema."""
 
 
 class BundleTooLargeError(BundleError):
@@ -140,15 +145,15 @@ class DigestMismatchError(BundleError):
 
 
 class SignatureError(BundleError):
-    """The bundle's signature is missing, broken, or cannot be checked."""
+    """The bundle's signature is missing or wrong, or cannot be checked."""
 
 
 class ProviderError(BrainsegError):
-    """The execution provider that was asked for is not available, or would not run the model."""
+    """The execution provider that was asked for is not available, or cannot run the model."""
 
 
 class ContractError(BrainsegError):
-    """A model's inputs or outputs are not those of the contract."""
+    """A model does not keep the contract: its file, or its inputs and outputs."""
 
 
 class InferenceError(BrainsegError):
@@ -156,7 +161,7 @@ class InferenceError(BrainsegError):
 
 
 class WorkerError(InferenceError):
-    """The isolated process crashed, hung or ran out of memory; the next call gets a new one."""
+    """The isolated process crashed, hung or ran out of memory; the next call starts a new one."""
 
 
 class CancelledError(InferenceError):
@@ -164,7 +169,11 @@ class CancelledError(InferenceError):
 
 
 class FileWriteError(BrainsegError):
-    """A result could not be written; what stood at the path before is untouched."""
+    """A result could not be written; the file that was at the path before is untouched."""
+
+
+class UsageError(BrainsegError):
+    """A command's options do not go together, whatever the data: wrong usage, exit code 2."""
 
 
 class MissingExtraError(BrainsegError):
@@ -172,7 +181,7 @@ class MissingExtraError(BrainsegError):
 
 
 def _rebuild(kind: type[BrainsegError], what: str) -> BrainsegError:
-    """Make an instance without running a subclass's own constructor; its state follows."""
+    """Make an instance without running a subclass's own constructor; its state is set afterwards."""
     error = kind.__new__(kind)
     Exception.__init__(error, what)
     return error

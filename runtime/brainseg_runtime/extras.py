@@ -1,7 +1,7 @@
-"""How to install a missing extra from where this package itself came from, as it is on no package index.
+"""How to install a missing extra of this package, which is on no package index, from where the package came from.
 
-An installer records where it took a distribution from in `direct_url.json` (PEP 610). Where that file or folder is
-still there it is named; elsewhere the reader is told what to look for.
+An installer records the source of a distribution in `direct_url.json` (PEP 610). If that file or folder still exists,
+the remedy names it; otherwise it says what to look for.
 """
 
 from __future__ import annotations
@@ -25,6 +25,10 @@ def install_remedy(extra: str) -> str:
 
     Args:
         extra: Such as "io", "cli", "openvino", "sign", "train" or "export".
+
+    Examples:
+        >>> "[sign]" in install_remedy("sign")
+        True
     """
     name = _WHOLE if extra in {"train", "export"} else _installed()
     built_in = name == _WHOLE and extra in _BUILT_IN
@@ -43,7 +47,7 @@ def _command(name: str, wanted: str) -> str:
 
 
 def _installed() -> str:
-    """The distribution that this package was installed with; from sources alone, the whole."""
+    """The distribution that installed this package; `brainseg` when it runs from a source tree."""
     from importlib import metadata  # which brings `email`, and is needed for an error alone
 
     for name in (_RUNTIME, _WHOLE):
@@ -56,7 +60,7 @@ def _installed() -> str:
 
 
 def _source(name: str) -> tuple[str, Path] | None:
-    """What installs a distribution again: an option and its wheel or folder; None where that is unknown or gone."""
+    """What installs a distribution again: an option and its wheel or folder; None if that is unknown or gone."""
     from importlib import metadata
 
     try:

@@ -1,7 +1,7 @@
-"""Problems of files and folders, one a file, and how a long list of them is told: a line for each kind.
+"""Problems of files and folders, and how a long list of them is shown: one line for each kind.
 
-A set of thousands of slices that lacks its masks has thousands of equal problems. All of them stay on record; what is
-shown is their number, their kind and the first few.
+A data set of thousands of slices without masks has thousands of equal problems. All of them are recorded; their number,
+their kind and the first few are shown.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ from dataclasses import dataclass
 from typing import Final
 
 FEW: Final = 3
-"""Names shown of a kind of problem that many files have."""
+"""Names shown for a kind of problem that many files have."""
 
 KINDS: Final = 20
-"""Kinds shown of one list: more than the finder and the readers tell apart, so that nothing usual is cut."""
+"""Kinds shown of one list: more than the finder and the readers distinguish, so that usual lists are not cut."""
 
 SHORT: Final = 40
-"""Characters of a detail that are shown beside a name among others."""
+"""Longest detail, in characters, that is shown beside a name in a list of names."""
 
 ALONE: Final = 2
-"""As many problems of a kind are shown as they are, in full."""
+"""Up to this many problems of a kind are shown in full."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +29,8 @@ class Problem:
 
     Attributes:
         where: The file or folder.
-        kind: What is wrong, in words that are the same for every file of which it is true.
-        detail: What is told of this file alone, such as the values that were found.
+        kind: What is wrong, in the same words for every file with this problem.
+        detail: What concerns this file alone, such as the values that were found.
     """
 
     where: str
@@ -43,7 +43,12 @@ class Problem:
 
 
 def printable(text: str) -> str:
-    """A line for a terminal, whatever a file's name holds: control characters and broken text are escaped."""
+    r"""A line that is safe for a terminal: control characters and broken text in file names are escaped.
+
+    Examples:
+        >>> print(printable(f"slice{chr(7)}.tif"))
+        slice\x07.tif
+    """
     return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
 
 
@@ -51,10 +56,14 @@ def grouped(problems: Sequence[Problem | str]) -> tuple[str, ...]:
     """A list of problems as lines to show: one for each kind, in the order in which the kinds first appear.
 
     Args:
-        problems: All of them; plain text is a kind of its own.
+        problems: All of them; each plain text is a kind of its own.
 
     Returns:
         Lines without bullets. Up to `ALONE` problems of a kind come in full; of more, the count and the first names.
+
+    Examples:
+        >>> grouped([Problem(f"{n}.tif", "has no mask") for n in range(5)])
+        ('5 × has no mask: 0.tif, 1.tif, 2.tif and 2 more',)
     """
     kinds: dict[str, list[Problem | str]] = {}
     for problem in problems:
@@ -68,14 +77,19 @@ def grouped(problems: Sequence[Problem | str]) -> tuple[str, ...]:
 
 
 def first_few(names: Iterable[str], *, few: int = FEW) -> str:
-    """The first names, and how many more there are."""
+    """The first names, and how many more there are.
+
+    Examples:
+        >>> first_few(["a", "b", "c", "d"], few=2)
+        'a, b and 2 more'
+    """
     known = list(names)
     more = len(known) - few
     return ", ".join(known[:few]) + (f" and {more} more" if more > 0 else "")
 
 
 def _line(members: Sequence[Problem | str]) -> str:
-    """Many problems of one kind; what all of them detail alike is told once, what is long and differs not at all."""
+    """Many problems of one kind: a detail that all share is shown once, a long one that differs is left out."""
     first = members[0]
     if isinstance(first, str):
         return f"{len(members)} × {first}"

@@ -1,6 +1,6 @@
-"""The runtime's face: load a bundle, predict a slice, a batch or a volume.
+"""The segmenter: a bundle loaded into this process.
 
-Legend: N slices, H rows, W columns, C channels (pre-contrast, FLAIR, post-contrast).
+Legend: H rows, W columns.
 """
 
 from __future__ import annotations
@@ -9,9 +9,8 @@ import hashlib
 import os
 import platform
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
-from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -24,30 +23,31 @@ from brainseg_runtime.contract import DEFAULT_LIMITS, Limits
 from brainseg_runtime.errors import BundleMissingError, ProviderError
 from brainseg_runtime.inference.engine import Engine
 from brainseg_runtime.inference.processor import Processor, inspect_processor, thread_count
-from brainseg_runtime.inference.providers import Choice, choose, provider_status
+from brainseg_runtime.inference.providers import AUTO, FALLBACK, Choice, choose, find_provider
 from brainseg_runtime.safe_io.arguments import check_kind, check_path, check_threshold
 from brainseg_runtime.safe_io.files import read_capped
-from brainseg_runtime.segmentation import volumes
+from brainseg_runtime.segmentation.base_segmenter import BaseSegmenter
+from brainseg_runtime.segmentation.image_check import check_image
 from brainseg_runtime.segmentation.input_guard import inspect_image, refuse
-from brainseg_runtime.segmentation.postprocessing import PostProcessing
 from brainseg_runtime.segmentation.results import (
     Prediction,
     Provenance,
     SegmenterInfo,
     Timing,
-    VolumePrediction,
     at_threshold,
     threshold_warnings,
 )
-from brainseg_runtime.segmentation.volumes import Cancel, Progress, check_image
 from brainseg_runtime.version import __version__
 
 if TYPE_CHECKING:
     from brainseg_runtime.isolation.isolated_segmenter import IsolatedSegmenter
 
 
-class Segmenter:
-    """A loaded model. Make one with `load`; it is safe to share between threads and holds no global state."""
+class Segmenter(BaseSegmenter):
+    """A loaded model. Make one with `load`; it is safe to share between threads and holds no global state.
+
+    `predict` takes one slice, `predict_batch` several, `predict_volume` those of one patient.
+    """
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class Segmenter:
         *,
         squeezes: bool = False,
     ) -> None:
-        """Not for callers: `load` and `load_unsealed` make instances."""
+        """Not for callers: `load`, `from_bundle` and `load_unsealed` make instances."""
         self._engine = engine
         self._info = info
         self._fingerprint = fingerprint
@@ -71,8 +71,8 @@ class Segmenter:
         path: str | os.PathLike[str],
         *,
         digest: str | None = None,
-        provider: str = "auto",
-        variant: str = "auto",
+        provider: str = AUTO,
+        variant: str = AUTO,
         threads: int | None = None,
         limits: Limits = DEFAULT_LIMITS,
     ) -> Segmenter:
@@ -80,9 +80,9 @@ class Segmenter:
 
         Args:
             path: The bundle's folder.
-            digest: SHA-256 of its manifest, pinned by the host; None takes any intact bundle.
-            provider: ``auto``, ``cpu``, ``openvino``, ``cuda``, ``tensorrt``, ``coreml`` or ``directml``.
-            variant: ``auto``, ``fp32``, ``int8`` or what else the bundle has.
+            digest: SHA-256 of its manifest, pinned by the host; None accepts any intact bundle.
+            provider: ``auto``, or a provider's name such as ``cpu``; ``brainseg doctor`` lists them.
+            variant: ``auto``, or a variant's name such as ``fp32`` or ``int8``.
             threads: Threads within one operator; None takes the usable cores, at most 4. Results do not depend on it.
             limits: Caps on files and images; a host may lower them.
 
@@ -90,7 +90,7 @@ class Segmenter:
             A segmenter whose `info` says what is in use and why.
 
         Raises:
-            ArgumentError: An argument is of a wrong kind, or the threads are not from 1 to 256.
+            ArgumentError: An argument has the wrong type, or the threads are not from 1 to 256.
             BundleError: The bundle is incomplete, changed, too large, unknown, or not the pinned one.
             ProviderError: The provider or variant that was named is not available.
             ContractError: The model does not keep the contract.
@@ -105,12 +105,12 @@ class Segmenter:
         cls,
         bundle: Bundle,
         *,
-        provider: str = "auto",
-        variant: str = "auto",
+        provider: str = AUTO,
+        variant: str = AUTO,
         threads: int | None = None,
         limits: Limits = DEFAULT_LIMITS,
     ) -> Segmenter:
-        """As `load`, for a bundle that `open_bundle` has verified: several variants without reading it twice."""
+        """As `load`, for a bundle that `open_bundle` has verified: loads several variants without reading it again."""
         processor, manifest = inspect_processor(), bundle.manifest
         check_kind("limits", limits, Limits)
         count = thread_count(threads)
@@ -142,23 +142,23 @@ class Segmenter:
         cls,
         path: str | os.PathLike[str],
         *,
-        provider: str = "cpu",
+        provider: str = FALLBACK.name,
         threads: int | None = None,
         limits: Limits = DEFAULT_LIMITS,
     ) -> Segmenter:
-        """Load a bare ONNX file that nothing vouches for; for development, never for patients.
+        """Load a bare ONNX file, whose content nothing vouches for; for development, never for patients.
 
         Args:
             path: An ONNX file that keeps the contract.
-            provider: As `load`; ``auto`` is ``cpu`` here, as there is no evidence for another.
-            threads: As `load`.
-            limits: As `load`.
+            provider: As for `load`; ``auto`` means ``cpu`` here, as there is no evidence for another.
+            threads: As for `load`.
+            limits: As for `load`.
 
         Returns:
             A segmenter without bundle digest, threshold and fingerprint; every result says that it is unsealed.
 
         Raises:
-            ArgumentError: An argument is of a wrong kind, or the threads are not from 1 to 256.
+            ArgumentError: An argument has the wrong type, or the threads are not from 1 to 256.
             BundleMissingError: The file cannot be read.
             ProviderError: The provider is not available.
             ContractError: The file does not keep the contract.
@@ -166,8 +166,8 @@ class Segmenter:
         path = check_path("path", path)
         check_kind("limits", limits, Limits)
         data = read_capped(path, limits.max_file_bytes, error=BundleMissingError)
-        name = "cpu" if provider == "auto" else provider
-        status = provider_status(name)
+        name = FALLBACK.name if provider == AUTO else provider
+        status = find_provider(name).status()
         count = thread_count(threads)
         engine = Engine(data, provider=name, threads=count)
         provenance = Provenance(
@@ -192,27 +192,12 @@ class Segmenter:
 
     @property
     def info(self) -> SegmenterInfo:
-        """Provider and variant actually in use and why, digests, threads, limits, versions."""
+        """Provider and variant in use and why, digests, threads, limits, versions."""
         return self._info
 
-    def predict(self, image: NDArray[np.uint8], *, strict: bool = False, threshold: float | None = None) -> Prediction:
-        """Segment one slice.
-
-        Args:
-            image: (H, W, 3) uint8, channels pre-contrast, FLAIR, post-contrast; H and W within the limits, any strides,
-                read-only or not. It is not changed.
-            strict: Refuse what the input guard warns of.
-            threshold: Probability in float32 from which a pixel is tumour, above 0 and at most 1; None takes the
-                model's own, the one that was validated. At any other the result warns.
-
-        Returns:
-            Mask, probability, area, warnings, timing and provenance.
-
-        Raises:
-            ArgumentError: The threshold is no such number.
-            ImageError: The image is not such an array, or, with `strict`, one to distrust.
-            InferenceError: The model could not be run.
-        """
+    def predict(  # noqa: D102 - the base documents it
+        self, image: NDArray[np.uint8], *, strict: bool = False, threshold: float | None = None
+    ) -> Prediction:
         start = time.perf_counter()
         own = self._info.provenance.threshold
         asked = None if threshold is None or threshold == own else check_threshold(threshold)
@@ -234,77 +219,15 @@ class Segmenter:
             timing=Timing(total=time.perf_counter() - start, inference=after - before),
         )
 
-    def predict_batch(
-        self,
-        images: NDArray[np.uint8] | Sequence[NDArray[np.uint8]],
-        *,
-        strict: bool = False,
-        threshold: float | None = None,
-    ) -> tuple[Prediction, ...]:
-        """Segment several slices, which may differ in size; the same bits as one by one.
-
-        Args:
-            images: (N, H, W, 3) uint8, or a sequence of (H, W, 3) uint8; at most `Limits.max_batch`.
-            strict: As `predict`.
-            threshold: As `predict`.
-
-        Returns:
-            One prediction an image, in order.
-
-        Raises:
-            ImageError: An image is not as `predict` takes it, or there are none or too many.
-            InferenceError: The model could not be run.
-        """
-        predict = partial(self.predict, strict=strict, threshold=threshold)
-        return volumes.predict_batch(images, self._info.limits, predict)
-
-    def predict_volume(
-        self,
-        slices: NDArray[np.uint8] | Sequence[NDArray[np.uint8]],
-        *,
-        progress: Progress | None = None,
-        cancel: Cancel | None = None,
-        strict: bool = False,
-        postprocessing: PostProcessing | None = None,
-        threshold: float | None = None,
-    ) -> VolumePrediction:
-        """Segment the slices of one patient; the same bits as slice by slice.
-
-        Args:
-            slices: (N, H, W, 3) uint8, or a sequence of (H, W, 3) uint8 of one size, in anatomical order.
-            progress: Called with slices done and slices in all: once before the first, then after each.
-            cancel: Called before each slice; a true answer stops.
-            strict: As `predict`.
-            postprocessing: What to do with the masks of the whole volume; None: nothing.
-            threshold: As `predict`.
-
-        Returns:
-            Masks, probabilities, areas, warnings by slice, timing and provenance.
-
-        Raises:
-            ImageError: A slice is not as `predict` takes it, they differ in size, or the volume is empty or too large.
-            CancelledError: `cancel` said so; nothing that was computed is returned.
-            InferenceError: The model could not be run.
-        """
-        return volumes.predict_volume(
-            slices,
-            self._info.limits,
-            partial(self.predict, strict=strict, threshold=threshold),
-            at_threshold(self._info.provenance, threshold),
-            progress=progress,
-            cancel=cancel,
-            postprocessing=postprocessing,
-        )
-
     def isolated(self, *, deadline: float = 60.0, memory_mib: int | None = None) -> IsolatedSegmenter:
-        """The same model in a process of its own: a crash, a hang or a memory blow-up there is only an error here.
+        """The same model in a process of its own: if it crashes, hangs or runs out of memory, that is an error here.
 
         Args:
-            deadline: Seconds that one slice may take, loading apart.
+            deadline: Seconds that one slice may take; loading does not count.
             memory_mib: Most memory of the process in MiB; None: no cap.
 
         Returns:
-            A segmenter with the same `predict`, `predict_batch` and `predict_volume`; close it, or use ``with``.
+            A segmenter with the same methods; close it, or use ``with``.
         """
         from brainseg_runtime.isolation.isolated_segmenter import IsolatedSegmenter
 
@@ -312,26 +235,26 @@ class Segmenter:
 
 
 def _open_engine(bundle: Bundle, choice: Choice, asked: str, threads: int) -> tuple[Choice, Engine]:
-    """The engine of a choice; `auto` falls back to ``cpu`` where its provider turns out not to work, and says so."""
+    """The engine of a choice; `auto` falls back where its provider turns out not to work, and says so."""
     model = bundle.model(choice.variant)
     try:
         return choice, Engine(model, provider=choice.provider, threads=threads)
     except ProviderError as error:
-        if asked != "auto" or choice.provider == "cpu":
+        if asked != AUTO or choice.provider == FALLBACK.name:
             raise
-        reasons = (*choice.reasons, f"not {choice.provider}: {error}", "provider cpu: always there")
-    fallback = replace(choice, provider="cpu", reasons=reasons)
-    return fallback, Engine(model, provider="cpu", threads=threads)
+        reasons = (*choice.reasons, f"not {choice.provider}: {error}", f"provider {FALLBACK.name}: always there")
+    fallback = replace(choice, provider=FALLBACK.name, reasons=reasons)
+    return fallback, Engine(model, provider=FALLBACK.name, threads=threads)
 
 
 def _narrowed(limits: Limits, bundle: Bundle) -> Limits:
     """The host's limits within those of the bundle's contract."""
-    contract = bundle.manifest.contract
+    own = bundle.manifest.contract.limits
     return replace(
         limits,
-        max_batch=min(limits.max_batch, contract.max_batch),
-        min_side=max(limits.min_side, contract.min_side),
-        max_side=min(limits.max_side, contract.max_side),
+        max_batch=min(limits.max_batch, own.max_batch),
+        min_side=max(limits.min_side, own.min_side),
+        max_side=min(limits.max_side, own.max_side),
     )
 
 

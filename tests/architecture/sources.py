@@ -36,7 +36,10 @@ class Source:
 
 @dataclass(frozen=True)
 class Import:
-    """One imported module: its full name, its line, and when the import runs."""
+    """One imported module: its full name, its line, and when the import runs.
+
+    `from folder import name` imports `folder.name` where that is a module, and else `folder`.
+    """
 
     module: str
     line: int
@@ -46,6 +49,12 @@ class Import:
     @property
     def top(self) -> str:
         return self.module.partition(".")[0]
+
+
+@cache
+def _files() -> frozenset[str]:
+    """The full name of every module of the three packages."""
+    return frozenset(source.module for source in sources())
 
 
 @cache
@@ -65,27 +74,25 @@ def of_package(package: str) -> tuple[Source, ...]:
 
 def imports(source: Source) -> Iterator[Import]:
     """Every import of a file, those inside functions included."""
-    yield from _imports(source.tree, source, on_import=True, for_types_only=False)
+    yield from _imports(source.tree, on_import=True, for_types_only=False)
 
 
-def _imports(node: ast.AST, source: Source, *, on_import: bool, for_types_only: bool) -> Iterator[Import]:
+def _imports(node: ast.AST, *, on_import: bool, for_types_only: bool) -> Iterator[Import]:
     for child in ast.iter_child_nodes(node):
         inside = isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
         types = for_types_only or (isinstance(child, ast.If) and "TYPE_CHECKING" in ast.dump(child.test))
-        for module in _modules(child, source):
+        for module in _modules(child):
             yield Import(module, getattr(child, "lineno", 0), on_import, types)
-        yield from _imports(child, source, on_import=on_import and not inside, for_types_only=types)
+        yield from _imports(child, on_import=on_import and not inside, for_types_only=types)
 
 
-def _modules(node: ast.AST, source: Source) -> list[str]:
+def _modules(node: ast.AST) -> list[str]:
     if isinstance(node, ast.Import):
         return [alias.name for alias in node.names]
     if isinstance(node, ast.ImportFrom):
-        if not node.level:
-            return [node.module or ""]
-        parts = (source.package, *source.path.relative_to(ROOT / FOLDERS[source.package] / source.package).parts[:-1])
-        base = ".".join(parts[: len(parts) - node.level + 1])
-        return [f"{base}.{node.module}" if node.module else base]
+        base = node.module or ""
+        names = [f"{base}.{alias.name}" for alias in node.names]
+        return list(dict.fromkeys(name if name in _files() else base for name in names))
     if isinstance(node, ast.Call) and ast.unparse(node.func) in {
         "import_module",
         "importlib.import_module",

@@ -13,7 +13,17 @@ MAY_IMPORT = {
     "brainseg_train": {"brainseg_runtime"},
     "brainseg_export": {"brainseg_runtime", "brainseg_train"},
 }
-RUNTIME_EXTRAS = {"PIL", "cryptography", "model_signing", "onnxruntime_ep_openvino", "rich", "tifffile", "typer"}
+RUNTIME_EXTRAS = {
+    "PIL",
+    "cryptography",
+    "jinja2",
+    "markupsafe",
+    "model_signing",
+    "onnxruntime_ep_openvino",
+    "rich",
+    "tifffile",
+    "typer",
+}
 TRAIN_NEVER = {"onnx", "onnxruntime", "onnxscript"}
 
 

@@ -1,4 +1,4 @@
-"""A small study on phantom patients, and the bundle that the command makes of its best run, once for all tests."""
+"""A small study on phantom patients, and the bundle of its best run, made once for all tests."""
 
 from __future__ import annotations
 
@@ -13,8 +13,11 @@ import torch
 from torch import nn
 
 from brainseg_export.cli import main
+from brainseg_export.export import Options, Result, export
 from brainseg_export.graphs.convert import Graph, convert
-from brainseg_export.graphs.fine_tune import TuneConfig
+from brainseg_export.sources import run_choice
+from brainseg_export.sources.patients import open_dataset
+from brainseg_runtime.terminal.console import Console
 from brainseg_train import cli as train_cli
 from brainseg_train import models
 from brainseg_train.models.pipeline import InferencePipeline
@@ -24,13 +27,9 @@ STUDY = ["--preset", "quick", "--width", "4", "--epochs", "3", "--models", "unet
 """Arguments of the small study: two networks, seconds."""
 
 
-TUNING_STEPS = 3
-"""Of fine-tuning: enough to see that it is done, recorded and judged."""
-
-
 @dataclass(frozen=True)
 class Exported:
-    """What `brainseg-export --best` left."""
+    """A study, its data, and what `brainseg-export --best` made of it."""
 
     runs: Path
     data: Path
@@ -45,6 +44,13 @@ def run_export(*arguments: str) -> int:
         main(arguments)
     code = ended.value.code
     return code if isinstance(code, int) else 0
+
+
+def export_best(runs: Path, data: Path, out: Path, options: Options) -> Result:
+    """Export the study's best run with options that the command does not have."""
+    chosen = run_choice.best(runs)
+    dataset = open_dataset(data, digest=chosen.info.data_digest, cache=None)
+    return export(chosen, dataset, out / chosen.model, options, Console(None))
 
 
 def tiny_network(name: str = "unet", *, width: int = 2, seed: int = 0) -> nn.Module:
@@ -86,15 +92,6 @@ def exported(runs: Path, phantom: Path, tmp_path_factory: pytest.TempPathFactory
     """The bundle of the study's best run."""
     out = tmp_path_factory.mktemp("bundles")
     report = out / "report.json"
-    defaults = TuneConfig.__init__.__kwdefaults__
-    assert defaults is not None
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(defaults, "steps", TUNING_STEPS)
-        assert (
-            run_export(
-                "--best", "--fp16", "--qat", "--runs", str(runs), "--out", str(out / "made"), "--json", str(report)
-            )
-            == 0
-        )
+    assert run_export("--best", "--runs", str(runs), "--out", str(out / "made"), "--json", str(report)) == 0
     told = json.loads(report.read_text(encoding="utf-8"))
     return Exported(runs=runs, data=phantom, bundle=Path(told["bundles"][0]["path"]), report=told)

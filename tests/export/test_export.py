@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,12 @@ import pytest
 import tifffile
 import torch
 
+from brainseg_export.errors import GateError, ParityError
+from brainseg_export.evidence.gate import GateLimits
+from brainseg_export.evidence.parity import ParityConfig
+from brainseg_export.export import Options
 from brainseg_export.graphs.fine_tune import TuneConfig
+from brainseg_export.graphs.quantize import METHODS
 from brainseg_export.sealing.contents import fingerprint_of
 from brainseg_export.sources import run_choice
 from brainseg_runtime.bundles.bundle import open_bundle
@@ -22,7 +27,9 @@ from brainseg_runtime.installation.verify import verify_bundle
 from brainseg_runtime.segmenter import Segmenter
 from brainseg_train.data.dataset import load_dataset
 from brainseg_train.models.pipeline import InferencePipeline
-from tests.export.conftest import TUNING_STEPS, Exported, run_export
+from tests.export.conftest import Exported, export_best, run_export
+
+FEW_IMAGES = ParityConfig(sizes=((64, 64),), adversarial=4)
 
 
 def test_the_bundle_is_whole_and_every_variant_of_it_gives_its_golden_answers(exported: Exported) -> None:
@@ -63,20 +70,23 @@ def test_from_image_files_the_runtime_answers_what_training_answers(exported: Ex
         assert np.array_equal(result.mask[far], mask[0].numpy()[far])
 
 
-def test_every_calibration_was_tried_and_the_gate_spoke_to_each(exported: Exported) -> None:
-    tried = exported.report["bundles"][0]["tried"]
-    labels = [item["label"] for item in tried]
-    assert labels[:4] == ["minmax", "percentile", "entropy", "rounded weights"]
-    assert labels[4] in {f"{start}, then {TUNING_STEPS} steps of fine-tuning" for start in labels[:3]}
-    assert all(set(item["gate"]["cpu"]) >= {"passed", "mean_drop", "worst_drop", "mask_agreement"} for item in tried)
+def test_every_way_to_a_variant_is_tried_and_judged_on_every_provider(exported: Exported, tmp_path: Path) -> None:
+    options = Options(fp16=True, qat=True, parity=FEW_IMAGES, tuning=TuneConfig(steps=3))
+    tried = export_best(exported.runs, exported.data, tmp_path, options).tried
+    labels = [proof.candidate.label for proof in tried]
+    assert labels[:4] == [*METHODS, "rounded weights"]
+    assert labels[4] in {f"{start}, then 3 steps of fine-tuning" for start in METHODS}
+    assert len(labels) == 5
+    assert all(proof.verdicts.keys() == proof.measured.keys() >= {"cpu"} for proof in tried)
 
 
 def test_the_card_says_what_a_reader_must_know(exported: Exported) -> None:
     card = (exported.bundle / "MODEL_CARD.md").read_text(encoding="utf-8")
     for part in (
         "Not a medical device", "drawn heads, not on patients", "## Intended use", "## Data", "Licence:",
-        "loss: binary cross-entropy + soft Dice.", "running mean over steps", "of the slices without tumour",
-        "95 % interval", "By site and by size", "## Where it fails", "calibration error", "## Limits", "test patients",
+        "loss: binary cross-entropy + soft Dice.", "running mean over the optimisation steps",
+        "of the slices without tumour", "95 % interval", "By site and by size", "## Where it fails",
+        "calibration error", "## Limits", "test patients",
     ):  # fmt: skip
         assert part in card, part
 
@@ -96,40 +106,27 @@ def test_no_path_of_this_machine_is_in_the_bundle(exported: Exported) -> None:
         assert str(exported.runs).encode() not in data
 
 
-def test_a_failure_leaves_the_old_bundle_and_nothing_else(
-    exported: Exported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    out = tmp_path / "out"
-    shutil.copytree(exported.bundle, out / exported.bundle.name)
-    before = {path.name: path.read_bytes() for path in (out / exported.bundle.name).iterdir()}
-    monkeypatch.setattr("brainseg_export.evidence.parity.LIMIT", 0.0)  # nothing computes to the last bit
-    monkeypatch.setattr("brainseg_export.graphs.quantize.METHODS", ("minmax",))
-    monkeypatch.setattr("brainseg_export.evidence.parity.SIZES", ((64, 64),))
-    monkeypatch.setattr("brainseg_export.evidence.parity.ADVERSARIAL", 4)
-    monkeypatch.setattr("brainseg_export.evidence.parity.require.__kwdefaults__", {"limit": 0.0})
-    assert run_export("--best", "--runs", str(exported.runs), "--out", str(out)) == 1
-    assert "does not compute what the network computes" in capsys.readouterr().err
-    assert {path.name: path.read_bytes() for path in (out / exported.bundle.name).iterdir()} == before
-    assert [path.name for path in out.iterdir()] == [exported.bundle.name]
+def test_a_failure_leaves_the_old_bundle_and_nothing_else(exported: Exported, tmp_path: Path) -> None:
+    before = _copied(exported.bundle, tmp_path)
+    options = Options(methods=("minmax",), parity=replace(FEW_IMAGES, limit=0.0))  # nothing computes to the last bit
+    with pytest.raises(ParityError, match="does not compute what the network computes"):
+        export_best(exported.runs, exported.data, tmp_path, options)
+    assert _files(tmp_path / exported.bundle.name) == before
+    assert [path.name for path in tmp_path.iterdir()] == [exported.bundle.name]
 
 
 def test_a_variant_that_was_required_is_tuned_and_then_its_failed_gate_is_an_error(
-    exported: Exported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    exported: Exported, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    out = tmp_path / "out"
-    shutil.copytree(exported.bundle, out / exported.bundle.name)
-    before = {path.name: path.read_bytes() for path in (out / exported.bundle.name).iterdir()}
-    defaults = TuneConfig.__init__.__kwdefaults__
-    assert defaults is not None
-    monkeypatch.setitem(defaults, "steps", 2)
-    monkeypatch.setattr("brainseg_export.evidence.gate.MAX_MEAN_DROP", -1.0)  # nothing is better by one
-    monkeypatch.setattr("brainseg_export.graphs.quantize.METHODS", ("minmax",))
-    monkeypatch.setattr("brainseg_export.evidence.parity.SIZES", ((64, 64),))
-    assert run_export("--best", "--require", "int8", "--runs", str(exported.runs), "--out", str(out)) == 1
-    told = capsys.readouterr().err
-    assert "fine-tuning int8 from minmax" in told
-    assert "int8 was required and may not ship" in told
-    assert {path.name: path.read_bytes() for path in (out / exported.bundle.name).iterdir()} == before
+    before = _copied(exported.bundle, tmp_path)
+    options = Options(
+        require=("int8",), methods=("minmax",), parity=FEW_IMAGES, tuning=TuneConfig(steps=2),
+        gate=GateLimits(mean_drop=-1.0),  # nothing is better by one
+    )  # fmt: skip
+    with pytest.raises(GateError, match="int8 was required and may not ship"):
+        export_best(exported.runs, exported.data, tmp_path, options)
+    assert "fine-tuning int8 from minmax" in capsys.readouterr().err
+    assert _files(tmp_path / exported.bundle.name) == before
 
 
 def test_a_folder_that_is_no_bundle_is_never_replaced(
@@ -163,11 +160,7 @@ def test_an_edited_run_record_leaves_card_and_manifest_as_they_were(exported: Ex
         record |= {"parameters": 1, "epochs": 999, "threads": 77, "initial": {"run": "edited"}, "precision": "edited"}
         record |= {"slices": {"train": 1, "validation": 1}, "versions": {"torch": "edited"}, "timing": {"seconds": 0.5}}
         path.write_text(json.dumps(record), encoding="utf-8")
-    defaults = TuneConfig.__init__.__kwdefaults__
-    assert defaults is not None
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(defaults, "steps", TUNING_STEPS)
-        assert run_export("--best", "--fp16", "--qat", "--runs", str(runs), "--out", str(tmp_path / "out")) == 0
+    assert run_export("--best", "--runs", str(runs), "--out", str(tmp_path / "out")) == 0
     for name in ("MODEL_CARD.md", "manifest.json"):
         assert (tmp_path / "out" / exported.bundle.name / name).read_bytes() == (exported.bundle / name).read_bytes()
 
@@ -180,9 +173,9 @@ def test_grey_images_in_three_channels_leave_the_fingerprint_open(exported: Expo
             tifffile.imwrite(path, np.stack([flair] * 3, axis=-1), photometric="rgb", metadata=None)
     dataset = load_dataset(grey)
     chosen = run_choice.best(exported.runs)
-    split = dataclasses.replace(chosen.split, data_digest=dataset.digest)
+    split = replace(chosen.split, data_digest=dataset.digest)
     assert fingerprint_of(chosen, load_dataset(exported.data)) is not None
-    assert fingerprint_of(dataclasses.replace(chosen, split=split), dataset) is None
+    assert fingerprint_of(replace(chosen, split=split), dataset) is None
 
 
 def test_the_manifest_says_where_the_data_comes_from_and_what_becomes_of_proportions(exported: Exported) -> None:
@@ -195,3 +188,13 @@ def test_the_manifest_says_where_the_data_comes_from_and_what_becomes_of_proport
     model = onnx.load_model_from_string((exported.bundle / "model.onnx").read_bytes())
     told = {entry.key: entry.value for entry in model.metadata_props}
     assert told["brainseg.aspect_ratio"] == training["aspect_ratio"]
+
+
+def _files(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def _copied(bundle: Path, out: Path) -> dict[str, bytes]:
+    """What is in a bundle, of which `out` now has a copy."""
+    shutil.copytree(bundle, out / bundle.name)
+    return _files(bundle)

@@ -92,7 +92,7 @@ def test_a_version_that_no_manifest_takes_is_wrong_usage(runs: Path, tmp_path: P
 def test_too_little_space_is_told(runs: Path, phantom: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     nearly_full = SimpleNamespace(total=10**9, used=10**9 - 10**6, free=10**6)
     monkeypatch.setattr("brainseg_export.preflight.shutil.disk_usage", lambda _: nearly_full)
-    with pytest.raises(ExportError, match="too little space"):
+    with pytest.raises(ExportError, match="too little disk space"):
         preflight.require_place(tmp_path / "out" / "unet", run_choice.best(runs), phantom)
 
 
@@ -128,7 +128,7 @@ def test_a_split_without_validation_patients_is_told_first(phantom: Path) -> Non
 def test_blank_training_slices_alone_are_told_first(phantom: Path, runs: Path) -> None:
     dataset = load_dataset(phantom)
     dataset.cached.blank[:] = np.True_
-    with pytest.raises(ExportError, match="blank ones alone"):
+    with pytest.raises(ExportError, match="only blank ones"):
         preflight.require_judges(dataset, run_choice.best(runs).split)
 
 

@@ -44,13 +44,13 @@ def test_the_runtime_is_byte_identical_in_both_wheels(whole_wheel: Wheel, runtim
     assert files == _runtime_files(whole_wheel)
 
 
-def test_the_wheels_hold_every_source_file_and_nothing_else(whole_wheel: Wheel, runtime_wheel: Wheel) -> None:
+def test_the_wheels_hold_every_file_of_their_packages_and_no_other(whole_wheel: Wheel, runtime_wheel: Wheel) -> None:
     def expected(*folders: str) -> set[str]:
         return {
             path.relative_to(ROOT / folder).as_posix()
             for folder in folders
             for path in (ROOT / folder).glob("brainseg_*/**/*")
-            if path.suffix == ".py" or path.name == "py.typed"
+            if path.is_file() and path.suffix != ".pyc"
         }
 
     def held(wheel: Wheel) -> set[str]:
@@ -65,7 +65,7 @@ def test_the_runtime_wheel_needs_numpy_and_onnxruntime_alone(runtime_wheel: Whee
 
 
 def test_the_whole_wheel_brings_the_command_but_not_torch(whole_wheel: Wheel) -> None:
-    assert _requirements(whole_wheel) == {"numpy", "onnxruntime", "pillow", "rich", "tifffile", "typer"}
+    assert _requirements(whole_wheel) == {"jinja2", "numpy", "onnxruntime", "pillow", "rich", "tifffile", "typer"}
 
 
 def test_extras_are_those_that_the_documents_name(whole_wheel: Wheel, runtime_wheel: Wheel) -> None:
@@ -101,7 +101,7 @@ def test_both_wheels_carry_one_version_licence_and_typing_marker(whole_wheel: Wh
         assert "brainseg_runtime/py.typed" in wheel.files
 
 
-@pytest.mark.parametrize("name", ["numpy", "onnxruntime", "pillow", "tifffile", "typer", "rich"])
+@pytest.mark.parametrize("name", ["jinja2", "numpy", "onnxruntime", "pillow", "tifffile", "typer", "rich"])
 def test_both_wheels_ask_for_the_same_ranges(whole_wheel: Wheel, runtime_wheel: Wheel, name: str) -> None:
     def ranges(wheel: Wheel) -> set[str]:
         parsed = [Requirement(text) for text in wheel.metadata.get_all("Requires-Dist") or []]

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from brainseg_runtime.inference.engine import OPENVINO_BOUND_MIB
 from brainseg_runtime.inference.providers import provider_status
+from brainseg_runtime.inference.providers.openvino import BOUND_MIB
 from tests.runtime.tiny import TINY
 
 ROOT = Path(__file__).parents[2]
@@ -49,7 +49,7 @@ def test_two_thousand_more_predictions_of_mixed_shapes_add_nothing_on_cpu(varian
 @needs_openvino
 def test_openvino_stays_below_its_stated_bound() -> None:
     found = measure("openvino", "int8", "many", "200", "300")
-    assert found["after_raw"] - found["first"] < OPENVINO_BOUND_MIB, found
+    assert found["after_raw"] - found["first"] < BOUND_MIB, found
 
 
 @linux
@@ -65,4 +65,4 @@ def test_a_hundred_thousand_predictions_add_nothing_on_cpu() -> None:
 @pytest.mark.slow
 def test_openvino_stays_below_its_bound_over_many_shapes() -> None:
     found = measure("openvino", "int8", "many", "5000", "3000")
-    assert found["after_raw"] - found["first"] < OPENVINO_BOUND_MIB, found
+    assert found["after_raw"] - found["first"] < BOUND_MIB, found

@@ -9,11 +9,11 @@ import pytest
 
 from brainseg_runtime.contract import CONTRACT, Contract, Limits
 from brainseg_runtime.errors import ArgumentError, BundleSchemaError
-from brainseg_runtime.safe_io.strict_json import Fields
+from brainseg_runtime.safe_io.typed_json import from_json, to_json
 
 
 def test_the_contract_is_what_hosts_in_other_languages_were_told() -> None:
-    assert CONTRACT.to_json() == {
+    assert to_json(CONTRACT) == {
         "input": {"name": "image", "dtype": "uint8", "shape": ["N", "H", "W", "3"]},
         "outputs": [
             {"name": "mask", "dtype": "uint8", "shape": ["N", "H", "W"]},
@@ -23,14 +23,18 @@ def test_the_contract_is_what_hosts_in_other_languages_were_told() -> None:
     }
 
 
+def read(value: Any) -> Contract:  # noqa: ANN401 - untyped JSON
+    return from_json(Contract, value, "contract", error=BundleSchemaError, every_key=True)
+
+
 def test_it_comes_back_from_json() -> None:
-    assert Contract.from_json(Fields(CONTRACT.to_json(), "c")) == CONTRACT
+    assert read(to_json(CONTRACT)) == CONTRACT
 
 
 def test_a_model_may_have_tighter_limits() -> None:
-    value: dict[str, Any] = CONTRACT.to_json()
+    value: dict[str, Any] = to_json(CONTRACT)
     value["limits"] = {"max_batch": 8, "min_side": 64, "max_side": 512}
-    assert Contract.from_json(Fields(value, "c")).max_side == 512
+    assert read(value).limits.max_side == 512
 
 
 @pytest.mark.parametrize(
@@ -48,10 +52,10 @@ def test_a_model_may_have_tighter_limits() -> None:
     ],
 )
 def test_another_contract_is_refused(change: Any) -> None:  # noqa: ANN401 - a lambda over untyped JSON
-    value = CONTRACT.to_json()
+    value = to_json(CONTRACT)
     change(value)
     with pytest.raises(BundleSchemaError):
-        Contract.from_json(Fields(value, "c"))
+        read(value)
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ import brainseg_runtime
 NAMES = """
 ArgumentError BrainsegError BundleError BundleMissingError BundleSchemaError BundleTamperedError BundleTooLargeError
 CancelledError ContractError DataError DatasetError DigestMismatchError FileWriteError ImageError InferenceError
-InputError Limits MissingExtraError PostProcessing Prediction Provenance ProviderError Segmenter SegmenterInfo
-SignatureError Timing VolumePrediction WorkerError __version__
+InputError IsolatedSegmenter Limits MissingExtraError PostProcessing Prediction Provenance ProviderError Segmenter
+SegmenterInfo SignatureError Timing UsageError VolumePrediction WorkerError __version__
 """
 
 PROBE = """

@@ -15,6 +15,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
+from brainseg_runtime.safe_io.typed_json import inline_hints
+
 Schema: TypeAlias = dict[str, Any]
 
 TEXT: Schema = {"type": "string"}
@@ -84,9 +86,12 @@ class Definitions:
     def _object(self, kind: type[Any], changes: Mapping[str, Schema | None]) -> Schema:
         """A dataclass as an object: every field is there, also where it is null."""
         hints, told = typing.get_type_hints(kind), descriptions(kind)
-        properties: dict[str, Schema] = {
-            field.name: self.of(hints[field.name]) for field in dataclasses.fields(kind) if field.name not in changes
-        }
+        properties: dict[str, Schema] = {}
+        for field in dataclasses.fields(kind):
+            if field.name not in changes:
+                keys = inline_hints(field)
+                keys = {field.name: hints[field.name]} if keys is None else keys
+                properties |= {name: self.of(hint) for name, hint in keys.items()}
         properties |= {name: schema for name, schema in changes.items() if schema is not None}
         for name, text in told.items():
             if name in properties:

@@ -3,8 +3,7 @@
     BrainsegError                    brainseg_runtime.errors: what, expected, got, remedy
     └── TrainError
         ├── ConfigError              a configuration value or key that is not allowed
-        │   ├── ModelError           no network has that name or can have that width
-        │   └── UsageError           options that contradict each other, whatever the data
+        │   └── ModelError           no network has that name or can have that width
         ├── ShapeError               two tensors that must agree in shape do not
         ├── CacheError               the cache folder cannot be written or read
         ├── SplitError               a split cannot be made, or its file is not one
@@ -35,10 +34,6 @@ class ConfigError(TrainError):
 
 class ModelError(ConfigError):
     """No network has that name, or none can have that width."""
-
-
-class UsageError(ConfigError):
-    """Options that contradict each other, whatever the data: wrong usage, exit code 2."""
 
 
 class ShapeError(TrainError):

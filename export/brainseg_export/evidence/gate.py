@@ -1,4 +1,4 @@
-"""What a variant must keep of the fp32 network's accuracy, on validation patients, to be let into a bundle.
+"""The gate: how much accuracy a variant may lose against the fp32 graph, on the validation patients.
 
 Legend: N slices, H rows, W columns.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 
@@ -15,13 +14,16 @@ from brainseg_export.evidence.parity import Agreement, compare
 from brainseg_export.sources.patients import batches
 from brainseg_runtime.evaluation.evaluate import Case, Predict
 from brainseg_runtime.metrics import Counts, count, dice
-from brainseg_runtime.safe_io.strict_json import Json
 
-MAX_MEAN_DROP: Final = 0.003
-"""Of the mean volume Dice: a tenth of what its 95 % interval over 94 patients leaves open on either side."""
 
-MAX_PATIENT_DROP: Final = 0.02
-"""Of any patient's volume Dice: nobody pays for the mean."""
+@dataclass(frozen=True, kw_only=True)
+class GateLimits:
+    """How much volume Dice a variant may lose."""
+
+    mean_drop: float = 0.003
+    """On the mean over patients: a tenth of half the width of its 95 % interval over 94 patients."""
+    patient_drop: float = 0.02
+    """On any one patient: a good mean must not hide a patient who is worse off."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,54 +31,47 @@ class Measured:
     """A model on the validation patients."""
 
     dice: Mapping[str, float]
-    """By patient: Dice of the volume."""
+    """Volume Dice by patient."""
     agreement: Agreement
     """With the fp32 network in PyTorch."""
 
     @property
     def mean(self) -> float:
-        """Mean over patients."""
+        """Mean over patients.
+
+        >>> Measured(dice={"a": 0.5, "b": 1.0}, agreement=Agreement()).mean
+        0.75
+        """
         return float(np.mean(list(self.dice.values())))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """What the gate says to a variant."""
+    """Whether a variant may ship, and the figures behind it, as manifest and `--json` hold them."""
 
+    passed: bool
+    volume_dice: float
+    """Mean over patients."""
     mean_drop: float
-    """How far the mean volume Dice lies below fp32's; negative where it is higher."""
+    """How far that mean lies below fp32's; negative where it is higher."""
     worst_drop: float
-    """The largest drop of a patient."""
+    """The largest drop of a single patient."""
     worst_patient: str
-    measured: Measured
-
-    @property
-    def passed(self) -> bool:
-        """Whether the variant may ship."""
-        return self.mean_drop <= MAX_MEAN_DROP and self.worst_drop <= MAX_PATIENT_DROP
+    max_mean_drop: float
+    max_patient_drop: float
+    mask_agreement: float
+    """Fraction of the pixels whose masks equal PyTorch's."""
+    max_difference: float
+    """Largest difference of a probability from PyTorch's."""
 
     @property
     def sentence(self) -> str:
         """The verdict in words."""
-        numbers = (
-            f"mean volume Dice {-self.mean_drop:+.4f} (at most {-MAX_MEAN_DROP:+.3f}), "
-            f"worst patient {-self.worst_drop:+.4f} (at most {-MAX_PATIENT_DROP:+.2f}, {self.worst_patient})"
+        return (
+            f"{'passed' if self.passed else 'failed'}: "
+            f"mean volume Dice {-self.mean_drop:+.4f} (limit {-self.max_mean_drop:+.3f}), "
+            f"worst patient {-self.worst_drop:+.4f} (limit {-self.max_patient_drop:+.2f}; {self.worst_patient})"
         )
-        return f"{'passed' if self.passed else 'failed'}: {numbers}"
-
-    def to_json(self) -> dict[str, Json]:
-        """Every figure."""
-        return {
-            "passed": self.passed,
-            "volume_dice": self.measured.mean,
-            "mean_drop": self.mean_drop,
-            "worst_drop": self.worst_drop,
-            "worst_patient": self.worst_patient,
-            "max_mean_drop": MAX_MEAN_DROP,
-            "max_patient_drop": MAX_PATIENT_DROP,
-            "mask_agreement": self.measured.agreement.mask_agreement,
-            "max_difference": self.measured.agreement.max_difference,
-        }
 
 
 def measure(
@@ -87,17 +82,17 @@ def measure(
     threshold: float,
     progress: Callable[[int], None] | None = None,
 ) -> dict[str, Measured]:
-    """Run the reference and several models over patients together, each slice read once.
+    """Run the reference and several models over the patients together; each slice is read once.
 
     Args:
         reference: The network in PyTorch.
         models: By name.
         cases: The patients.
-        threshold: The models'.
-        progress: Told how many slices are done with each batch.
+        threshold: Of every model.
+        progress: Called after each batch with its number of slices.
 
     Returns:
-        By name, the reference itself as `reference`.
+        Results by name; the reference's own are under `reference`.
     """
     everyone = {"reference": reference, **models}
     scores: dict[str, dict[str, float]] = {name: {} for name in everyone}
@@ -117,13 +112,30 @@ def measure(
     return {name: Measured(dice=scores[name], agreement=agreements[name]) for name in everyone}
 
 
-def judge(variant: Measured, fp32: Measured) -> Verdict:
-    """Hold a variant against the fp32 graph of the same network.
+def judge(variant: Measured, fp32: Measured, limits: GateLimits | None = None) -> Verdict:
+    """Compare a variant with the fp32 graph of the same network.
 
     Args:
         variant: The variant's scores.
-        fp32: The fp32 graph's, of the same patients.
+        fp32: The fp32 graph's scores on the same patients.
+        limits: How much may be lost.
+
+    >>> fp32 = Measured(dice={"a": 0.90, "b": 0.80}, agreement=Agreement())
+    >>> judge(Measured(dice={"a": 0.90, "b": 0.75}, agreement=Agreement()), fp32).sentence
+    'failed: mean volume Dice -0.0250 (limit -0.003), worst patient -0.0500 (limit -0.02; b)'
     """
+    limits = limits or GateLimits()
     drops = {patient: fp32.dice[patient] - score for patient, score in variant.dice.items()}
     worst = max(drops, key=lambda patient: drops[patient])
-    return Verdict(mean_drop=fp32.mean - variant.mean, worst_drop=drops[worst], worst_patient=worst, measured=variant)
+    mean_drop = fp32.mean - variant.mean
+    return Verdict(
+        passed=mean_drop <= limits.mean_drop and drops[worst] <= limits.patient_drop,
+        volume_dice=variant.mean,
+        mean_drop=mean_drop,
+        worst_drop=drops[worst],
+        worst_patient=worst,
+        max_mean_drop=limits.mean_drop,
+        max_patient_drop=limits.patient_drop,
+        mask_agreement=variant.agreement.mask_agreement,
+        max_difference=variant.agreement.max_difference,
+    )

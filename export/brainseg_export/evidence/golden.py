@@ -1,6 +1,6 @@
-"""Golden vectors: made-up images and the answers that each variant gave where it was proven.
+"""Golden vectors: made-up images, and the answers that each variant gave on the machine that proved it.
 
-No pixel of a patient is in them: the heads are drawn, so that a bundle can go anywhere.
+The heads are drawn: no pixel of a patient leaves with a bundle.
 
 Legend: N slices, H rows, W columns.
 """
@@ -20,29 +20,32 @@ from brainseg_runtime.evaluation.evaluate import Predict
 from brainseg_train.phantom.patients import make_patient
 
 SIDE: Final = 128
-"""Of the drawn heads, pixels: the vectors stay below a few hundred KiB."""
+"""Height and width of the drawn heads, pixels; this keeps the vectors below a few hundred KiB."""
 
 FLOORS: Final[Mapping[str, Tolerance]] = {
-    # Another processor sums in another order: 1e-6 was seen between engines, a hundred times that is still no fault.
+    # Another processor sums in another order: 1e-6 was seen between engines, and a hundred times that is no fault.
     "fp32": Tolerance(probability=1e-4, mask=1e-4),
     # Half of all float16 numbers in [0, 1] lie 5e-4 apart.
     "fp16": Tolerance(probability=2e-2, mask=2e-3),
-    # A sum that another engine rounds to the next of 256 steps moves the pixels around it.
+    # A sum that another engine rounds to the next of 256 steps changes the pixels around it.
     "int8": Tolerance(probability=5e-2, mask=2e-3),
 }
-"""By precision, what another machine may differ by, whatever was seen here."""
+"""By precision, how far another machine may differ, however little was seen here."""
 
 _HEADROOM: Final = 2.0
-"""Times what was seen between providers here."""
+"""Factor on the difference that was seen between providers here."""
 
 
 def golden_images(seed: int = 0) -> list[NDArray[np.uint8]]:
-    """Batches (N, H, W, 3) uint8: two slices of a drawn head with lesion, one of odd size, one of noise, one usual.
+    """Batches (N, H, W, 3) uint8: two slices of a drawn head with a lesion, one of odd size, one of noise, one of 256².
 
-    The last one is of the data set's own size, which runs in a session of its own.
+    The last has the data set's own size, for which the runtime has a session of its own.
 
     Args:
         seed: Which head.
+
+    >>> [images.shape for images in golden_images()]
+    [(2, 128, 128, 3), (1, 97, 117, 3), (1, 40, 56, 3), (1, 256, 256, 3)]
     """
     patient = make_patient(0, seed, slices=(12, 12), side=SIDE)
     order = np.argsort(-patient.masks.sum(axis=(1, 2)), kind="stable")
@@ -60,7 +63,7 @@ def golden_cases(variants: Mapping[str, Predict]) -> list[GoldenCase]:
     """The images with each variant's answers.
 
     Args:
-        variants: By name, on the provider that is always there.
+        variants: By name, on the provider that is always available.
     """
     cases = []
     for images in golden_images():
@@ -75,7 +78,7 @@ def golden_cases(variants: Mapping[str, Predict]) -> list[GoldenCase]:
 def tolerances(
     variant: str, precision: str, cases: list[GoldenCase], providers: Mapping[str, Predict]
 ) -> dict[str, Tolerance]:
-    """How far providers may lie from the golden answers: twice what was seen here, and never less than the floor.
+    """How far providers may lie from the golden answers: twice the difference that was seen, at least the floor.
 
     Args:
         variant: Its name in the cases.
@@ -84,7 +87,7 @@ def tolerances(
         providers: The variant on every provider that was measured.
 
     Returns:
-        By provider, and under `default` for those that were not measured: as far as the widest of the others.
+        By provider; `default` is for those that were not measured, and is the widest of the others.
     """
     floor = FLOORS[precision]
     found = {}

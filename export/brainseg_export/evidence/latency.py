@@ -1,33 +1,32 @@
-"""How long one slice takes, for the table that an export prints; `brainseg bench` measures with more care.
+"""How long one slice takes, for the table that an export prints; `brainseg bench` measures more carefully.
 
 Legend: H rows, W columns.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from statistics import median
 from typing import Final
 
-import numpy as np
 import torch
 
 from brainseg_export.evidence.predictors import predictor
 from brainseg_export.graphs.convert import Graph
 from brainseg_runtime.evaluation.evaluate import Predict
 from brainseg_runtime.inference.processor import usable_cores
+from brainseg_runtime.installation.latency import synthetic_slices, time_calls
 
 SIDE: Final = 256
-"""Rows and columns of the slice, pixels: the data set's."""
+"""Rows and columns of the slice, pixels, as in the data set."""
 
 THREADS: Final = min(4, usable_cores())
-"""What the runtime takes if it is not told."""
+"""As the runtime has it by default."""
 
-_WARM: Final = 3
 _RUNS: Final = 25
 _SECONDS: Final = 2.0
-"""After which no further run begins: on a busy machine a few runs must do."""
+"""After which no further run starts: on a busy machine a few runs have to do."""
 
 
 def milliseconds(graph: Graph, provider: str) -> float:
@@ -51,20 +50,13 @@ def torch_milliseconds(reference: Predict) -> float:
 
 
 def _median(predict: Predict) -> float:
-    image = np.random.default_rng(0).integers(0, 256, (1, SIDE, SIDE, 3), dtype=np.uint8)
-    for _ in range(_WARM):
-        predict(image)
-    seconds: list[float] = []
-    while len(seconds) < _RUNS and sum(seconds) < _SECONDS:
-        began = time.perf_counter()
-        predict(image)
-        seconds.append(time.perf_counter() - began)
-    return float(np.median(seconds) * 1e3)
+    image = synthetic_slices(1, SIDE)
+    return median(time_calls(lambda: predict(image), seconds=_SECONDS, least=1, most=_RUNS))
 
 
 @contextmanager
 def _threads(count: int) -> Iterator[None]:
-    """Give PyTorch a number of threads for a while."""
+    """Set PyTorch's number of threads for a while."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:

@@ -1,15 +1,15 @@
-"""Whether a graph computes what the network computes: every difference in probability and mask, counted.
+"""Parity: whether a graph computes what the network computes; every difference in probability and mask is counted.
 
-The reference is the trained network in PyTorch, fp32, unfolded, within the pipeline that training itself measures by.
-Both get the same raw pixels.
+The reference is the trained network in PyTorch, in fp32, with batch normalisation not folded, in the same pipeline that
+training scores with. Both get the same raw pixels.
 
 Legend: N slices, H rows, W columns.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -17,32 +17,47 @@ import torch
 from numpy.typing import NDArray
 
 from brainseg_export.errors import ParityError
-from brainseg_export.sources.patients import batches
-from brainseg_runtime.evaluation.evaluate import Case, Predict
+from brainseg_runtime.evaluation.evaluate import Predict
 from brainseg_runtime.plurals import counted
 from brainseg_runtime.safe_io.strict_json import Json
+from brainseg_runtime.safe_io.typed_json import to_json
 from brainseg_train.models.pipeline import InferencePipeline
 
 LIMIT: Final = 1e-5
-"""Largest difference in probability between fp32 on a processor and PyTorch; half of what one step of an 8-bit mask of
-probabilities is, times 1/200: summation order leaves 1e-6, a wrong weight leaves far more."""
+"""Largest allowed difference in probability between fp32 on a CPU and PyTorch: the order of summation accounts for
+1e-6, a wrong weight makes far more."""
 
 SIZES: Final = (
     (64, 64), (65, 63), (96, 128), (128, 128), (127, 129), (192, 160), (200, 311), (255, 257), (256, 256),
     (240, 320), (512, 64), (333, 500), (512, 512), (511, 767), (1024, 640), (1023, 1021), (1024, 1024),
 )  # fmt: skip
-"""Rows and columns that are tried, pixels: 64 to 1024, odd, even, square and not."""
+"""Rows and columns, pixels: 63 to 1024, odd and even, square and not."""
 
 BATCHES: Final = (1, 2, 7)
-"""Numbers of slices at once that are tried."""
+"""Slices in one call."""
 
 ADVERSARIAL: Final = 200
-"""Images made to provoke: constant, extreme, noise, checkerboard."""
+"""How many adversarial images are made: constant, extreme, noise, checkerboard."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParityConfig:
+    """How closely fp32 on the CPU must follow PyTorch, and on what made-up images beside the validation slices."""
+
+    limit: float = LIMIT
+    sizes: tuple[tuple[int, int], ...] = SIZES
+    adversarial: int = ADVERSARIAL
 
 
 @dataclass(frozen=True, kw_only=True)
 class Agreement:
-    """How two models' answers differ over some slices; sums with `+`."""
+    """How the answers of two models differ over some slices; two of these add up with `+`.
+
+    >>> first = Agreement(slices=1, pixels=100, max_difference=2e-6)
+    >>> total = first + Agreement(slices=1, pixels=100, max_difference=1e-6, mask_differences=1)
+    >>> total.max_difference, total.mask_agreement
+    (2e-06, 0.995)
+    """
 
     slices: int = 0
     pixels: int = 0
@@ -51,7 +66,7 @@ class Agreement:
     mask_differences: int = 0
     """Pixels whose masks differ."""
     outside_band: int = 0
-    """Those among them whose reference probability is further than the limit from the threshold."""
+    """Those of them whose reference probability is further from the threshold than the limit."""
 
     def __add__(self, other: Agreement) -> Agreement:
         """Both sets of slices together."""
@@ -65,16 +80,16 @@ class Agreement:
 
     @property
     def mask_agreement(self) -> float:
-        """Share of the pixels whose masks are equal."""
+        """Fraction of the pixels whose masks are equal."""
         return 1.0 - self.mask_differences / max(self.pixels, 1)
 
     def within(self, limit: float) -> bool:
-        """Whether nothing differs that rounding does not explain."""
+        """Whether rounding explains every difference."""
         return self.max_difference <= limit and self.outside_band == 0
 
     def to_json(self) -> dict[str, Json]:
-        """Every count, and the share of equal pixels."""
-        return {**asdict(self), "mask_agreement": self.mask_agreement}
+        """Its fields and `mask_agreement`."""
+        return {**to_json(self), "mask_agreement": self.mask_agreement}
 
 
 def reference(pipeline: InferencePipeline) -> Predict:
@@ -104,11 +119,11 @@ def compare(
     Args:
         expected: Mask and probability (N, H, W) of the reference.
         got: Those of the other model.
-        threshold: The model's.
+        threshold: Of both models.
         limit: Half the width of the band around the threshold in which masks may differ.
 
     Returns:
-        The differences; a probability that is no number counts as 1.
+        The differences; a probability that is not a number counts as a difference of 1.
     """
     difference = np.abs(expected[1].astype(np.float64) - got[1])
     changed = expected[0] != got[0]
@@ -125,13 +140,13 @@ def compare(
 def over(
     expected: Predict, others: Mapping[str, Predict], images: Iterable[NDArray[np.uint8]], *, threshold: float
 ) -> dict[str, Agreement]:
-    """Compare several models with the reference over batches of images, each batch computed once by each.
+    """Compare several models with the reference over batches of images; the reference computes each batch once.
 
     Args:
         expected: The reference.
         others: What to compare, by name.
         images: Batches (N, H, W, 3) uint8.
-        threshold: The models'.
+        threshold: Of every model.
 
     Returns:
         The differences by name.
@@ -144,35 +159,29 @@ def over(
     return totals
 
 
-def case_images(cases: Iterable[Case], progress: Callable[[int], None] | None = None) -> Iterator[NDArray[np.uint8]]:
-    """Every slice of every patient, in batches.
+def size_images(sizes: Iterable[tuple[int, int]] = SIZES, *, seed: int = 0) -> Iterator[NDArray[np.uint8]]:
+    """One image of every size, then a batch of each length in `BATCHES`.
 
     Args:
-        cases: The patients.
-        progress: Told how many slices each batch held.
+        sizes: Rows and columns.
+        seed: Of their content.
     """
-    for case in cases:
-        for images, _ in batches(case):
-            yield images
-            if progress is not None:
-                progress(len(images))
-
-
-def size_images(seed: int = 0) -> Iterator[NDArray[np.uint8]]:
-    """One image of every size in `SIZES` and a batch of each number in `BATCHES`."""
     rng = np.random.default_rng(seed)
-    for height, width in SIZES:
+    for height, width in sizes:
         yield _blobs(rng, 1, height, width)
     for count in BATCHES:
         yield _blobs(rng, count, 144, 112)
 
 
 def adversarial_images(count: int = ADVERSARIAL, seed: int = 1) -> Iterator[NDArray[np.uint8]]:
-    """Images made to provoke, one a batch, of changing sizes.
+    """Images meant to bring out differences, one a batch, of varying sizes.
 
     Args:
         count: How many.
-        seed: Of their randomness.
+        seed: Of sizes and content.
+
+    >>> [image.shape for image in adversarial_images(2)]
+    [(1, 128, 133, 3), (1, 83, 175, 3)]
     """
     rng = np.random.default_rng(seed)
     makers = (_constant, _extreme, _noise, _checkerboard, _impulses, _ramp)
@@ -187,22 +196,22 @@ def require(name: str, agreement: Agreement, *, limit: float = LIMIT) -> None:
     Args:
         name: What was compared, for the error.
         agreement: The differences.
-        limit: Largest difference in probability.
+        limit: Largest allowed difference in probability.
 
     Raises:
-        ParityError: It differs by more, or a mask differs where rounding does not explain it.
+        ParityError: A probability differs by more, or a mask differs outside the band around the threshold.
     """
     if not agreement.within(limit):
         raise ParityError(
             f"{name} does not compute what the network computes",
             expected=f"differences of at most {limit:g} and equal masks outside ±{limit:g} of the threshold",
             got=f"{agreement.max_difference:.3g}, and {counted(agreement.outside_band, 'mask pixel')} outside the band",
-            remedy="report this: an exporter or engine computes something else; nothing was written",
+            remedy="report this: the exporter or the engine computes something else; no bundle was written",
         )
 
 
 def _blobs(rng: np.random.Generator, count: int, height: int, width: int) -> NDArray[np.uint8]:
-    """Smooth bright shapes on dark ground, somewhat like heads."""
+    """Smooth bright shapes on a dark background, a little like heads."""
     y, x = np.mgrid[0 : 1 : height * 1j, 0 : 1 : width * 1j]
     image = rng.normal(0, 4, (count, height, width, 3))
     for index in range(count):
@@ -214,30 +223,30 @@ def _blobs(rng: np.random.Generator, count: int, height: int, width: int) -> NDA
 
 
 def _constant(rng: np.random.Generator, height: int, width: int) -> NDArray[np.uint8]:
-    """One value a channel, the extremes among them."""
+    """One value for each channel, extremes included."""
     values = rng.choice(np.array([0, 1, 127, 128, 254, 255], np.uint8), 3)
     return np.broadcast_to(values, (height, width, 3)).copy()
 
 
 def _extreme(rng: np.random.Generator, height: int, width: int) -> NDArray[np.uint8]:
-    """0 and 255 alone, each pixel on its own."""
+    """Each value 0 or 255, independently."""
     return rng.integers(0, 2, (height, width, 3), dtype=np.uint8) * np.uint8(255)
 
 
 def _noise(rng: np.random.Generator, height: int, width: int) -> NDArray[np.uint8]:
-    """Every value equally likely."""
+    """Uniform noise."""
     return rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
 
 
 def _checkerboard(rng: np.random.Generator, height: int, width: int) -> NDArray[np.uint8]:
-    """Squares of 1 to 16 pixels, finer and coarser than what the resize keeps."""
+    """Squares of 1 to 16 pixels: finer and coarser than what resizing keeps."""
     side = int(rng.integers(1, 17))
     y, x = np.mgrid[0:height, 0:width]
     return np.repeat((((y // side + x // side) % 2) * 255).astype(np.uint8)[..., None], 3, axis=2)
 
 
 def _impulses(rng: np.random.Generator, height: int, width: int) -> NDArray[np.uint8]:
-    """A few white pixels on black, corners and edges among them."""
+    """A few white pixels on black, the corners included."""
     image = np.zeros((height, width, 3), np.uint8)
     image[rng.integers(0, height, 8), rng.integers(0, width, 8)] = 255
     image[[0, 0, -1, -1], [0, -1, 0, -1]] = 255
@@ -245,7 +254,7 @@ def _impulses(rng: np.random.Generator, height: int, width: int) -> NDArray[np.u
 
 
 def _ramp(rng: np.random.Generator, height: int, width: int) -> NDArray[np.uint8]:
-    """Every value in order, along a diagonal that differs by channel."""
+    """Linear ramps, in a direction that differs by channel."""
     y, x = np.mgrid[0:height, 0:width]
     slope = rng.uniform(-3, 3, (2, 3))
     values: NDArray[np.float64] = np.mod(y[..., None] * slope[0] + x[..., None] * slope[1], 256)

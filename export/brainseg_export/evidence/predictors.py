@@ -1,4 +1,4 @@
-"""Graphs opened for measuring: by the runtime's own engine, with the options that users will get.
+"""Graphs opened for measuring: in the runtime's own engine, with the options that users will get.
 
 Legend: N slices, H rows, W columns.
 """
@@ -14,24 +14,22 @@ from brainseg_export.graphs.convert import Graph
 from brainseg_runtime.errors import ProviderError
 from brainseg_runtime.evaluation.evaluate import Predict
 from brainseg_runtime.inference.engine import USUAL_SIZE, Engine
-from brainseg_runtime.inference.providers import provider_status
+from brainseg_runtime.inference.providers import FALLBACK, PROVIDERS
 
-REQUIRED: Final = "cpu"
-"""The provider that is always there, and whose answers a bundle must not go without."""
-
-OPTIONAL: Final = ("openvino", "cuda")
-"""Providers that are measured where they are installed."""
+REQUIRED: Final = FALLBACK.name
+"""The provider that is always available, and on which every bundle is measured."""
 
 
 def providers() -> tuple[str, ...]:
-    """Those that can be had here, the required one first."""
-    return (REQUIRED, *(name for name in OPTIONAL if provider_status(name).available))
+    """The providers that an export measures, of those that are available here; the required one first."""
+    measured = [each for each in PROVIDERS if each.parity_limit is not None and each.name != REQUIRED]
+    return (REQUIRED, *(each.name for each in measured if each.status().available))
 
 
 def predictor(graph: Graph, provider: str, *, threads: int = 1) -> Predict:
-    """A graph as a function of images, each size in the session that it will meet in the runtime.
+    """A graph as a function of images; each size runs in the session that it will have in the runtime.
 
-    Images of the usual size are computed one by one, since that size's session takes one; others a batch at a time.
+    Images of the usual size are computed one by one, as that session takes one image; others a batch at a time.
 
     Args:
         graph: The graph.
@@ -57,17 +55,17 @@ def predictor(graph: Graph, provider: str, *, threads: int = 1) -> Predict:
 
 
 def predictors(graph: Graph, *, threads: int = 1) -> tuple[dict[str, Predict], dict[str, str]]:
-    """A graph on every provider that can be had here.
+    """A graph on every provider that is available here.
 
     Args:
         graph: The graph.
         threads: Threads within an operator.
 
     Returns:
-        Functions by provider; and for each optional provider that would not run it, why.
+        Functions by provider; and for each optional provider that cannot run it, why.
 
     Raises:
-        ProviderError: The required one would not run it.
+        ProviderError: The required one cannot run it.
     """
     running, refused = {REQUIRED: predictor(graph, REQUIRED, threads=threads)}, {}
     for name in providers()[1:]:
@@ -79,12 +77,12 @@ def predictors(graph: Graph, *, threads: int = 1) -> tuple[dict[str, Predict], d
 
 
 def same_bits(graph: Graph, provider: str, images: NDArray[np.uint8]) -> bool:
-    """Whether a provider answers with equal bits whatever the number of threads, and when it is asked again.
+    """Whether a provider gives the same bits with any number of threads, and when it runs again.
 
     Args:
         graph: The graph.
         provider: Its name.
-        images: (N, H, W, 3) uint8, asked one by one, as the runtime does.
+        images: (N, H, W, 3) uint8, run one by one, as the runtime does.
     """
     answers = []
     for threads in (1, 2, 4):
@@ -94,5 +92,5 @@ def same_bits(graph: Graph, provider: str, images: NDArray[np.uint8]) -> bool:
 
 
 def _bits(predict: Predict, images: NDArray[np.uint8]) -> bytes:
-    """Every bit of the answers to images asked one by one."""
+    """Every bit of the answers to images that are run one by one."""
     return b"".join(part.tobytes() for image in images for part in predict(image[None]))

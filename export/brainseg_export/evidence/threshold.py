@@ -1,7 +1,7 @@
 """Threshold and temperature, chosen on validation patients from one pass over them.
 
-The pass keeps, for each patient, how many tumour and other pixels had which logit, in bins of 1/128; threshold,
-temperature and calibration error all follow from these counts, so nothing is computed twice and no map is kept.
+For each patient the pass counts tumour and other pixels by logit, in bins of 1/128. Threshold, temperature and
+calibration error all follow from these counts, so nothing is computed twice and no probability map is kept.
 
 Legend: P patients, B bins.
 Source of the temperature: Guo et al., On Calibration of Modern Neural Networks, 2017, sec. 4.2.
@@ -19,33 +19,34 @@ from numpy.typing import NDArray
 from brainseg_export.errors import ExportError
 from brainseg_export.sources.patients import batches
 from brainseg_runtime.evaluation.evaluate import Case, Predict
+from brainseg_runtime.metrics.counts import dice_of_sizes
 
 MAX_LOGIT: Final = 16.0
-"""Logits beyond are counted here; a float32 probability of 1 - 6e-8 is the last before 1."""
+"""Larger logits count as this one; the last float32 probability below 1 is 1 - 6e-8."""
 
 BINS: Final = 4096
-"""Equal parts of [-MAX_LOGIT, MAX_LOGIT], each 1/128 wide: 0.002 in probability at most."""
+"""Equal parts of [-MAX_LOGIT, MAX_LOGIT], each 1/128 wide, at most 0.002 in probability."""
 
 THRESHOLDS: Final = tuple(round(0.05 + 0.01 * step, 2) for step in range(91))
-"""What is tried."""
+"""Those that are tried."""
 
 PLATEAU: Final = 5e-4
-"""Thresholds whose mean Dice is this close to the best are as good; of those the one nearest one half is taken."""
+"""Thresholds whose mean Dice is this close to the best count as equal; the one nearest 0.5 is taken."""
 
 TEMPERATURES: Final = (0.5, 5.0)
-"""Range that is searched. A temperature below 1 multiplies what engines differ by: on images made to provoke, trained
-networks' probabilities differ by up to 2.6e-6 at 1, by half of parity's limit at 0.5 and by more than all of it at 0.2.
-Logits that ask for more are not those of a network that has been trained to its end."""
+"""Range that is searched. A temperature below 1 multiplies the differences between engines: on adversarial images the
+probabilities of trained networks differ by up to 2.6e-6 at 1, by half of the parity limit at 0.5, and by more than the
+limit at 0.2. Logits that call for less than 0.5 come from a network that was not trained to its end."""
 
 ECE_BINS: Final = 15
-"""Of equal width, as in Guo et al."""
+"""Bins of equal width, as in Guo et al."""
 
 _CENTRES: Final[NDArray[np.float64]] = np.linspace(-MAX_LOGIT, MAX_LOGIT, 2 * BINS + 1)[1::2]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Calibration:
-    """What was chosen, and what it changed."""
+    """What was chosen, and its effect."""
 
     threshold: float
     temperature: float
@@ -59,7 +60,7 @@ class Calibration:
 
     @property
     def at_bound(self) -> bool:
-        """Whether the temperature stopped at an end of its range: the best one lies outside."""
+        """Whether the temperature stopped at an end of its range, so that the best one lies outside."""
         low, high = TEMPERATURES
         return not low * 1.001 < self.temperature < high / 1.001
 
@@ -71,10 +72,10 @@ def calibrate(logits: NDArray[np.int64]) -> Calibration:
         logits: (P, 2, B) counts of other and of tumour pixels by logit, from `count_logits`.
 
     Returns:
-        Both, with what they are worth.
+        Both, with their effect.
 
     Raises:
-        ExportError: There is no tumour pixel, or nothing else.
+        ExportError: The pixels are all tumour, or none is.
     """
     pooled = logits.sum(axis=0)
     if not pooled.sum(axis=1).all():
@@ -102,7 +103,7 @@ def count_logits(
     Args:
         predict: A pipeline at temperature 1.
         cases: The patients.
-        progress: Told how many slices are done with each batch.
+        progress: Called after each batch with its number of slices.
 
     Returns:
         (P, 2, B): of other pixels, then of tumour pixels.
@@ -120,13 +121,13 @@ def count_logits(
 
 
 def fit_temperature(pooled: NDArray[np.int64]) -> float:
-    """The temperature at which the pixels' likelihood is highest; rounded to 4 digits, which it is not known to.
+    """The temperature that maximises the likelihood of the pixels, rounded to 4 digits; fewer are significant.
 
     Args:
         pooled: (2, B) counts by logit.
     """
     low, high = np.log(TEMPERATURES)
-    golden = (np.sqrt(5) - 1) / 2  # the likelihood has one peak, so each step can drop the worse end
+    golden = (np.sqrt(5) - 1) / 2  # golden-section search: the likelihood has one peak
     while high - low > 1e-5:
         left, right = high - golden * (high - low), low + golden * (high - low)
         if _loss(pooled, np.exp(left)) < _loss(pooled, np.exp(right)):
@@ -137,7 +138,7 @@ def fit_temperature(pooled: NDArray[np.int64]) -> float:
 
 
 def mean_dice(logits: NDArray[np.int64], temperature: float) -> NDArray[np.float64]:
-    """(len(THRESHOLDS),) mean over patients of the volume's Dice at each threshold; an empty pair scores 1.
+    """(len(THRESHOLDS),) mean volume Dice over patients at each threshold; two empty masks score 1.
 
     Args:
         logits: (P, 2, B) counts by logit.
@@ -148,24 +149,27 @@ def mean_dice(logits: NDArray[np.int64], temperature: float) -> NDArray[np.float
     edges = np.log(thresholds / (1 - thresholds)) * temperature
     first = np.searchsorted(_CENTRES, edges)
     false, true = above[:, 0, first], above[:, 1, first]
-    size = false + true + above[:, 1, :1]
-    dice: NDArray[np.float64] = np.divide(2.0 * true, size, out=np.ones(size.shape), where=size > 0)
-    mean: NDArray[np.float64] = dice.mean(axis=0)
+    mean: NDArray[np.float64] = dice_of_sizes(true, false + true, above[:, 1, :1]).mean(axis=0)
     return mean
 
 
 def choose_threshold(scores: NDArray[np.float64]) -> float:
-    """The threshold nearest one half among those as good as the best.
+    """The threshold nearest 0.5 among those as good as the best.
 
     Args:
         scores: (len(THRESHOLDS),) mean Dice.
+
+    >>> scores = np.zeros(len(THRESHOLDS))
+    >>> scores[[THRESHOLDS.index(0.4), THRESHOLDS.index(0.8)]] = 0.8999, 0.9
+    >>> choose_threshold(scores)
+    0.4
     """
     good = np.flatnonzero(scores >= scores.max() - PLATEAU)
     return min((THRESHOLDS[index] for index in good), key=lambda threshold: abs(threshold - 0.5))
 
 
 def calibration_error(pooled: NDArray[np.int64], temperature: float) -> float:
-    """Expected calibration error: the mean gap between probability and share of tumour, weighted by pixels.
+    """Expected calibration error: the mean gap between probability and fraction of tumour, weighted by pixels.
 
     Args:
         pooled: (2, B) counts by logit.
@@ -195,5 +199,5 @@ def _loss(pooled: NDArray[np.int64], temperature: float) -> float:
 
 
 def _sigmoid(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    share: NDArray[np.float64] = 1 / (1 + np.exp(-x))
-    return share
+    probability: NDArray[np.float64] = 1 / (1 + np.exp(-x))
+    return probability

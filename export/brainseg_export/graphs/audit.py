@@ -1,9 +1,8 @@
-"""What a graph of a bundle may hold: everything else is refused before it is written.
+"""What a graph of a bundle may hold; anything else is refused before it is written.
 
-The rules keep a graph what it claims to be: one flat list of standard operators from raw pixels to mask and
-probability, with all its numbers inside. Custom operators, functions, subgraphs and external data are how a model file
-reaches other code or other files; doc strings and metadata of nodes are where exporters leave paths of the machine that
-ran them.
+A graph is one flat list of standard operators from raw pixels to mask and probability, with all its numbers inside.
+Through custom operators, functions, subgraphs and external data a model file could reach other code or other files; in
+doc strings and metadata of nodes, exporters leave paths of the machine that ran them.
 """
 
 from __future__ import annotations
@@ -24,10 +23,10 @@ from brainseg_runtime.errors import ContractError
 from brainseg_runtime.inference.graph_check import OPERATORS, check_model
 
 OPSET: Final = 18
-"""The exporter's native operator set: nothing is converted, and every engine of the last three years reads it."""
+"""The exporter's native operator set, so nothing is converted; every engine of the last three years reads it."""
 
 MAX_GRAPH_BYTES: Final = 256 << 20
-"""Largest graph; the shipped networks have 14 MB."""
+"""Largest graph; those of the shipped networks have 14 MB."""
 
 MAX_NODES: Final = 2_000
 """Most nodes; the largest shipped graph has 230, 390 once quantised."""
@@ -42,13 +41,13 @@ class Audit:
     bytes: int
     nodes: int
     operators: Mapping[str, int]
-    """How often each operator occurs, by name."""
+    """Number of nodes by operator."""
     parameters: int
-    """Numbers held in the graph's initializers."""
+    """Numbers in the graph's initializers."""
 
 
 def audit(data: bytes, *, name: str) -> Audit:
-    """Accept a graph or refuse it with everything that is wrong with it.
+    """Accept a graph, or refuse it with everything that is wrong with it.
 
     Args:
         data: A serialised ONNX model.
@@ -58,14 +57,14 @@ def audit(data: bytes, *, name: str) -> Audit:
         What it consists of.
 
     Raises:
-        AuditError: It breaks a rule; it holds every finding.
+        AuditError: The graph breaks a rule; the error lists every finding.
     """
     if len(data) > MAX_GRAPH_BYTES:
         raise AuditError(f"{name} is refused", findings=[f"{len(data)} bytes, at most {MAX_GRAPH_BYTES} are allowed"])
     try:
         model = onnx.load_model_from_string(data)
     except DecodeError as error:
-        raise AuditError(f"{name} is refused", findings=[f"no ONNX model: {error}"]) from error
+        raise AuditError(f"{name} is refused", findings=[f"not an ONNX model: {error}"]) from error
     findings = [
         *_findings(model),
         *_runtime_findings(data),
@@ -87,10 +86,10 @@ def audit(data: bytes, *, name: str) -> Audit:
 
 
 def strip(model: onnx.ModelProto) -> None:
-    """Remove, in place, what explains how a graph was made: doc strings, metadata of nodes, inner shapes.
+    """Remove, in place, what a graph does not need to run: doc strings, metadata of nodes, inner shapes.
 
     Args:
-        model: Its own metadata stay.
+        model: Its own metadata are kept.
     """
     model.doc_string = ""
     graph = model.graph
@@ -102,7 +101,7 @@ def strip(model: onnx.ModelProto) -> None:
 
 
 def _runtime_findings(data: bytes) -> Iterator[str]:
-    """What the runtime itself would say on loading the graph."""
+    """What the runtime would refuse when it loads the graph."""
     try:
         check_model(data)
     except ContractError as error:
@@ -171,7 +170,7 @@ def _node_findings(node: onnx.NodeProto) -> Iterator[str]:
 
 
 def _tensor_findings(tensor: onnx.TensorProto) -> Iterator[str]:
-    """Data elsewhere, texts, impossible sizes, numbers that are none."""
+    """External data, texts, impossible sizes."""
     if tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data:
         yield f"external data of {tensor.name}"
     elif tensor.data_type == onnx.TensorProto.STRING or tensor.HasField("segment"):
@@ -181,7 +180,7 @@ def _tensor_findings(tensor: onnx.TensorProto) -> Iterator[str]:
 
 
 def _size(tensor: onnx.TensorProto) -> int:
-    """How many numbers a tensor states to hold."""
+    """How many numbers a tensor claims to hold."""
     count = 1
     for length in tensor.dims:
         count *= length

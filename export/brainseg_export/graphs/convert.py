@@ -1,7 +1,7 @@
 """From a network in PyTorch to the bytes of one plain ONNX graph, raw pixels in, mask out.
 
-The same pipeline gives the same bytes, whatever folder it is exported from and whenever: names come from the exported
-program, which does not depend on either, and whatever speaks of the machine is stripped before the graph is written.
+The same pipeline gives the same bytes, whenever and from whatever folder it is exported: names come from the exported
+program, which depends on neither, and what tells of the machine is stripped before the graph is written.
 
 Legend: N batch, H rows, W columns.
 """
@@ -25,11 +25,12 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from brainseg_export.errors import ConversionError
 from brainseg_export.graphs.audit import OPSET, Audit, audit, strip
 from brainseg_runtime.contract import CONTRACT, SCHEMA
+from brainseg_runtime.safe_io.typed_json import to_json
 from brainseg_runtime.version import __version__
 from brainseg_train.models.pipeline import InferencePipeline
 
 EXAMPLE_SHAPE: Final = (2, 176, 208, 3)
-"""What is traced: no two dynamic axes alike and none of size 0 or 1, which the tracer would take for constants."""
+"""Shape of the traced input: the tracer takes equal axes, and axes of size 0 or 1, for constants."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,18 +44,18 @@ class Graph:
 
 
 def convert(pipeline: InferencePipeline, *, name: str, metadata: Mapping[str, str]) -> Graph:
-    """Export a pipeline, its batch normalisation folded into the convolutions.
+    """Export a pipeline, with batch normalisation folded into the convolutions.
 
     Args:
         pipeline: In evaluation mode, on the CPU.
         name: File name in the bundle.
-        metadata: What the file says about itself beside the contract, threshold and temperature; texts by key.
+        metadata: What the file says about itself, beside contract, threshold and temperature; texts by key.
 
     Returns:
         The graph, audited.
 
     Raises:
-        ConversionError: The exporter cannot express the network.
+        ConversionError: The exporter cannot write the network as a graph.
         AuditError: The graph breaks a rule.
     """
     model = _export(folded(pipeline))
@@ -63,7 +64,7 @@ def convert(pipeline: InferencePipeline, *, name: str, metadata: Mapping[str, st
 
 
 def write(model: onnx.ModelProto, *, name: str, metadata: Mapping[str, str]) -> Graph:
-    """Serialise a graph: stripped, labelled, audited, equal bytes for equal content.
+    """Serialise a graph, stripped, labelled and audited; equal content gives equal bytes.
 
     Args:
         model: Changed in place.
@@ -79,7 +80,7 @@ def write(model: onnx.ModelProto, *, name: str, metadata: Mapping[str, str]) -> 
     strip(model)
     model.graph.name = "brainseg"
     model.producer_name, model.producer_version = "brainseg", __version__
-    labels = {"schema": SCHEMA, "contract": json.dumps(CONTRACT.to_json(), separators=(",", ":")), **metadata}
+    labels = {"schema": SCHEMA, "contract": json.dumps(to_json(CONTRACT), separators=(",", ":")), **metadata}
     del model.metadata_props[:]
     onnx.helper.set_model_props(model, {f"brainseg.{key}": value for key, value in labels.items()})
     data = model.SerializeToString(deterministic=True)
@@ -93,10 +94,10 @@ def folded(pipeline: InferencePipeline) -> InferencePipeline:
         pipeline: In evaluation mode; it is not changed.
 
     Returns:
-        A pipeline that computes the same but for rounding.
+        A pipeline that computes the same, up to rounding.
 
     Raises:
-        ConversionError: It is in training mode, or a batch normalisation follows no convolution.
+        ConversionError: It is in training mode, or a batch normalisation does not follow a convolution.
     """
     if pipeline.training:
         raise ConversionError("the network is in training mode", expected="evaluation mode", remedy="call eval()")
@@ -121,9 +122,9 @@ def _fold_pairs(parent: nn.Sequential) -> None:
 def _export(pipeline: InferencePipeline) -> onnx.ModelProto:
     """Trace and translate, quietly."""
     n, h, w = (
-        torch.export.Dim("N", min=1, max=CONTRACT.max_batch),
-        torch.export.Dim("H", min=CONTRACT.min_side, max=CONTRACT.max_side),
-        torch.export.Dim("W", min=CONTRACT.min_side, max=CONTRACT.max_side),
+        torch.export.Dim("N", min=1, max=CONTRACT.limits.max_batch),
+        torch.export.Dim("H", min=CONTRACT.limits.min_side, max=CONTRACT.limits.max_side),
+        torch.export.Dim("W", min=CONTRACT.limits.min_side, max=CONTRACT.limits.max_side),
     )
     try:
         with _quiet(), torch.inference_mode():
@@ -139,15 +140,15 @@ def _export(pipeline: InferencePipeline) -> onnx.ModelProto:
                 verbose=False,
             )
     except torch.onnx.errors.OnnxExporterError as error:
-        raise ConversionError("the network cannot be expressed as a graph", got=error) from error
+        raise ConversionError("the network cannot be written as a graph", got=error) from error
     if program is None:
-        raise ConversionError("the network cannot be expressed as a graph", got="no program from the exporter")
+        raise ConversionError("the network cannot be written as a graph", got="no program from the exporter")
     return program.model_proto
 
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep the exporter's notes about libraries that nothing here uses off the terminal."""
+    """Silence the exporter's notes about libraries that are not used here."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)

@@ -1,9 +1,9 @@
-"""Quantisation-aware fine-tuning: the weights learn to live with the roundings of an integer graph.
+"""Quantisation-aware fine-tuning: weights are trained to compensate for the rounding in an integer graph.
 
-The quantised graph itself is run in PyTorch, node by node, so that every rounding stands where the engines round: what
-is trained is what ships. Scales and zero points stay those of the calibration; only weights and biases change, and are
-then written back into the same graph. The teacher is the fp32 network: the gate asks for its answers, not for better
-ones.
+The quantised graph itself is run in PyTorch, node by node, so that values are rounded where the engines round them:
+what is trained is what ships. Scales and zero points stay those of the calibration; only weights and biases change, and
+are then written back into the same graph. The teacher is the fp32 network, as the gate asks for the same answers, not
+for better ones.
 
 Legend: N batch, C channels, H rows, W columns.
 Sources: Bengio et al., Estimating or Propagating Gradients Through Stochastic Neurons, 2013 (the straight-through
@@ -36,7 +36,7 @@ from brainseg_train.learning.losses import cross_entropy
 from brainseg_train.learning.randomness import generator
 
 WEIGHT_LEVELS: Final = 64
-"""Weights are rounded to whole numbers from minus this to this, as `quantize` has them: 7 bits."""
+"""Weights are rounded to integers from minus this to this, as in `quantize`: 7 bits."""
 
 _ACTIVATION: Final = (0, 255)
 _BIAS_LEVELS: Final = 2**31 - 1
@@ -47,11 +47,11 @@ class TuneConfig:
     """How weights are fine-tuned."""
 
     steps: int = 200
-    """Batches: a minute or two for a shipped network."""
+    """Optimisation steps; these take a minute or two for a shipped network."""
     batch: int = 8
-    """Slices a step."""
-    rate: float = 1e-4
-    """Adam's first rate, which falls to zero along a cosine."""
+    """Slices in one step."""
+    learning_rate: float = 1e-4
+    """Adam's learning rate at the first step; it falls to zero along a cosine."""
     gradient_clip: float = 1.0
     """Largest norm of a step's gradient."""
 
@@ -72,7 +72,7 @@ class IntegerNetwork:
         restoring = [node for node in self._nodes if node.op_type == "DequantizeLinear"]
         weights = [node.input[0] for node in restoring if node.input[0] in self._constants]
         self.weights = {name: exact[name.removesuffix("_quantized")].clone().requires_grad_() for name in weights}
-        """By name of the integers in the graph: what they are before rounding."""
+        """The weights before rounding, by the name of their integers in the graph."""
 
     def __call__(self, pixels_nchw: Tensor) -> Tensor:
         """(N, 3, H, W) float32 in [0, 1] to (N, 1, H, W) logits."""
@@ -98,7 +98,9 @@ class IntegerNetwork:
             return _rounded(self.weights[node.input[0]], scale) * _along_first(scale, self.weights[node.input[0]])
         operator = _OPERATORS.get(node.op_type)
         if operator is None:
-            raise QuantizationError("a network cannot be fine-tuned", expected="operators it knows", got=node.op_type)
+            raise QuantizationError(
+                "a network cannot be fine-tuned", expected="operators that gradients can pass through", got=node.op_type
+            )
         settings = {item.name: onnx.helper.get_attribute_value(item) for item in node.attribute}
         return operator([values[name] for name in node.input if name], settings)
 
@@ -113,29 +115,29 @@ def fine_tune(
     label: str,
     config: TuneConfig | None = None,
 ) -> Graph:
-    """Teach the integer graph to answer what the fp32 network answers.
+    """Train the integer graph to answer what the fp32 network answers.
 
     Args:
         fp32: The graph in fp32.
-        int8: The same graph, quantised; where its fine-tuning starts.
+        int8: The same graph, quantised; the starting point.
         teacher: The fp32 network, in evaluation mode.
         batches: Scaled images (N, 3, H, W) of training patients, one batch a step.
-        temperature: By which logits are divided before they are compared.
-        label: What the file says of how it was made.
+        temperature: Divides the logits before they are compared.
+        label: How the graph was made, for its metadata.
         config: How.
 
     Returns:
-        The graph with other weights, audited. The same arguments give the same bytes on the same kind of machine, with
-        the same number of threads.
+        The graph with new weights, audited. The same arguments give the same bytes on the same kind of machine with the
+        same number of threads.
 
     Raises:
-        QuantizationError: The graph holds an operator that cannot be trained through.
+        QuantizationError: Gradients cannot pass through one of its operators.
         AuditError: The result breaks a rule.
     """
     config = config or TuneConfig()
     network = IntegerNetwork(fp32, int8)
     parameters = list(network.weights.values())
-    optimizer = torch.optim.Adam(parameters, lr=config.rate, fused=True)
+    optimizer = torch.optim.Adam(parameters, lr=config.learning_rate, fused=True)
     for step, pixels in enumerate(batches):
         with torch.no_grad():
             target = torch.sigmoid(teacher(pixels) / temperature)
@@ -144,7 +146,7 @@ def fine_tune(
         torch.autograd.backward(loss)
         nn.utils.clip_grad_norm_(parameters, config.gradient_clip)
         for group in optimizer.param_groups:
-            group["lr"] = config.rate * (1 + math.cos(math.pi * step / config.steps)) / 2
+            group["lr"] = config.learning_rate * (1 + math.cos(math.pi * step / config.steps)) / 2
         optimizer.step()
     return _written(int8, network.integers(), label)
 
@@ -152,13 +154,13 @@ def fine_tune(
 def training_batches(
     dataset: DataSet, split: Split, training: TrainConfig, *, config: TuneConfig | None = None
 ) -> Iterator[Tensor]:
-    """What the network learnt from, drawn and augmented as its own run did it; never validation or test.
+    """Batches of training slices, drawn and augmented as in the network's own run.
 
     Args:
         dataset: The run's data.
         split: The run's split.
         training: The run's configuration: which slices are drawn, how they are augmented, and the seed.
-        config: How many batches, and of how many slices.
+        config: Number of batches and of slices in each.
 
     Yields:
         (N, 3, H, W) float32 in [0, 1].
@@ -178,7 +180,7 @@ def training_batches(
 
 
 def _written(int8: Graph, integers: Mapping[str, Tensor], label: str) -> Graph:
-    """The graph with these integers in place of its own."""
+    """The graph with these integers instead of its own."""
     model = onnx.load_model_from_string(int8.data)
     labels = {entry.key.removeprefix("brainseg."): entry.value for entry in model.metadata_props}
     for tensor in model.graph.initializer:
@@ -188,10 +190,10 @@ def _written(int8: Graph, integers: Mapping[str, Tensor], label: str) -> Graph:
 
 
 def _network(model: onnx.ModelProto) -> tuple[str, list[onnx.NodeProto]]:
-    """The name of the scaled pixels, and in order the nodes from there to the logits."""
+    """The name of the scaled pixels, and the nodes from there to the logits, in order."""
     producer = {output: node for node in model.graph.node for output in node.output}
     pixels = next(node for node in model.graph.node if node.op_type == "QuantizeLinear").input[0]
-    while producer[pixels].op_type != "MatMul":  # back over what a network does to its image in float
+    while producer[pixels].op_type != "MatMul":  # back over what the network does to its image in float
         pixels = producer[pixels].input[0]
     needed: set[str] = set()
     waiting = [node for node in model.graph.node if node.op_type == "DepthToSpace"]
@@ -209,25 +211,25 @@ def _tensors(model: onnx.ModelProto) -> dict[str, Tensor]:
 
 
 def _rounded(values: Tensor, scale: Tensor) -> Tensor:
-    """Weights (C, ...) or biases (C,) in whole steps of each channel's scale; the gradient passes the rounding."""
+    """Weights (C, ...) or biases (C,) in whole steps of each channel's scale; the gradient passes through unchanged."""
     limit = WEIGHT_LEVELS if values.ndim > 1 else _BIAS_LEVELS
     steps = (values / _along_first(scale, values)).clamp(-limit, limit)
     return steps + (steps.round() - steps).detach()
 
 
 def _along_first(scale: Tensor, values: Tensor) -> Tensor:
-    """A scale for each channel, shaped to go with values whose first axis is channels."""
+    """A scale for each channel, shaped to broadcast over values whose first axis is channels."""
     return scale.reshape(-1, *[1] * (values.ndim - 1))
 
 
 def _quantize(inputs: list[Tensor], _: Mapping[str, Any]) -> Tensor:
-    """Round an activation to its 256 levels and give it back in float; the gradient passes where nothing is cut."""
+    """Round an activation to its 256 levels, in float; the gradient passes where the value is not clipped."""
     values, scale, zero = inputs
     return torch.fake_quantize_per_tensor_affine(values, scale, zero.to(torch.int32), *_ACTIVATION)
 
 
 def _convolve(inputs: list[Tensor], settings: Mapping[str, Any]) -> Tensor:
-    """A convolution whose padding is the same on both sides, as the exporter writes every one of them."""
+    """A convolution with equal padding on both sides, as the exporter writes them."""
     bias = inputs[2] if len(inputs) > 2 else None
     result: Tensor = functional.conv2d(
         inputs[0],
@@ -244,7 +246,7 @@ def _convolve(inputs: list[Tensor], settings: Mapping[str, Any]) -> Tensor:
 _OPERATORS: Final[Mapping[str, Callable[[list[Tensor], Mapping[str, Any]], Tensor]]] = MappingProxyType(
     {
         "QuantizeLinear": _quantize,
-        "DequantizeLinear": lambda inputs, _: inputs[0],  # `_quantize` has given it back already
+        "DequantizeLinear": lambda inputs, _: inputs[0],  # `_quantize` returns floats already
         "Conv": _convolve,
         "Relu": lambda inputs, _: functional.relu(inputs[0]),
         "Add": lambda inputs, _: inputs[0] + inputs[1],

@@ -1,6 +1,6 @@
-"""The network in float16 for GPUs, everything around it in float32; half the size, off by default.
+"""The network in float16, for GPUs, with everything around it in float32: half the size, off by default.
 
-Processors without float16 arithmetic compute it in float32 with rounded weights, so the variant can be judged there.
+A CPU without float16 arithmetic computes it in float32 with rounded weights, so the variant can be judged there.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from brainseg_export.graphs.convert import Graph, write
 from brainseg_export.graphs.quantize import network_nodes
 
 _SMALLEST: Final = 6e-8
-"""Weights nearer to zero than float16's smallest number become that number, as its converter wants it told."""
+"""Smallest positive number in float16; the converter replaces weights that are closer to zero by it."""
 
 
 def to_float16(graph: Graph, *, name: str) -> Graph:

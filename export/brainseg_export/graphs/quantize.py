@@ -1,13 +1,13 @@
 """Static quantisation: the network in 8-bit integers, everything around it in float.
 
-Activations become uint8 with one scale a tensor, weights int8 with one scale an output channel; the graph says so by
-pairs of QuantizeLinear and DequantizeLinear (QDQ), which engines fuse into integer operators. Weights use 7 of their 8
-bits: processors without VNNI add two products in 16 bits and saturate there, silently, with the eighth.
+Activations become uint8 with one scale per tensor, weights int8 with one scale per output channel, as pairs of
+QuantizeLinear and DequantizeLinear (QDQ), which engines fuse into integer operators. Weights use 7 of their 8 bits:
+processors without VNNI add two products in 16 bits, and with the eighth bit that sum saturates silently.
 
-The range of every activation is observed once on training slices and turned into limits in three ways:
+The values of every activation are observed once on training slices and turned into a range in three ways:
 
-    minmax       all that was seen
-    percentile   all but the outermost values, whose place the rest then uses
+    minmax       everything that was seen
+    percentile   all but the outermost values, which gives the others finer steps
     entropy      the limit at which the quantised distribution is closest to the observed one (Kullback-Leibler)
 
 Source of the last: Migacz, 8-bit Inference with TensorRT, GTC 2017; for a tensor of both signs the same on magnitudes.
@@ -35,10 +35,10 @@ Method = Literal["minmax", "percentile", "entropy"]
 METHODS: Final[tuple[Method, ...]] = get_args(Method)
 
 BINS: Final = 2048
-"""Resolution of the observed distributions; eight bins for each of the 256 steps they are cut into."""
+"""Resolution of the observed distributions: eight bins for each of the 256 quantised levels."""
 
 TAIL: Final = 1e-4
-"""Share of the values that `percentile` leaves outside."""
+"""Fraction of the values that `percentile` leaves outside, on either side."""
 
 _LEVELS: Final = 256
 _STEP: Final = 16  # bins between two limits that `entropy` tries: 1/128 of the range
@@ -48,26 +48,26 @@ _OPTIONS: Final = {"QDQKeepRemovableActivations": False, "DedicatedQDQPair": Fal
 
 @dataclass(kw_only=True)
 class Observation:
-    """What values an activation took."""
+    """The values that an activation took."""
 
     low: float
     high: float
     counts: NDArray[np.int64]
-    """(BINS,) how many fell into each equal part of [low, high]."""
+    """(BINS,) number of values in each equal part of [low, high]."""
 
 
 def observe(graph: Graph, images: Sequence[NDArray[np.uint8]]) -> dict[str, Observation]:
-    """Watch every activation of the network over some slices.
+    """Observe every activation of the network over some slices.
 
     Args:
         graph: In fp32.
         images: Batches (N, H, W, 3) uint8, of training patients.
 
     Returns:
-        By name of the tensor.
+        Observations by name of the tensor.
 
     Raises:
-        QuantizationError: There is no slice, or an activation is not finite.
+        QuantizationError: There are no slices, or an activation is not finite.
     """
     if not images:
         raise QuantizationError("nothing to observe activations on", expected="at least one slice", got="none")
@@ -96,7 +96,7 @@ def quantize(graph: Graph, observations: Mapping[str, Observation], method: Meth
     Args:
         graph: In fp32.
         observations: Of its activations, from `observe`.
-        method: How observations become limits.
+        method: How observations become ranges.
         name: File name in the bundle.
 
     Returns:
@@ -109,7 +109,7 @@ def quantize(graph: Graph, observations: Mapping[str, Observation], method: Meth
     labels = {entry.key.removeprefix("brainseg."): entry.value for entry in model.metadata_props}
     pixels = network_nodes(model)[0].input[0]
     ranges = {tensor: clip(seen, method) for tensor, seen in observations.items()}
-    ranges[pixels] = clip(observations[pixels], "minmax")  # whatever the method: no pixel that was seen is cut
+    ranges[pixels] = clip(observations[pixels], "minmax")  # whatever the method: pixels are never clipped
     quantizer = QDQQuantizer(
         model,
         per_channel=True,
@@ -130,7 +130,7 @@ def quantize(graph: Graph, observations: Mapping[str, Observation], method: Meth
 
 
 def network_nodes(model: onnx.ModelProto) -> list[onnx.NodeProto]:
-    """The nodes on a way from the first convolution to the last, both included: the network alone."""
+    """The nodes on a path from the first convolution to the last, both included: the network itself."""
     producer = {output: node for node in model.graph.node for output in node.output}
     convolutions = [node for node in model.graph.node if node.op_type == "Conv"]
     reached = set(convolutions[0].output)
@@ -150,22 +150,26 @@ def network_nodes(model: onnx.ModelProto) -> list[onnx.NodeProto]:
 
 
 def clip(seen: Observation, method: Method) -> tuple[float, float]:
-    """The limits of an activation, with zero between them."""
+    """The range of an activation; zero lies in it.
+
+    >>> clip(Observation(low=0.5, high=2.0, counts=np.ones(BINS, np.int64)), "minmax")
+    (0.0, 2.0)
+    """
     low, high = min(seen.low, 0.0), max(seen.high, 0.0)
     if method == "minmax" or seen.low == seen.high:
         return low, high
     edges = np.linspace(seen.low, seen.high, BINS + 1)
     if method == "percentile":
-        share = np.cumsum(seen.counts) / seen.counts.sum()
-        first = int(np.searchsorted(share, TAIL, side="right"))
-        last = int(np.searchsorted(share, 1 - TAIL, side="left"))
+        below = np.cumsum(seen.counts) / seen.counts.sum()
+        first = int(np.searchsorted(below, TAIL, side="right"))
+        last = int(np.searchsorted(below, 1 - TAIL, side="left"))
         return min(float(edges[first]), 0.0), max(float(edges[last + 1]), 0.0)
     magnitude = _entropy_limit(*_magnitudes(seen, edges))
     return max(low, -magnitude), min(high, magnitude)
 
 
 def _magnitudes(seen: Observation, edges: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
-    """The distribution of absolute values in BINS equal parts from 0, and the largest."""
+    """The distribution of absolute values in BINS equal parts from 0, and the largest of them."""
     top = max(abs(seen.low), abs(seen.high))
     centres = np.abs(edges[:-1] + edges[1:]) / 2
     index = np.minimum((centres / top * BINS).astype(np.int64), BINS - 1)
@@ -173,9 +177,9 @@ def _magnitudes(seen: Observation, edges: NDArray[np.float64]) -> tuple[NDArray[
 
 
 def _entropy_limit(counts: NDArray[np.float64], top: float) -> float:
-    """The limit at which the values cut at it and quantised diverge least from the values themselves."""
+    """The limit at which values that are clipped to it and quantised diverge least from the values themselves."""
     counts = counts.copy()
-    counts[0] = counts[1]  # zeros, most of what a rectified activation holds, are exact in any scale
+    counts[0] = counts[1]  # zeros, most of what a rectified activation holds, are exact at any scale
     best, limit = np.inf, BINS
     for bins in range(_LEVELS, BINS + 1, _STEP):
         reference = counts[:bins].copy()
@@ -187,7 +191,7 @@ def _entropy_limit(counts: NDArray[np.float64], top: float) -> float:
 
 
 def _quantised(counts: NDArray[np.float64]) -> NDArray[np.float64]:
-    """A distribution after its values are rounded to 256 levels, spread again over the bins that held any."""
+    """A distribution after rounding to 256 levels, spread again over the bins that were not empty."""
     starts = (np.arange(_LEVELS) * len(counts)) // _LEVELS
     filled = counts > 0
     totals, places = np.add.reduceat(counts, starts), np.add.reduceat(filled.astype(np.float64), starts)
@@ -196,14 +200,14 @@ def _quantised(counts: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _divergence(p: NDArray[np.float64], q: NDArray[np.float64]) -> float:
-    """Kullback-Leibler divergence of two unnormalised distributions; where q has nothing, a small share is assumed."""
+    """Kullback-Leibler divergence of two unnormalised distributions; where q is 0, a small probability is assumed."""
     p, q = p / max(p.sum(), 1.0), np.maximum(q / max(q.sum(), 1.0), 1e-9)
     some = p > 0
     return float(np.sum(p[some] * np.log(p[some] / q[some])))
 
 
 def _activations(model: onnx.ModelProto) -> list[str]:
-    """The float tensors that the network's nodes take and give, weights apart."""
+    """The float tensors that go into and out of the network's nodes, without weights."""
     constants = {tensor.name for tensor in model.graph.initializer}
     nodes = network_nodes(model)
     names = [nodes[0].input[0], *(name for node in nodes for name in node.output)]
@@ -230,13 +234,13 @@ def _histogram(values: NDArray[np.float32], low: float, high: float) -> NDArray[
 
 
 def _tensors_data(ranges: Mapping[str, tuple[float, float]]) -> Any:  # noqa: ANN401 - a class without types
-    """Limits in the form that the quantiser takes."""
+    """Ranges in the form that the quantiser takes."""
     data = {name: TensorData(lowest=np.float32(low), highest=np.float32(high)) for name, (low, high) in ranges.items()}
     return TensorsData(CalibrationMethod.MinMax, data)
 
 
 def _keep_logits_in_float(model: onnx.ModelProto) -> None:
-    """Take away, in place, the rounding of the last convolution's result: 256 steps are too few for a probability."""
+    """Remove, in place, the rounding of the last convolution's output: 256 levels are too few for a probability."""
     last = [node for node in model.graph.node if node.op_type == "Conv"][-1]
     readers = {name: node for node in model.graph.node for name in node.input}
     name = last.output[0]

@@ -1,25 +1,25 @@
-"""What goes into a bundle, gathered from the run, the data and the proofs."""
+"""Everything that goes into a bundle, gathered from the run, the data and the proofs."""
 
 from __future__ import annotations
 
 import contextlib
 import platform
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from importlib import metadata
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from brainseg_export.evidence import golden as vectors
+from brainseg_export.evidence.golden import golden_cases, tolerances
 from brainseg_export.evidence.predictors import REQUIRED, predictor, predictors
 from brainseg_export.evidence.proof import Proof, stability
 from brainseg_export.evidence.threshold import Calibration
 from brainseg_export.sealing.model_card import Facts, write_card
 from brainseg_export.sealing.sbom import bill_of_materials
 from brainseg_export.sealing.seal import Contents
-from brainseg_export.sources import patients as cases
-from brainseg_export.sources.patients import Patients
+from brainseg_export.sources.patients import BATCH, Patients
 from brainseg_export.sources.provenance import Provenance
 from brainseg_export.sources.run_choice import Chosen
 from brainseg_runtime.bundles.golden import GoldenCase
@@ -28,6 +28,7 @@ from brainseg_runtime.errors import DataError
 from brainseg_runtime.evaluation.evaluate import evaluate
 from brainseg_runtime.evaluation.result import Evaluation
 from brainseg_runtime.safe_io.strict_json import Json
+from brainseg_runtime.safe_io.typed_json import to_json
 from brainseg_runtime.segmentation.input_guard import take_fingerprint
 from brainseg_train.checkpoint import WeightsInfo
 from brainseg_train.comparison import test_scores
@@ -35,17 +36,38 @@ from brainseg_train.data.dataset import DataSet
 from brainseg_train.errors import RecordError
 
 FINGERPRINT_SLICES: Final = 600
-"""Training slices over which the input guard's picture of intensities is taken; its ends are their percentiles."""
+"""Training slices from which the input guard learns what intensities to expect, as percentiles."""
 
 _TOOLS: Final[tuple[str, ...]] = ("numpy", "onnx", "onnxruntime", "onnxruntime-ep-openvino", "onnxscript", "torch")
 
-
 ASPECT: Final = "kept: an image that is not square is resized as if zeros made it one, in the middle"
-"""What graphs do with the proportions of an image; those of older releases, which say nothing, squeeze it."""
+"""How graphs treat an image that is not square; those of older releases say nothing and squeeze it."""
 
 
-def labels(info: WeightsInfo, provenance: Provenance) -> dict[str, str]:
-    """What a bare graph says about itself, beside the contract.
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """What an export knows once its graphs are proven: what a bundle is gathered from."""
+
+    version: str
+    """Of the model."""
+    chosen: Chosen
+    dataset: DataSet
+    """The data that the run was trained on."""
+    patients: Patients
+    """The validation patients."""
+    calibration: Calibration
+    provenance: Provenance
+    """Where the data comes from."""
+    parameters: int
+    """Trainable numbers of the network."""
+    shipped: tuple[Proof, ...]
+    """fp32 first."""
+    left_out: Mapping[str, str]
+    """Variants that do not ship, and why."""
+
+
+def graph_labels(info: WeightsInfo, provenance: Provenance) -> dict[str, str]:
+    """What a graph says about itself outside a bundle, beside the contract.
 
     Args:
         info: Its weights.
@@ -67,65 +89,38 @@ def labels(info: WeightsInfo, provenance: Provenance) -> dict[str, str]:
     }
 
 
-def assemble(  # noqa: PLR0913 - gathered in one place
-    chosen: Chosen,
-    dataset: DataSet,
-    patients: Patients,
-    calibration: Calibration,
-    *,
-    provenance: Provenance,
-    parameters: int,
-    shipped: tuple[Proof, ...],
-    left_out: Mapping[str, str],
-    version: str,
-) -> Contents:
-    """Everything that a bundle holds.
-
-    Args:
-        chosen: The run.
-        dataset: The data that it was trained on.
-        patients: The validation patients.
-        calibration: Threshold and temperature.
-        provenance: Where that data comes from.
-        parameters: Trainable numbers of the network.
-        shipped: What ships, fp32 first.
-        left_out: Variants that do not ship, and why.
-        version: Of the model.
-
-    Returns:
-        The contents, ready to be sealed.
-    """
+def assemble(evidence: Evidence) -> Contents:
+    """Everything that a bundle holds, ready to be sealed."""
+    chosen, shipped, calibration = evidence.chosen, evidence.shipped, evidence.calibration
     graphs = {proof.candidate.graph.name: proof.candidate.graph.data for proof in shipped}
-    golden = vectors.golden_cases(
-        {proof.candidate.variant: predictor(proof.candidate.graph, REQUIRED) for proof in shipped}
-    )
-    fingerprint = fingerprint_of(chosen, dataset)
+    golden = golden_cases({proof.candidate.variant: predictor(proof.candidate.graph, REQUIRED) for proof in shipped})
+    fingerprint = fingerprint_of(chosen, evidence.dataset)
+    validation = _validation(evidence)
     facts = Facts(
-        version=version,
+        version=evidence.version,
         chosen=chosen,
         calibration=calibration,
-        validation=_validation(shipped[0], patients, calibration.threshold),
+        validation=validation,
         test=_test(chosen),
-        verdicts={proof.candidate.variant: proof.verdict for proof in shipped[1:]},
-        made_by={proof.candidate.variant: proof.candidate.label for proof in shipped[1:]},
-        left_out=left_out,
-        provenance=provenance,
-        parameters=parameters,
+        variants=[(proof.candidate.variant, proof.candidate.label, proof.verdict) for proof in shipped[1:]],
+        left_out=evidence.left_out,
+        provenance=evidence.provenance,
+        parameters=evidence.parameters,
         guarded=fingerprint is not None,
     )
     return Contents(
         name=chosen.model,
-        version=version,
+        version=evidence.version,
         threshold=calibration.threshold,
         temperature=calibration.temperature,
         variants={proof.candidate.variant: _variant(proof, golden, calibration) for proof in shipped},
         graphs=graphs,
         golden=golden,
         card=write_card(facts),
-        sbom=bill_of_materials(chosen.model, version, graphs),
-        licence=provenance.licence,
+        sbom=bill_of_materials(chosen.model, evidence.version, graphs),
+        licence=evidence.provenance.licence,
         fingerprint=fingerprint,
-        training=_training(facts, patients),
+        training=_training(evidence, validation),
         tools=_tools(),
     )
 
@@ -138,7 +133,7 @@ def fingerprint_of(chosen: Chosen, dataset: DataSet) -> Fingerprint | None:
         dataset: The data that it was trained on.
 
     Returns:
-        What the runtime holds other images against; None where no slice has three different sequences.
+        What the runtime compares other images with; None if no slice has three different sequences.
     """
     rows = chosen.split.indices(dataset, "train")
     rows = rows[~dataset.blank[rows]]
@@ -150,30 +145,29 @@ def fingerprint_of(chosen: Chosen, dataset: DataSet) -> Fingerprint | None:
 
     try:
         return take_fingerprint(images())
-    except DataError:  # grey images in three channels, for one: there is nothing to know other images by
+    except DataError:  # such as grey images in three channels: nothing distinguishes them from other images
         return None
 
 
-def _validation(fp32: Proof, patients: Patients, threshold: float) -> Evaluation:
+def _validation(evidence: Evidence) -> Evaluation:
     """Every score of the fp32 graph on the validation patients."""
-    predict = predictor(fp32.candidate.graph, REQUIRED)
-    return evaluate(
-        patients.cases(), predict, threshold=threshold, provider=REQUIRED, variant="fp32", batch=cases.BATCH
-    )
+    predict = predictor(evidence.shipped[0].candidate.graph, REQUIRED)
+    threshold, cases = evidence.calibration.threshold, evidence.patients.cases()
+    return evaluate(cases, predict, threshold=threshold, provider=REQUIRED, variant="fp32", batch=BATCH)
 
 
 def _test(chosen: Chosen) -> Evaluation | None:
-    """What the study saw of the test part, where this run is the one that it looked at."""
+    """The study's evaluation on the test subset, if this run is the one that was evaluated."""
     if chosen.study is None or chosen.run not in chosen.study.record.selected.get(chosen.model, ()):
         return None
     try:
         return test_scores.load_test(chosen.study, chosen.model).evaluation
-    except RecordError:  # a study that ended before its look, or without one
+    except RecordError:  # the study ended before it, or without it
         return None
 
 
 def _variant(proof: Proof, golden: list[GoldenCase], calibration: Calibration) -> Variant:
-    """One variant's evidence as the manifest holds it."""
+    """One variant's entry in the manifest."""
     name = proof.candidate.variant
     functions, _ = predictors(proof.candidate.graph)
     measured = {provider: run for provider, run in functions.items() if provider in proof.measured}
@@ -181,7 +175,7 @@ def _variant(proof: Proof, golden: list[GoldenCase], calibration: Calibration) -
     if name != "fp32":
         accuracy |= {
             "calibration": proof.candidate.label,
-            "gate": {provider: verdict.to_json() for provider, verdict in proof.verdicts.items()},
+            "gate": {provider: to_json(verdict) for provider, verdict in proof.verdicts.items()},
         }
     return Variant(
         file=proof.candidate.graph.name,
@@ -189,24 +183,24 @@ def _variant(proof: Proof, golden: list[GoldenCase], calibration: Calibration) -
         parity=proof.parity_json(),
         accuracy=accuracy,
         same_bits=stability(proof),
-        tolerances=vectors.tolerances(name, name, golden, measured),
+        tolerances=tolerances(name, name, golden, measured),
     )
 
 
-def _training(facts: Facts, patients: Patients) -> dict[str, Json]:
+def _training(evidence: Evidence, validation: Evaluation) -> dict[str, Json]:
     """Where the weights come from: what they say of themselves, and what was measured here."""
-    chosen = facts.chosen
-    info, split, validation = chosen.info, chosen.split, facts.validation
-    value: dict[str, Json] = {
+    chosen, calibration = evidence.chosen, evidence.calibration
+    info, split = chosen.info, chosen.split
+    return {
         "run": info.run,
         "study": chosen.study.record.id if chosen.study else None,
         "chosen": chosen.reason,
         "weights_sha256": info.sha256,
-        "data": facts.provenance.to_json(),
+        "data": evidence.provenance.to_json(),
         "data_digest": info.data_digest,
         "split_digest": info.split_digest,
         "split_by": split.split_by,
-        "patients": {"train": len(split.train), "validation": len(patients.ids), "test": len(split.test)},
+        "patients": {"train": len(split.train), "validation": len(evidence.patients.ids), "test": len(split.test)},
         # Its path is the training machine's; the weights are named by digest.
         "config": None if chosen.config is None else {**chosen.config.to_json(), "initial": info.initial},
         "epoch": info.epoch,
@@ -220,16 +214,15 @@ def _training(facts: Facts, patients: Patients) -> dict[str, Json]:
             "pooled_dice": validation.pooled.dice,
         },
         "calibration": {
-            "ece_before": facts.calibration.ece_before,
-            "ece_after": facts.calibration.ece_after,
-            "dice_at_half": facts.calibration.dice_at_half,
+            "ece_before": calibration.ece_before,
+            "ece_after": calibration.ece_after,
+            "dice_at_half": calibration.dice_at_half,
         },
     }
-    return value
 
 
 def _tools() -> dict[str, str]:
-    """Versions of what the bundle was made and proven with."""
+    """Versions of the tools that made and proved the bundle."""
     found: dict[str, str] = {}
     for name in _TOOLS:
         with contextlib.suppress(metadata.PackageNotFoundError):

@@ -1,7 +1,7 @@
-"""What a host must install to run a bundle, and the bundle's own graphs, as a CycloneDX bill of materials.
+"""The bill of materials: what a host must install to run a bundle, and the bundle's own graphs, as CycloneDX.
 
-It lists the runtime's closure without extras as installed where the bundle was made: the versions it was proven with.
-Nothing in it depends on the time or on the machine's name, so equal bundles have equal lists.
+It lists the runtime and all that it needs without extras, in the versions with which the bundle was proven. Nothing in
+it depends on the time or on the name of the machine, so equal bundles have equal lists.
 
 Source: CycloneDX 1.6, ECMA-424.
 """
@@ -32,7 +32,7 @@ ROOTS: Final = ("numpy", "onnxruntime")
 
 
 def bill_of_materials(name: str, version: str, graphs: Mapping[str, bytes]) -> str:
-    """The bill of a bundle.
+    """The bill of materials of a bundle.
 
     Args:
         name: The model's name.
@@ -53,13 +53,13 @@ def bill_of_materials(name: str, version: str, graphs: Mapping[str, bytes]) -> s
     bom.register_dependency(runtime, [libraries[root] for root in ROOTS])
     for item, component in libraries.items():
         bom.register_dependency(component, [libraries[needed] for needed in requirements(item) if needed in libraries])
-    # The time of writing is the one thing that would differ between two equal bundles.
+    # Otherwise the time of writing would differ between two equal bundles.
     bom.metadata.timestamp = EPOCH
     return JsonV1Dot6(bom).output_as_string(indent=2) + "\n"
 
 
 def closure(roots: Iterable[str]) -> dict[str, str]:
-    """Version of each installed package that the roots need, themselves included, by name."""
+    """By name, the version of each installed package that the roots need, including themselves."""
     found: dict[str, str] = {}
     waiting = list(roots)
     while waiting:
@@ -71,7 +71,7 @@ def closure(roots: Iterable[str]) -> dict[str, str]:
 
 
 def requirements(name: str) -> list[str]:
-    """Names of the packages that an installed one needs here, extras apart."""
+    """Names of the packages that an installed one needs on this machine, without extras."""
     needed = [Requirement(line) for line in metadata.requires(name) or ()]
     return sorted(item.name.lower() for item in needed if item.marker is None or item.marker.evaluate({"extra": ""}))
 
@@ -98,6 +98,6 @@ def _model(name: str, version: str, file: str, data: bytes) -> Component:
 
 
 def _serial(graphs: Mapping[str, bytes]) -> UUID:
-    """A serial number that follows from the graphs."""
+    """A serial number derived from the graphs."""
     digest = hashlib.sha256(b"".join(hashlib.sha256(graphs[file]).digest() for file in sorted(graphs)))
     return UUID(bytes=digest.digest()[:16], version=4)

@@ -1,4 +1,4 @@
-"""A bundle's folder, written whole or not at all, the manifest last, and opened again before it takes its name."""
+"""A bundle's folder, written whole or not at all: the manifest last, and opened once before it is put in place."""
 
 from __future__ import annotations
 
@@ -48,20 +48,20 @@ class Contents:
 def seal(
     target: Path, contents: Contents, *, private_key: Path | None = None, check: Callable[[Path], None] | None = None
 ) -> str:
-    """Write a bundle; what stood at its place stays unless everything succeeds.
+    """Write a bundle; an older one in its place stays unless everything succeeds.
 
     Args:
         target: The bundle's folder.
         contents: What goes into it.
         private_key: Signs the bundle, if given.
-        check: Called with the finished folder before it takes its place; what it raises stops everything.
+        check: Called with the finished folder before it is put in place; what it raises stops everything.
 
     Returns:
         The bundle's digest.
 
     Raises:
-        ExportError: Something that is no bundle stands at its place.
-        FileWriteError: The system refused.
+        ExportError: The target holds something that is not a bundle.
+        FileWriteError: The folder cannot be written.
         SigningError: The key cannot be used.
         BundleError: What was written cannot be opened by the runtime.
     """
@@ -80,19 +80,19 @@ def seal(
 
 
 def require_replaceable(target: Path) -> None:
-    """Refuse to put a bundle where something else stands: replacing a folder removes what is in it.
+    """Refuse a target that holds something else: replacing a folder removes what is in it.
 
     Args:
-        target: The bundle's folder to be.
+        target: The future folder of the bundle.
 
     Raises:
-        ExportError: A folder with content that is no bundle.
+        ExportError: It has content that is not a bundle.
     """
     if target.is_dir() and any(target.iterdir()) and not (target / MANIFEST_NAME).is_file():
         raise ExportError(
             f"{target} is not replaced",
             expected=f"a bundle with {MANIFEST_NAME}, an empty folder or nothing",
-            got="a folder of other content",
+            got="a folder with other content",
             remedy="move it away, or name another folder with --out",
         )
 
@@ -108,7 +108,7 @@ def _files(contents: Contents) -> dict[str, bytes]:
 
 
 def _write(folder: Path, name: str, data: bytes) -> FileEntry:
-    """Write one file; its entry is made from the bytes, not from what the disk then holds."""
+    """Write one file; its entry is made from these bytes, not from what is then on the disk."""
     files.write_bytes(folder / name, data)
     return FileEntry(sha256=hashlib.sha256(data).hexdigest(), bytes=len(data))
 

@@ -1,7 +1,7 @@
 """Signatures of bundles: OpenSSF Model Signing with an elliptic key pair, without any network.
 
-The signature covers every file of the folder but itself, the manifest included, and lies beside them as `model.sig`.
-`brainseg verify --public-key` checks it, and so does any other tool that reads the format.
+The signature covers every other file in the folder, the manifest included, and lies beside them as `model.sig`.
+`brainseg verify --public-key` checks it, as does any other tool that reads the format.
 
 Source: OpenSSF Model Signing Specification 1.0.
 """
@@ -21,14 +21,14 @@ from brainseg_runtime.extras import install_remedy
 
 
 def require_signer(private_key: Path) -> None:
-    """Refuse before work is done what could not be signed after it.
+    """Check before the work that the bundle can be signed after it.
 
     Args:
         private_key: A PEM file with an elliptic private key, without a password.
 
     Raises:
         MissingExtraError: The extra `sign` is not installed.
-        SigningError: There is no such file, or it holds no key that can sign.
+        SigningError: There is no such file, or its key cannot sign.
     """
     _signer(private_key)
 
@@ -37,7 +37,7 @@ def sign(folder: Path, private_key: Path) -> None:
     """Sign a bundle's folder.
 
     Args:
-        folder: Every file in it is covered; it holds no signature yet.
+        folder: Every file in it is covered; it does not hold a signature yet.
         private_key: A PEM file with an elliptic private key, without a password.
 
     Raises:
@@ -50,7 +50,7 @@ def sign(folder: Path, private_key: Path) -> None:
 
 
 def _signer(private_key: Path) -> Any:  # noqa: ANN401 - a class without types
-    """What signs with a key, which is read here."""
+    """A signer with the key in the file."""
     if importlib.util.find_spec("model_signing") is None:
         raise MissingExtraError("signing needs model-signing", remedy=install_remedy("sign"))
     if not private_key.is_file():
@@ -66,7 +66,7 @@ def _signer(private_key: Path) -> Any:  # noqa: ANN401 - a class without types
 
 @contextmanager
 def _explained(private_key: Path) -> Iterator[None]:
-    """Turn what the library raises at a key of another kind, which has no curve, into an error that says so."""
+    """Replace what the library raises for a key of another kind by an error that says so."""
     try:
         yield
     except (ValueError, TypeError, AttributeError, OSError) as error:

@@ -1,8 +1,8 @@
-"""Whether slices are those of the LGG MRI Segmentation set (`kaggle_3m`), by their pixels.
+"""Whether slices are those of the LGG MRI Segmentation data set (`kaggle_3m`), by their pixels.
 
-Of each of 94 of the set's 110 patients two slices are known by the first eight bytes of the SHA-256 of their pixels, as
-`brainseg_train.data.slices.pixel_digest` makes it. No name is asked and no file's bytes: renamed patients and files
-that were written anew are still the set's, and a folder with the set's names and other pixels is not.
+For 94 of its 110 patients two slices each are known by the first eight bytes of the SHA-256 of their pixels
+(`brainseg_train.data.slices.pixel_digest`). Names and the bytes of files do not count: renamed patients and rewritten
+files are recognised, and a folder with the same names and other pixels is not.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ CITATION: Final = (
 )
 
 PATIENTS: Final = 110
-"""In the whole set."""
+"""In the whole data set."""
 
 UNKNOWN: Final = 16
-"""Patients of the set whose pixels are not known here."""
+"""How many of them have pixels that are not known here."""
 
 _NAMED: Final = re.compile(r"TCGA_(?:CS|DU|EZ|FG|HT)_[0-9A-Z]+_[0-9]{8}")
 
@@ -73,7 +73,7 @@ _DIGESTS: Final = frozenset(_KNOWN.split())
 
 
 def known_patients(dataset: DataSet) -> frozenset[str]:
-    """Patients of a data set with at least one slice whose pixels are the set's.
+    """Patients of a data set with at least one slice whose pixels are those of `kaggle_3m`.
 
     Args:
         dataset: Any data set.
@@ -84,10 +84,10 @@ def known_patients(dataset: DataSet) -> frozenset[str]:
 
 
 def is_the_set(dataset: DataSet) -> bool:
-    """Whether a data set is the set or a part of it, with nothing else.
+    """Whether a data set is `kaggle_3m`, or part of it, and nothing else.
 
-    Most patients must be known by their pixels; the others may be as many as are not known here, and are taken for the
-    set's by name.
+    Most patients must be recognised by their pixels. Of the others there may be as many as are not known here, and they
+    must have names as in `kaggle_3m`.
 
     Args:
         dataset: Any data set.

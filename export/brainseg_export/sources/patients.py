@@ -1,4 +1,4 @@
-"""The slices that export measures on: validation patients to judge by, training slices to watch activations on.
+"""The slices that export measures on: those of the validation patients, and training slices for calibration.
 
 Legend: N slices, H rows, W columns.
 """
@@ -19,23 +19,23 @@ from brainseg_train.data.dataset import DataSet, load_dataset
 from brainseg_train.data.split import Split
 
 BATCH: Final = 8
-"""Slices that are computed at once: large enough to keep the engines busy, small enough for their caches."""
+"""Slices in one call: enough to keep the engines busy, few enough for their caches."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Patients:
-    """The patients of one part of a split, read slice by slice as they are asked for."""
+    """The patients of one subset of a split; their slices are read one by one when they are needed."""
 
     dataset: DataSet
     ids: tuple[str, ...]
 
     @property
     def slices(self) -> int:
-        """How many there are in all."""
+        """How many slices they have together."""
         return len(self.dataset.indices(self.ids))
 
     def cases(self) -> Iterator[Case]:
-        """Each patient with number, image and truth of each slice."""
+        """Each patient, with the number, image and mask of each slice."""
         for patient in self.ids:
             yield Case(patient, self._slices(patient))
 
@@ -51,11 +51,11 @@ def open_dataset(root: Path, *, digest: str, cache: Path | None) -> DataSet:
     Args:
         root: Its folder.
         digest: The run's data digest.
-        cache: Folder of the cache; the user's cache folder without it.
+        cache: Folder of the cache; None takes the user's cache folder.
 
     Raises:
         ExportError: It is another data set.
-        DatasetError: The set is faulty.
+        DatasetError: The data set is faulty.
     """
     dataset = load_dataset(root, cache=cache)
     if dataset.digest != digest:
@@ -68,13 +68,13 @@ def open_dataset(root: Path, *, digest: str, cache: Path | None) -> DataSet:
     return dataset
 
 
-def validation(dataset: DataSet, split: Split) -> Patients:
-    """The patients that choose: threshold, temperature, variant."""
+def validation_patients(dataset: DataSet, split: Split) -> Patients:
+    """The patients on whom threshold, temperature and variants are chosen."""
     return Patients(dataset=dataset, ids=split.validation)
 
 
 def batches(case: Case, size: int = BATCH) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
-    """A patient's images (n, H, W, 3) and truths (n, H, W), n at most `size`; all slices of a set have one size."""
+    """A patient's images (n, H, W, 3) and masks (n, H, W), n at most `size`; all slices of a data set have one size."""
     images: list[NDArray[np.uint8]] = []
     truths: list[NDArray[np.uint8]] = []
     for _, image, truth in case.slices:
@@ -88,12 +88,12 @@ def batches(case: Case, size: int = BATCH) -> Iterator[tuple[NDArray[np.uint8], 
 
 
 def calibration_images(dataset: DataSet, split: Split, *, count: int) -> list[NDArray[np.uint8]]:
-    """Training slices to watch activations on: half with tumour, spread evenly over the patients, in batches.
+    """Training slices to observe activations on: half with tumour, spread evenly over the patients, in batches.
 
     Args:
         dataset: The run's data.
         split: The run's split.
-        count: Slices at most.
+        count: At most how many.
 
     Returns:
         Batches (n, H, W, 3) uint8.
@@ -107,6 +107,6 @@ def calibration_images(dataset: DataSet, split: Split, *, count: int) -> list[ND
 
 
 def _spread(rows: NDArray[np.intp], count: int) -> list[int]:
-    """At most `count` of the rows, evenly spaced; rows are in order of patient."""
+    """At most `count` of the rows, evenly spaced; they come in order of patient."""
     wanted = min(count, len(rows))
     return [int(rows[(2 * index + 1) * len(rows) // (2 * wanted)]) for index in range(wanted)]

@@ -1,7 +1,7 @@
 """What a bundle says about the data that its weights were trained on: recognised, stated, or left open.
 
 Two data sets are recognised: the phantom by its mark and names, and `kaggle_3m` by its pixels. Of any other the bundle
-says what those who trained or exported stated, and of what nobody stated that it is not stated.
+gives what those who trained or exported stated, and says "not stated" where nobody did.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from brainseg_export.errors import ExportError
 from brainseg_export.machine_paths import machine_paths
 from brainseg_export.sources import kaggle_3m
 from brainseg_runtime.bundles.manifest import Licence
+from brainseg_runtime.safe_io.typed_json import to_json
 from brainseg_train.data.source import DataSource, stated_beside
 from brainseg_train.phantom.patients import MARK
 
@@ -39,17 +40,22 @@ class Provenance:
     """Where a bundle's training data comes from."""
 
     source: DataSource
-    """What is known of it: recognised, or stated."""
+    """What was recognised or stated."""
     recognised: Recognised | None
-    """The data set that it is, found by looking; None for any other."""
+    """The data set, if it was recognised by its files."""
     patients: int
     """How many there are."""
     known: int
-    """How many of them are patients of `kaggle_3m`, by their pixels."""
+    """How many of them are patients of `kaggle_3m`, recognised by their pixels."""
 
     @property
     def licence(self) -> Licence:
-        """The terms of the weights, as far as they are known."""
+        """The terms of the weights, as far as they are known.
+
+        >>> ours = DataSource(name="Ward 7", licence="CC0-1.0")
+        >>> print(Provenance(source=ours, recognised=None, patients=9, known=0).licence.note)
+        Trained on Ward 7; whoever trained or exported states its licence as CC0-1.0.
+        """
         if self.recognised == "phantom":
             return PHANTOM
         name, stated = self.source.name, self.source.licence
@@ -65,16 +71,15 @@ class Provenance:
 
     @property
     def _partly(self) -> str:
-        """A sentence on patients of a set whose terms bind, where the data is not that set alone."""
+        """A sentence about patients of `kaggle_3m` among others, since its terms bind there too."""
         if self.recognised or not self.known:
             return ""
         return f" Of its {self.patients} patients {self.known} are, by their pixels, of {kaggle_3m.TERMS}."
 
     def to_json(self) -> dict[str, Json]:
-        """As the manifest carries it: what is not stated is null."""
-        keys = ("name", "licence", "url", "citation")
+        """As the manifest holds it; what is not stated is null."""
         return {
-            **{key: getattr(self.source, key) for key in keys},
+            **to_json(self.source),
             "recognised": self.recognised,
             "patients": self.patients,
             "patients_of_kaggle_3m": self.known,
@@ -82,16 +87,16 @@ class Provenance:
 
 
 def provenance_of(dataset: DataSet, chosen: Chosen, stated: DataSource) -> Provenance:
-    """What is known about the data of a run.
+    """What is known about the origin of a run's data.
 
     Args:
         dataset: The run's data.
-        chosen: The run, whose study may hold what was stated when it was trained.
-        stated: What is stated now, which comes first; `dataset.json` beside the data comes last.
+        chosen: The run; its study may hold what was stated when it was trained.
+        stated: What is stated now; it takes precedence over the study, and that over `dataset.json` beside the data.
 
     Raises:
         ConfigError: `dataset.json` is damaged.
-        ExportError: A statement holds a path of this machine, or the phantom is stated to be something else.
+        ExportError: A statement holds a path of this machine, or something is stated of the phantom.
     """
     if is_phantom(dataset):
         if stated:
@@ -117,7 +122,7 @@ def provenance_of(dataset: DataSet, chosen: Chosen, stated: DataSource) -> Prove
 
 
 def is_phantom(dataset: DataSet) -> bool:
-    """Whether a data set was drawn: it has the phantom's mark, and every patient one of its scanners' names."""
+    """Whether a data set was drawn: it has the phantom's mark, and all patients are named after its scanners."""
     return (dataset.root / MARK).is_file() and all(_DRAWN.fullmatch(patient.id) for patient in dataset.patients)
 
 
@@ -125,7 +130,7 @@ def require_no_paths(source: DataSource) -> None:
     """Refuse statements that would put a path of this machine into a bundle.
 
     Raises:
-        ExportError: One does.
+        ExportError: One of them would.
     """
     for key, text in source.to_json().items():
         if found := machine_paths(text):

@@ -1,11 +1,11 @@
-"""Which run's weights become a bundle, and why that one.
+"""Which run's weights become a bundle, and why.
 
-A choice rests on validation Dice alone, among the runs of one study: they share data and split, so that their scores
-can be compared. A run whose split is by slice is never taken: its validation patients were trained on.
+The choice rests on validation Dice alone, among the runs of one study: they share data and split, so their scores can
+be compared. A run whose split is by slice is never taken: it was trained on its validation patients.
 
-What a bundle says of its training comes from `best.json`, which vouches for the weights by digest and for itself, and
-from the split, which has a digest too. `run.json` is for people: it says whether a run has ended and which study it is
-of, and is refused where it contradicts `best.json`.
+What a bundle says of its training comes from `best.json`, which holds the digest of the weights and its own, and from
+the split, which has a digest too. `run.json` is for people: it says whether a run has ended and which study it belongs
+to, and is refused if it contradicts `best.json`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from brainseg_train.tuning import study
 from brainseg_train.tuning.study import Study
 
 _DONE: Final = ("complete", "pruned", "interrupted")
-"""States in which a run has its best weights; one that is still running may yet change them."""
+"""States in which the best weights are final; a run in progress may still change them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,9 +36,9 @@ class Chosen:
     """A run that is to be exported."""
 
     info: WeightsInfo
-    """What the weights say of themselves."""
+    """What the weights' own file says of them."""
     recipe: TrainConfig
-    """How training slices are drawn and varied, for fine-tuning: `config`, or in its place what `run.json` says."""
+    """How training slices are drawn and augmented, for fine-tuning: `config` if there is one, else as in `run.json`."""
     folder: Path
     """The run's folder."""
     weights: Path
@@ -47,7 +47,7 @@ class Chosen:
     reason: str
     """Why this run, in a sentence."""
     study: Study | None = None
-    """The study that it belongs to, where that is known."""
+    """The study that it belongs to, if known."""
 
     @property
     def run(self) -> str:
@@ -61,7 +61,7 @@ class Chosen:
 
     @property
     def validation_dice(self) -> float:
-        """What the run reached in training."""
+        """What the run reached during training."""
         return self.info.validation_dice
 
     @property
@@ -104,10 +104,10 @@ def best_of_each(runs: Path) -> tuple[Chosen, ...]:
 
 
 def by_id(runs: Path, run: str) -> Chosen:
-    """A run by its name.
+    """A run chosen by name.
 
     Raises:
-        SelectionError: There is none, it has no weights yet, or its split is by slice.
+        SelectionError: There is no such run, it has no final weights yet, or its split is by slice.
         RecordError: A record is damaged.
     """
     folder = runs / run
@@ -118,16 +118,16 @@ def by_id(runs: Path, run: str) -> Chosen:
 
 
 def by_checkpoint(path: Path) -> Chosen:
-    """A weights file in a run's folder.
+    """A run chosen by a weights file in its folder.
 
     Raises:
-        SelectionError: No run's record lies beside it, or its split is by slice.
+        SelectionError: There is no record of a run beside it, or its split is by slice.
         RecordError: A record is damaged.
     """
     if not (path.parent / records.RECORD).is_file():
         raise SelectionError(
             f"{path} cannot be exported",
-            expected=f"{records.RECORD} beside it, which says on what it was trained",
+            expected=f"{records.RECORD} beside it, which says what it was trained on",
             got="none",
             remedy="name the weights file within its run's folder",
         )
@@ -155,7 +155,7 @@ def load(chosen: Chosen) -> tuple[nn.Module, WeightsInfo]:
 
 
 def _finalists(runs: Path) -> tuple[Chosen, ...]:
-    """The selected runs of the newest finished study of all networks that is not by slice."""
+    """The selected runs of the newest finished study of all networks whose split is by patient."""
     found = _newest_study(runs)
     request = found.request
     if len(request.splits) != 1:
@@ -170,7 +170,7 @@ def _finalists(runs: Path) -> tuple[Chosen, ...]:
         item = _chosen(runs, runs / names[0], runs / names[0], "", found)
         if (item.info.data_digest, item.info.split_digest) != (request.data_digest, request.splits[0]):
             raise SelectionError(
-                f"run {item.run} is of another data set or split than its study",
+                f"run {item.run} has another data set or split than its study",
                 expected=f"{request.data_digest} and {request.splits[0]}",
                 got=f"{item.info.data_digest} and {item.info.split_digest}",
             )
@@ -197,7 +197,7 @@ def _newest_study(runs: Path) -> Study:
 
 
 def _chosen(runs: Path, folder: Path, weights: Path, reason: str, found: Study | None = None) -> Chosen:
-    """A run's weights and split, both fit for export."""
+    """A run's weights and split, both checked."""
     record = records.load_record(folder)
     _require_by_patient(record.id, record.split_by)
     if record.best is None or record.status not in _DONE:
@@ -214,17 +214,17 @@ def _chosen(runs: Path, folder: Path, weights: Path, reason: str, found: Study |
 
 
 def _require_by_patient(run: str, split_by: str) -> None:
-    """Refuse a run whose validation says nothing about new patients."""
+    """Refuse a run whose validation Dice says nothing about new patients."""
     if split_by != "patient":
         raise SelectionError(
             f"run {run} is refused: its split is by {split_by}",
-            expected="a split by patient, whose validation says something about new patients",
+            expected="a split by patient: only then does validation say something about new patients",
             got=f"a split by {split_by}",
         )
 
 
 def _require_agreement(folder: Path, record: RunRecord, info: WeightsInfo) -> None:
-    """Refuse a record that says something else than the weights beside it."""
+    """Refuse a record that contradicts the weights beside it."""
     said = {
         "run": record.id,
         "model": record.config.model,
@@ -248,12 +248,12 @@ def _require_agreement(folder: Path, record: RunRecord, info: WeightsInfo) -> No
             f"{folder / records.RECORD} contradicts {checkpoint.BEST}.json beside it: {' and '.join(wrong)} differ",
             expected=", ".join(str(true[key]) for key in wrong),
             got=", ".join(str(said[key]) for key in wrong),
-            remedy="put the two files back as the run left them; the weights' own file decides",
+            remedy="restore both files as the run left them",
         )
 
 
 def _study_of(runs: Path, record: RunRecord) -> Study | None:
-    """The study that a run's record names, if the run's own name says the same."""
+    """The study that a run's record names, if the run's own name begins with it."""
     name = record.study
     if not name or not record.id.startswith(f"{name}-") or not (study.study_folder(runs, name) / study.STUDY).is_file():
         return None

@@ -1,8 +1,8 @@
-"""A bundle's folder, read once: every byte that is used later is one that was hashed against the manifest.
+"""A bundle's folder, read once: every byte that is used later was hashed against the manifest.
 
-The manifest is read first and its SHA-256 is the bundle's digest. Then each listed file is opened once, read under the
-size that the manifest states, and hashed. What the caller gets are those bytes, never a path, so nothing can change
-between the check and the use.
+The manifest is read first, and its SHA-256 is the bundle's digest. Then each listed file is opened once, read up to the
+size that the manifest states, and hashed. The caller gets those bytes, never a path, so nothing can change between the
+check and the use.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ _DIGEST: Final = re.compile(r"(?:sha256:)?([0-9a-fA-F]{64})")
 
 @dataclass(frozen=True, kw_only=True)
 class Bundle:
-    """A verified bundle: its manifest and the very bytes that were hashed."""
+    """A verified bundle: its manifest and the bytes that were hashed."""
 
     path: Path
     digest: str
     """SHA-256 of ``manifest.json``, 64 lower-case hexadecimal digits."""
     manifest: Manifest
     files: Mapping[str, bytes]
-    """Every listed file, or those that `open_bundle` was told to keep."""
+    """Every listed file, by name."""
 
     def model(self, variant: str) -> bytes:
         """The ONNX bytes of a variant.
@@ -67,23 +67,23 @@ class Bundle:
 
 
 def open_bundle(path: str | os.PathLike[str], *, digest: str | None = None, limits: Limits = DEFAULT_LIMITS) -> Bundle:
-    """Read and verify a bundle: every listed file, and nothing beside them but the signature.
+    """Read and verify a bundle: every listed file, and no other file but the signature.
 
     Args:
         path: The bundle's folder.
-        digest: The bundle's digest that the caller pins, 64 hexadecimal digits, ``sha256:`` before it or not.
+        digest: The digest that the caller pins: 64 hexadecimal digits, with or without ``sha256:`` before them.
         limits: Caps on files.
 
     Returns:
         The verified bundle with all its bytes.
 
     Raises:
-        ArgumentError: The path or the limits are of a wrong kind.
-        BundleMissingError: The folder, the manifest or a listed file is not there, or cannot be read.
+        ArgumentError: The path or the limits have the wrong type.
+        BundleMissingError: The folder, the manifest or a listed file is missing, or cannot be read.
         DigestMismatchError: The manifest is not the pinned one.
-        BundleSchemaError: The manifest cannot be read as one of a known schema.
+        BundleSchemaError: The manifest is damaged, or of an unknown schema.
         BundleTamperedError: A file differs, is not listed, or is a link.
-        BundleTooLargeError: A file or the whole exceeds its cap.
+        BundleTooLargeError: A file or the whole bundle exceeds its cap.
     """
     folder = check_path("path", path)
     check_kind("limits", limits, Limits)
@@ -103,12 +103,15 @@ def check_pin(folder: Path, pinned: object, found: str) -> None:
     """Refuse a bundle that is not the pinned one.
 
     Args:
-        folder: Where it lies.
+        folder: The bundle's folder, for the error.
         pinned: The digest that it should have.
         found: The digest that it has.
 
     Raises:
-        DigestMismatchError: The two differ, or what was pinned is no digest.
+        DigestMismatchError: The two differ, or the pinned one is not a digest.
+
+    Examples:
+        >>> check_pin(Path("models/resunet"), f"sha256:{'A' * 64}", "a" * 64)
     """
     match = _DIGEST.fullmatch(pinned) if isinstance(pinned, str) else None
     if match is None:
@@ -128,7 +131,7 @@ def check_pin(folder: Path, pinned: object, found: str) -> None:
 
 
 def _check_folder(folder: Path) -> None:
-    """Refuse a path that is no folder, or that the system will not look at."""
+    """Refuse a path that is not a folder with a manifest."""
     try:
         kind = None if folder.is_dir() else "something else" if folder.exists() else "nothing"
     except (OSError, ValueError) as error:  # no permission, or a name that no file can have
@@ -147,7 +150,7 @@ def _check_folder(folder: Path) -> None:
         raise BundleMissingError(
             f"no bundle at {folder}",
             expected="a folder with manifest.json",
-            got="a folder without",
+            got="a folder without one",
             remedy=_bundles_near(folder),
         ) from error
     except OSError:
@@ -155,7 +158,7 @@ def _check_folder(folder: Path) -> None:
 
 
 def _bundles_near(folder: Path) -> str | None:
-    """Which bundles may have been meant: those directly inside the folder."""
+    """The bundles that may have been meant: those directly inside the folder."""
     try:
         found = sorted(path.parent for path in folder.glob(f"*/{MANIFEST_NAME}"))
     except OSError:
@@ -165,7 +168,7 @@ def _bundles_near(folder: Path) -> str | None:
 
 
 def _check_sizes(manifest: Manifest, limits: Limits) -> None:
-    """Refuse a manifest whose files would exceed the caps, before any of them is read."""
+    """Refuse a manifest whose files exceed the caps, before any of them is read."""
     if len(manifest.files) > limits.max_files:
         raise BundleTooLargeError("too many files", expected=f"at most {limits.max_files}", got=len(manifest.files))
     for name, entry in manifest.files.items():
@@ -218,14 +221,14 @@ def _verified(folder: Path, name: str, manifest: Manifest) -> bytes:
 
 
 def _read(path: Path, limit: int) -> bytes:
-    """A file's bytes; a link is tampering, a file that is too large for its cap has an error of its own."""
+    """A file's bytes; a link counts as tampering, and a file beyond its cap has an error of its own."""
     if path.is_symlink():
         raise _tampered(path, "a regular file", "a link")
     return read_capped(path, limit, error=BundleMissingError, too_large=BundleTooLargeError)
 
 
 def _tampered(path: Path, expected: str, got: str) -> BundleTamperedError:
-    """A file is not the one that the manifest names."""
+    """The error for a file that is not the one the manifest names."""
     return BundleTamperedError(
         f"{path} is not the file that the manifest names", expected=expected, got=got, remedy="get the bundle again"
     )

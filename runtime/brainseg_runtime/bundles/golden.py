@@ -1,6 +1,6 @@
 """Golden vectors: images and the answers that each variant must give, so that a site can check its own machine.
 
-``golden.npz`` holds, for case k (000, 001, ...) and each variant v, without pickled objects:
+``golden.npz`` holds, for case k (000, 001, ...) and each variant v, as plain arrays without pickled objects:
 
     k.image           (N, H, W, 3) uint8
     k.v.mask          (N, H, W)    uint8, 0 or 1
@@ -31,7 +31,7 @@ _MAX_ENTRIES: Final = 1_000
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What one variant answers to one case."""
+    """One variant's answer to one case."""
 
     mask: NDArray[np.uint8]
     """(N, H, W), 0 or 1."""
@@ -41,7 +41,7 @@ class Answer:
 
 @dataclass(frozen=True, kw_only=True)
 class GoldenCase:
-    """One batch of images and the answers by variant."""
+    """One batch of images, and the answers by variant."""
 
     image: NDArray[np.uint8]
     """(N, H, W, 3)."""
@@ -56,6 +56,12 @@ def encode(cases: Sequence[GoldenCase]) -> bytes:
 
     Returns:
         A compressed NPZ file.
+
+    Examples:
+        >>> answer = Answer(mask=np.zeros((1, 16, 16), np.uint8), probability=np.zeros((1, 16, 16), np.float32))
+        >>> case = GoldenCase(image=np.zeros((1, 16, 16, 3), np.uint8), answers={"fp32": answer})
+        >>> list(decode(encode([case]))[0].answers)
+        ['fp32']
     """
     arrays: dict[str, Any] = {}
     for number, case in enumerate(cases):
@@ -69,17 +75,17 @@ def encode(cases: Sequence[GoldenCase]) -> bytes:
 
 
 def decode(data: bytes, *, limits: Limits = DEFAULT_LIMITS) -> tuple[GoldenCase, ...]:
-    """Read ``golden.npz`` without trusting what it says about sizes.
+    """Read ``golden.npz`` without trusting the sizes that it states.
 
     Args:
         data: The file.
-        limits: `max_golden_bytes` caps what it may become once decompressed.
+        limits: `max_golden_bytes` caps its size once decompressed.
 
     Returns:
         The cases in order.
 
     Raises:
-        BundleSchemaError: It is no such file, exceeds the cap, or its arrays do not fit together.
+        BundleSchemaError: It is not such a file, exceeds the cap, or its arrays do not fit together.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
@@ -105,10 +111,10 @@ def _read_arrays(archive: zipfile.ZipFile, limits: Limits) -> dict[tuple[str, st
 
 
 def _read_array(data: bytes, kind: str) -> NDArray[Any]:
-    """One NPY, its header checked against its length before anything is allocated."""
+    """One NPY array, its header checked against its length before memory is allocated."""
     stream = io.BytesIO(data)
     if _HEADER.read_magic(stream) != (1, 0):
-        raise ValueError("an array in another format than NPY 1.0")
+        raise ValueError("an array in a format other than NPY 1.0")
     shape, fortran, dtype = _HEADER.read_array_header_1_0(stream)
     count = int(np.prod(shape, dtype=np.float64))
     if dtype != _DTYPES[kind] or fortran or count * dtype.itemsize != len(data) - stream.tell():

@@ -1,7 +1,7 @@
 """The signature of a bundle: who sealed it, checked against a public key.
 
-The digest says that a bundle is whole, and a pinned one that it is the approved one; a signature says who made it
-without anybody having to pass a digest on. Format: OpenSSF Model Signing, over every file but ``model.sig``.
+The digest proves that a bundle is whole, a pinned digest that it is the approved one; a signature proves who made it,
+without a digest to hand on. Format: OpenSSF Model Signing, over every file but ``model.sig``.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ _MAX_KEY_BYTES = 1 << 16
 def verify_signature(folder: str | os.PathLike[str], public_key: str | os.PathLike[str]) -> None:
     """Check ``model.sig`` of a bundle against a public key.
 
-    It hashes the folder itself. To know that what was loaded is what was signed, open the bundle before and compare
-    its digest after, or pin the digest, as `verify.verify_bundle` does.
+    The folder is hashed anew. To be sure that the bundle that was loaded is the one that was signed, open it again with
+    its digest pinned, as `verify_bundle` does.
 
     Args:
         folder: The bundle.
-        public_key: A PEM file with an elliptic public key.
+        public_key: A PEM file with an elliptic-curve public key.
 
     Raises:
-        SignatureError: The signature or the key is missing or broken, or does not fit the files.
+        SignatureError: The signature or the key is missing or damaged, or the signature does not fit the files.
         MissingExtraError: The extra `sign` is not installed.
     """
     path = Path(folder)

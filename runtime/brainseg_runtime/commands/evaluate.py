@@ -9,19 +9,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from brainseg_runtime.commands import DONE, Model, running
-from brainseg_runtime.evaluation.dataset import dataset_cases, predict_arrays
-from brainseg_runtime.evaluation.evaluate import BATCH, evaluate_masks
-from brainseg_runtime.evaluation.evaluate import evaluate as score
-from brainseg_runtime.evaluation.page import chosen_patients, evaluation_page
-from brainseg_runtime.evaluation.pictures import MaskOf, patient_picture
+from brainseg_runtime.evaluation.dataset import evaluate_dataset
+from brainseg_runtime.evaluation.evaluate import evaluate_masks
+from brainseg_runtime.evaluation.page import MaskOf, evaluation_page, patient_picture
 from brainseg_runtime.evaluation.predicted_masks import find_predictions, predicted_cases
-from brainseg_runtime.evaluation.result import Evaluation
+from brainseg_runtime.evaluation.result import Evaluation, chosen_patients
+from brainseg_runtime.evaluation.rows import missing_lines, score_rows
 from brainseg_runtime.evaluation.summary import Settings
-from brainseg_runtime.evaluation.volume_page import missing_lines
 from brainseg_runtime.html.page import NOT_DEFINED, interval_text
 from brainseg_runtime.images import read_mask
 from brainseg_runtime.images.dataset import Patient, scan_dataset
-from brainseg_runtime.metrics.scores import LESIONS, POOLED_LABELS, SURFACE, surface_label
 from brainseg_runtime.metrics.surface import TOLERANCE
 from brainseg_runtime.plurals import counted
 from brainseg_runtime.safe_io.output_paths import check_outputs
@@ -49,13 +46,9 @@ def evaluate(console: Console, model: Model, wanted: Scoring) -> int:
     console.note(f"{counted(len(patients), 'patient')}, {running(segmenter)}")
     begun = time.perf_counter()
     with console.progress("slices", sum(len(patient.slices) for patient in patients.values())) as advance:
-        evaluation = score(
-            dataset_cases(patients.values(), limits=info.limits),
-            lambda images: predict_arrays(segmenter, images),
-            threshold=info.provenance.threshold or 0.0,
-            provider=info.provider,
-            variant=info.variant,
-            batch=min(BATCH, info.limits.max_batch),
+        evaluation = evaluate_dataset(
+            segmenter,
+            patients.values(),
             spacing_mm=wanted.spacing_mm,
             tolerance=wanted.tolerance,
             on_patient=lambda scores: advance(scores.n_slices),
@@ -140,31 +133,9 @@ def _write_report(
 
 def _tell_evaluation(console: Console, evaluation: Evaluation) -> None:
     """Shows the scores that most readers come for, and why some are missing."""
-    pooled, surface, lesions = evaluation.pooled, evaluation.surface, evaluation.lesions
-    rows = [
-        ("Dice, mean over patients' volumes", evaluation.volume_dice.mean, evaluation.volume_dice.ci95),
-        ("Dice, mean over slices with tumour", evaluation.slice_dice_tumour.mean, evaluation.slice_dice_tumour.ci95),
-        ("Dice, mean over all slices", evaluation.slice_dice_all.mean, evaluation.slice_dice_all.ci95),
-        *(
-            (f"{label}, all pixels", getattr(pooled, key), getattr(evaluation.pooled_ci95, key))
-            for key, label in POOLED_LABELS.items()
-        ),
-    ]
-    for group, scores in ((surface, SURFACE), (lesions, LESIONS)):
-        for each in scores:
-            found = getattr(group, each.key)
-            if each.in_mm and evaluation.spacing_mm is None:
-                continue
-            left = f", {found.n_undefined} undefined" if found.n_undefined else ""
-            label = each.label if surface is None else surface_label(each, surface.tolerance)
-            rows.append((f"{label}, mean over patients{left}", found.mean, found.ci95))
-    errors = evaluation.volume_error
-    if errors is not None:
-        unit, found = ("mL", errors.ml) if errors.ml is not None else ("pixels", errors.px)
-        rows.append((f"volume error, mean over patients, {unit}", found.bias, found.bias_ci95))
     shown = [
-        (name, NOT_DEFINED if value is None else f"{value:.4f}", interval_text(*(ends or (None, None)), places=4))
-        for name, value, ends in rows
+        (name, NOT_DEFINED if value is None else f"{value:.4f}", interval_text(ends, places=4))
+        for name, value, ends in score_rows(evaluation)
     ]
     console.table(["score", "value", "95 % interval"], shown)
     for line in missing_lines(evaluation.missing):

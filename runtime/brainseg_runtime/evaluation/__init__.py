@@ -1,1 +1,15 @@
-"""Patients scored: masks against masks, one patient at a time, and the page that shows the result."""
+"""Models and predicted masks evaluated on patients whose true masks are known.
+
+    dataset.py          a data set and a model: slices are read ahead, predicted and scored
+    predicted_masks.py  a data set and predicted masks: found by name, read and scored
+    evaluate.py         the loop that both go through, and training's look at the test subset: slices stream by
+    tally.py            what is kept of a patient: counts and sums; the patient's scores at its end
+    summary.py          all tallies to an `Evaluation`: averages, curves, sites; volume_summary.py its volumes
+    notes.py            intervals, and the reasons for what is missing
+    result.py           `Evaluation`, as JSON has it; volume_scores.py its records of volumes
+    rows.py, page.py    what the terminal and `brainseg evaluate --report` show (page.html; charts.py its charts)
+
+Scores come from the table in `metrics/scores.py`; none is listed here. test_evaluate.py tests result.py, tally.py,
+summary.py, notes.py, volume_scores.py and volume_summary.py, test_page.py charts.py, and
+tests/runtime/metrics/test_made_up_score.py rows.py.
+"""

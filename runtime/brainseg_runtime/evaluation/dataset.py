@@ -1,7 +1,7 @@
-"""A data set on disk, evaluated: slices are read ahead of the model, in a thread of their own.
+"""Evaluate a data set on disk: slices are read ahead of the model, in a thread of their own.
 
 Reading and decoding a slice with its mask takes a few milliseconds, about as long as a fast provider takes to segment
-it; done side by side, the slower of the two alone counts. Order and results are those of reading one by one.
+it; in parallel, only the slower of the two counts. Order and results are those of reading one by one.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import contextlib
 from collections.abc import Callable, Generator, Iterable, Iterator
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,13 +30,15 @@ from brainseg_runtime.problems import Problem
 if TYPE_CHECKING:
     from brainseg_runtime.segmenter import Segmenter
 
+T = TypeVar("T")
+
 AHEAD: Final = 32
-"""Slices that are read before they are asked for: two batches, 8 MiB at 256 x 256."""
+"""Slices that are read in advance: two batches, 8 MiB at 256 x 256."""
 
 
 def evaluate_dataset(
     segmenter: Segmenter,
-    root: Path | str,
+    data: Path | str | Iterable[Patient],
     *,
     threshold: float | None = None,
     samples: int = SAMPLES,
@@ -48,7 +50,7 @@ def evaluate_dataset(
 
     Args:
         segmenter: The model.
-        root: Folder of patient folders.
+        data: Folder of patient folders, or the patients that `scan_dataset` found in one.
         threshold: Recorded; None takes the one in the bundle's manifest.
         samples: Bootstrap samples of the intervals.
         spacing_mm: Pixel width, pixel height and slice distance of every patient, for scores in mm and mL.
@@ -59,17 +61,19 @@ def evaluate_dataset(
         As `brainseg evaluate --json` writes it.
 
     Raises:
-        DatasetError: The folder or files in it are faulty; the problems are told together.
-        DataError: No threshold is known: the model came without a bundle and none was given.
+        DatasetError: The folder or files in it are faulty; one error lists every fault.
+        DataError: The model came without a bundle and no threshold was given.
         InferenceError: The model could not be run.
         MissingExtraError: tifffile is not installed.
     """
     info = segmenter.info
     threshold = info.provenance.threshold if threshold is None else threshold
     if threshold is None:
-        raise DataError("the model's threshold is unknown", expected="a bundle, or threshold=", got="neither")
+        raise DataError(
+            "the model's threshold is unknown", expected="a model with a bundle, or threshold=", got="neither"
+        )
     return evaluate(
-        dataset_cases(scan_dataset(root), limits=info.limits),
+        dataset_cases(scan_dataset(data) if isinstance(data, Path | str) else data, limits=info.limits),
         lambda images: predict_arrays(segmenter, images),
         threshold=threshold,
         provider=info.provider,
@@ -89,41 +93,60 @@ def dataset_cases(
 
     Args:
         patients: As `scan_dataset` finds them, with masks and at least one slice each.
-        ahead: Slices to hold before they are asked for, at least 1.
+        ahead: Slices to read in advance, at least 1.
         limits: Caps on the files' sizes and on H and W.
 
     Yields:
-        One case for each patient; its slices must be used up before the next one is asked for.
+        One case for each patient; its slices must be used up before the next case.
 
     Raises:
-        DatasetError: A slice or mask cannot be read, or the two differ in size. It comes when that slice's turn comes,
-            and lists what is wrong with all files from that patient on.
+        DatasetError: A slice or mask cannot be read, or the two differ in size. Raised when that slice's turn comes; it
+            lists every fault from there on.
     """
     refs = ((patient.id, paths) for patient in patients for paths in patient.slices)
     reads = read_ahead(refs, lambda ref: (*ref, read_pair(ref[1].image, ref[1].mask, limits=limits)), depth=ahead)
-    with contextlib.closing(_sound(reads)) as slices:
+    checked = until_faulty(_checked(reads), "the data set cannot be read")
+    with contextlib.closing(reads), contextlib.closing(checked) as slices:
         for patient_id, group in groupby(slices, key=lambda read: read[0]):
             yield Case(patient_id, (each for _, each in group))
 
 
-def _sound(reads: Generator[tuple[str, SlicePaths, Pair], None, None]) -> Generator[tuple[str, Slice], None, None]:
-    """Slices as long as they are sound; at the first that is not, the rest is read too, so that all faults are told."""
-    patient, size, problems = "", (0, 0), list[Problem]()
-    with contextlib.closing(reads):
-        for patient_id, paths, pair in reads:
-            problems += pair.problems
-            if paths.mask is None:
-                problems.append(Problem(str(paths.image), "has no mask"))
-            if pair.image is None:
-                continue
-            if patient_id != patient:
-                patient, size = patient_id, pair.image.shape[:2]
-            elif pair.image.shape[:2] != size:
-                problems.append(size_problem(paths.image, "its patient's size", size, pair.image.shape))
-            if pair.mask is not None and not problems:
-                yield patient_id, (paths.number, pair.image, pair.mask)
+def _checked(
+    reads: Iterable[tuple[str, SlicePaths, Pair]],
+) -> Iterator[tuple[tuple[str, Slice] | None, list[Problem]]]:
+    """Each slice that could be read, and what is wrong with it."""
+    patient, size = "", (0, 0)
+    for patient_id, paths, pair in reads:
+        problems = list(pair.problems)
+        if paths.mask is None:
+            problems.append(Problem(str(paths.image), "has no mask"))
+        if pair.image is not None and patient_id != patient:
+            patient, size = patient_id, pair.image.shape[:2]
+        elif pair.image is not None and pair.image.shape[:2] != size:
+            problems.append(size_problem(paths.image, "its patient's size", size, pair.image.shape))
+        if pair.image is None or pair.mask is None:
+            yield None, problems
+        else:
+            yield (patient_id, (paths.number, pair.image, pair.mask)), problems
+
+
+def until_faulty(reads: Iterable[tuple[T | None, Iterable[Problem]]], what: str) -> Generator[T, None, None]:
+    """What was read, up to the first fault; the rest is then read too, so that one error lists every fault.
+
+    Args:
+        reads: What was read, None where it could not be, with its faults.
+        what: The error's text.
+
+    Raises:
+        DatasetError: There was a fault; once all were read.
+    """
+    problems: list[Problem] = []
+    for read, faults in reads:
+        problems += faults
+        if read is not None and not problems:
+            yield read
     if problems:
-        raise DatasetError(f"the data set cannot be read: {counted(len(problems), 'problem')}", problems=problems)
+        raise DatasetError(f"{what}: {counted(len(problems), 'problem')}", problems=problems)
 
 
 def predict_arrays(segmenter: Segmenter, images: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:

@@ -1,7 +1,7 @@
-"""Evaluate a model, or masks that are there already, on patients: slices stream through, counts and histograms stay.
+"""Evaluate a model, or predicted masks, on patients: slices stream through, counts and histograms stay.
 
-Memory does not grow with patients: of each a tally is kept, of all together one fine histogram; of the patient at hand
-also the tumour of both masks, a bit a pixel. Everything is compared at the size of the slices themselves.
+Memory does not grow with slices: of each patient a tally is kept, of all patients one fine histogram, and of the
+patient at hand the tumour of both masks, a bit a pixel. Everything is compared at the size of the slices themselves.
 
 Legend: N slices of a batch, H rows, W columns.
 """
@@ -10,15 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from itertools import groupby, islice
+from typing import Any, Final, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from brainseg_runtime.errors import DataError
 from brainseg_runtime.evaluation.result import Evaluation, PatientScores
-from brainseg_runtime.evaluation.scoring import Tally
 from brainseg_runtime.evaluation.summary import Settings, summarise
+from brainseg_runtime.evaluation.tally import Tally
 from brainseg_runtime.metrics.bootstrap import SAMPLES
 from brainseg_runtime.metrics.histogram import Histogram
 from brainseg_runtime.metrics.surface import TOLERANCE
@@ -32,8 +33,10 @@ Slice: TypeAlias = tuple[int, NDArray[np.uint8], NDArray[np.uint8]]
 Predict: TypeAlias = Callable[[NDArray[np.uint8]], tuple[NDArray[Any], NDArray[Any]]]
 """From images (N, H, W, 3) uint8 to masks (N, H, W) uint8, 0 or 1, and probabilities (N, H, W) float32 in [0, 1]."""
 
-BATCH = 16
+BATCH: Final = 16
 """Slices predicted at once."""
+
+S = TypeVar("S")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,7 +45,7 @@ class MaskSlice:
 
     Attributes:
         number: Its place in the volume.
-        mask: (H, W) uint8, 0 or 1: what was predicted.
+        mask: (H, W) uint8, 0 or 1: the prediction.
         truth: (H, W) uint8, 0 or 1.
         probability: (H, W) floating point in [0, 1], or None.
     """
@@ -59,7 +62,7 @@ class Case:
 
     Attributes:
         patient_id: The folder's name; its second part names the site.
-        slices: Number, image and truth of each slice, read as they are asked for.
+        slices: Number, image and truth of each slice; may be read one by one.
     """
 
     patient_id: str
@@ -68,11 +71,11 @@ class Case:
 
 @dataclass(frozen=True)
 class MaskCase:
-    """One patient whose predicted masks are there already.
+    """One patient with predicted masks.
 
     Attributes:
         patient_id: The folder's name; its second part names the site.
-        slices: Each slice's masks, read as they are asked for.
+        slices: Each slice's masks; may be read one by one.
     """
 
     patient_id: str
@@ -92,7 +95,7 @@ def evaluate(  # noqa: PLR0913 - what is recorded and how it is measured, each w
     tolerance: float = TOLERANCE,
     on_patient: Callable[[PatientScores], None] | None = None,
 ) -> Evaluation:
-    """Predict every slice, compare it with the truth, and describe the whole.
+    """Predict every slice, compare it with the truth, and describe all patients together.
 
     The result does not depend on `batch` unless `predict`'s does.
 
@@ -112,7 +115,7 @@ def evaluate(  # noqa: PLR0913 - what is recorded and how it is measured, each w
         Scores pooled, per patient, per slice and per site, with intervals.
 
     Raises:
-        DataError: There is no patient, one comes twice or has no slice, or `predict` returns other sizes than it got.
+        DataError: There is no patient, one occurs twice or has no slice, or `predict` returns other sizes than it got.
         ImageError: A truth does not cover its image, a mask is not binary, or a probability is outside [0, 1].
     """
     settings = Settings(
@@ -129,7 +132,7 @@ def evaluate(  # noqa: PLR0913 - what is recorded and how it is measured, each w
 def evaluate_masks(
     cases: Iterable[MaskCase], settings: Settings, *, on_patient: Callable[[PatientScores], None] | None = None
 ) -> Evaluation:
-    """Compare masks that are there already with the truth, and describe the whole as `evaluate` does.
+    """Compare predicted masks with the truth, and describe all patients as `evaluate` does.
 
     Args:
         cases: Patients, each once, with at least one slice each.
@@ -137,7 +140,7 @@ def evaluate_masks(
         on_patient: Called with each patient's scores as soon as they are known.
 
     Raises:
-        DataError: There is no patient, or one comes twice or has no slice.
+        DataError: There is no patient, or one occurs twice or has no slice.
         ImageError: A mask does not cover its truth or is not binary, or a probability is outside [0, 1].
     """
     return _evaluate(((case.patient_id, case.slices) for case in cases), settings, on_patient)
@@ -151,11 +154,13 @@ def _evaluate(
     """Compare slice by slice; of each patient a tally stays."""
     pixels = Histogram.empty()
     tallies: dict[str, Tally] = {}
+    scored: list[PatientScores] = []
     for patient_id, slices in patients:
         if patient_id in tallies:
-            raise DataError("a patient comes twice", expected="each patient once", got=patient_id)
+            raise DataError("a patient occurs twice", expected="each patient once", got=patient_id)
         tally = tallies[patient_id] = Tally(patient_id)
-        for group in _grouped(slices):
+        # Neighbours of one size, all with or all without probabilities: one histogram costs less than several.
+        for group in _neighbours(slices, BATCH, lambda each: (each.truth.shape, each.probability is None)):
             for each in group:
                 tally.add(each.number, each.mask, each.truth)
             known = [each.probability for each in group if each.probability is not None]
@@ -166,51 +171,27 @@ def _evaluate(
         if not tally.all_slices.n:
             raise DataError(f"patient {patient_id} cannot be evaluated", expected="slices", got="none")
         scores = tally.close(settings.spacing_mm, settings.tolerance)
+        scored.append(scores)
         if on_patient is not None:
             on_patient(scores)
     if not tallies:
         raise DataError("there is nothing to evaluate", expected="patients", got="none")
-    return summarise(tuple(tallies.values()), pixels, settings)
-
-
-def _grouped(slices: Iterable[MaskSlice]) -> Iterator[list[MaskSlice]]:
-    """Neighbouring slices of one size, with or without probabilities: one histogram costs less than several."""
-
-    def alike(one: MaskSlice, other: MaskSlice) -> bool:
-        return one.truth.shape == other.truth.shape and (one.probability is None) == (other.probability is None)
-
-    group: list[MaskSlice] = []
-    for each in slices:
-        if group and (len(group) >= BATCH or not alike(each, group[0])):
-            yield group
-            group = []
-        group.append(each)
-    if group:
-        yield group
+    return summarise(tuple(tallies.values()), scored, pixels, settings)
 
 
 def _compared(case: Case, predict: Predict, batch: int) -> Iterator[MaskSlice]:
     """A case's slices, predicted a batch at a time."""
-    for numbers, images, truths in _batches(case, batch):
-        masks, probabilities = _predicted(predict, images, case.patient_id)
-        for number, mask, probability, truth in zip(numbers, masks, probabilities, truths, strict=True):
+    for group in _neighbours(case.slices, batch, lambda each: (each[1].shape, each[2].shape)):
+        masks, probabilities = _predicted(predict, np.stack([image for _, image, _ in group]), case.patient_id)
+        for (number, _, truth), mask, probability in zip(group, masks, probabilities, strict=True):
             yield MaskSlice(number=number, mask=mask, truth=truth, probability=probability)
 
 
-def _batches(case: Case, size: int) -> Iterator[tuple[list[int], NDArray[np.uint8], NDArray[np.uint8]]]:
-    """Numbers, (N, H, W, 3) images and (N, H, W) truths of neighbouring slices that have one size."""
-    numbers: list[int] = []
-    images: list[NDArray[np.uint8]] = []
-    truths: list[NDArray[np.uint8]] = []
-    for number, image, truth in case.slices:
-        if images and (len(images) >= size or image.shape != images[0].shape or truth.shape != truths[0].shape):
-            yield numbers, np.stack(images), np.stack(truths)
-            numbers, images, truths = [], [], []
-        numbers.append(number)
-        images.append(image)
-        truths.append(truth)
-    if images:
-        yield numbers, np.stack(images), np.stack(truths)
+def _neighbours(slices: Iterable[S], most: int, kind: Callable[[S], object]) -> Iterator[list[S]]:
+    """Neighbouring slices of one kind, such as those of one size, so many at once at most."""
+    for _, alike in groupby(slices, key=kind):
+        while group := list(islice(alike, most)):
+            yield group
 
 
 def _predicted(predict: Predict, images: NDArray[np.uint8], patient: str) -> tuple[NDArray[Any], NDArray[Any]]:

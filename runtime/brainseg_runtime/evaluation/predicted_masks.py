@@ -1,4 +1,4 @@
-"""Predicted masks that are there already: found by the slices' names, and read beside the truth.
+"""Predicted masks of any program: found by the slices' names, and read beside the truth.
 
 Of a slice ``<name>`` of a patient, FOLDER may hold, directly or in folders up to four levels down::
 
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -22,19 +22,19 @@ from typing import Final, TypeAlias
 
 from brainseg_runtime.contract import DEFAULT_LIMITS, Limits
 from brainseg_runtime.errors import DatasetError, ImageError
+from brainseg_runtime.evaluation.dataset import until_faulty
 from brainseg_runtime.evaluation.evaluate import MaskCase, MaskSlice
 from brainseg_runtime.images.dataset import Patient, SlicePaths
+from brainseg_runtime.images.finder import files_below
 from brainseg_runtime.images.names import MASK, TIFF
 from brainseg_runtime.images.probability_map import read_probability
 from brainseg_runtime.images.reading import read_pair, size_problem
-from brainseg_runtime.plurals import counted
 from brainseg_runtime.prediction.file_of_slice import read_record
 from brainseg_runtime.problems import Problem, printable
-from brainseg_runtime.safe_io.litter import is_hidden
 
 _SUFFIXES: Final = TIFF | {".png"}
 _PROBABILITY: Final = "_probability"
-_DEPTH: Final = 4  # levels below the folder that are looked at; links may form loops
+_DEPTH: Final = 4  # levels below the folder that are searched; links may form loops
 _NO_MASK: Final = "has no predicted mask"
 _NAMES: Final = (
     "a slice named NAME needs NAME_mask.tif, NAME.tif or NAME.png, in a folder called after its patient or not"
@@ -83,7 +83,7 @@ def find_predictions(folder: Path | str, patients: Sequence[Patient]) -> Predict
 
     Raises:
         DatasetError: The folder cannot be read, a slice has no mask, or more than one, or the mask is the truth itself;
-            faults of one kind are told together.
+            one error lists every fault.
     """
     names = Counter(_name(paths) for patient in patients for paths in patient.slices)
     finder = _Finder(Path(folder), names)
@@ -110,27 +110,24 @@ def predicted_cases(predicted: PredictedMasks, *, limits: Limits = DEFAULT_LIMIT
         limits: Caps on the files' sizes and on H and W.
 
     Yields:
-        One case for each patient; its slices must be used up before the next one is asked for.
+        One case for each patient; its slices must be used up before the next case.
 
     Raises:
-        DatasetError: A file cannot be read, or a prediction differs in size from its truth; once all were looked at,
-            so that it tells of all of them.
+        DatasetError: A file cannot be read, or a prediction differs in size from its truth; raised once all were read,
+            so that it lists every fault.
     """
-    with contextlib.closing(_sound(predicted, limits)) as slices:
+    with contextlib.closing(until_faulty(_reads(predicted, limits), "the predictions cannot be scored")) as slices:
         for patient_id, group in groupby(slices, key=lambda read: read[0]):
             yield MaskCase(patient_id, (each for _, each in group))
 
 
-def _sound(predicted: PredictedMasks, limits: Limits) -> Generator[tuple[str, MaskSlice], None, None]:
-    """Slices as long as they are sound; at the first that is not, the rest is read too, so that all faults are told."""
-    problems: list[Problem] = []
+def _reads(predicted: PredictedMasks, limits: Limits) -> Iterator[tuple[tuple[str, MaskSlice] | None, list[Problem]]]:
+    """Each slice that could be read, and what is wrong with its files."""
     for patient_id, slices in predicted.patients.items():
         for each in slices:
+            problems: list[Problem] = []
             read = _read(each, limits, problems, probabilities=not predicted.no_probability)
-            if read is not None and not problems:
-                yield patient_id, read
-    if problems:
-        raise DatasetError(f"the predictions cannot be scored: {counted(len(problems), 'problem')}", problems=problems)
+            yield None if read is None else (patient_id, read), problems
 
 
 def _read(each: PredictedSlice, limits: Limits, problems: list[Problem], *, probabilities: bool) -> MaskSlice | None:
@@ -162,34 +159,34 @@ class _Finder:
 
     def slice_of(self, patient: Patient, paths: SlicePaths) -> PredictedSlice | None:
         """A slice with its files; None, and a problem, where it has no mask of its own."""
-        name, told = _name(paths), printable(f"{patient.id}/{paths.image.stem}")
+        name, shown = _name(paths), printable(f"{patient.id}/{paths.image.stem}")
         # The patient's own folder first, then anywhere if no other slice has the name.
         owners = [patient.id.casefold(), *([""] if self._names[name] == 1 else [])]
         known = next((self._recorded[who, name] for who in owners if (who, name) in self._recorded), None)
         if known is None:
-            mask = self._only([(who, name + ending) for ending in (MASK, "") for who in owners], told)
-            probability = self._only([(who, name + _PROBABILITY) for who in owners], told)
+            mask = self._only([(who, name + ending) for ending in (MASK, "") for who in owners], shown)
+            probability = self._only([(who, name + _PROBABILITY) for who in owners], shown)
         else:
             mask, probability = known.mask, known.probability
         if mask is None:
             kind = f"is recorded as {known.status}, without a mask" if known else _NO_MASK
-            self.problems.append(Problem(told, kind))
+            self.problems.append(Problem(shown, kind))
         elif not mask.is_file():
-            self.problems.append(Problem(told, "has a recorded mask that is gone"))
+            self.problems.append(Problem(shown, "has a recorded mask that is missing"))
         elif paths.mask is not None and _same(mask, paths.mask):
-            self.problems.append(Problem(told, "has its true mask for a predicted one"))
+            self.problems.append(Problem(shown, "has its true mask as its predicted one"))
         else:
             return PredictedSlice(paths=paths, mask=mask, probability=probability)
         return None
 
-    def _only(self, places: Iterable[Key], told: str) -> Path | None:
+    def _only(self, places: Iterable[Key], shown: str) -> Path | None:
         """The file at the first place that holds one."""
         at = next((self._files[place] for place in places if place in self._files), None)
         if at is None:
             return None
         if len(at) > 1:
             both = printable(" and ".join(map(str, at[:2])))
-            self.problems.append(Problem(told, "has several predictions", f": {both}"))
+            self.problems.append(Problem(shown, "has several predictions", f": {both}"))
         return at[0]
 
 
@@ -199,27 +196,11 @@ def _files(folder: Path) -> dict[Key, list[Path]]:
         got = "something else" if folder.exists() else "nothing there"
         raise DatasetError(f"{folder} cannot be read; expected a folder of predicted masks; got {got}")
     found: dict[Key, list[Path]] = {}
-    for path in _walk(folder, _DEPTH):
+    for path in files_below(folder, depth=_DEPTH):
         if path.suffix.casefold() in _SUFFIXES:
             for who in {"", folder.resolve().name.casefold(), *map(str.casefold, path.relative_to(folder).parts[:-1])}:
                 found.setdefault((who, path.stem.casefold()), []).append(path)
     return found
-
-
-def _walk(folder: Path, depth: int) -> Iterator[Path]:
-    """Files below a folder, in order, without what file browsers leave."""
-    try:
-        entries = sorted(folder.iterdir())
-    except OSError as error:
-        raise DatasetError(f"{folder} cannot be listed: {error.strerror}") from error
-    for path in entries:
-        if is_hidden(path.name):
-            continue
-        if path.is_dir():
-            if depth:
-                yield from _walk(path, depth - 1)
-        else:
-            yield path
 
 
 def _name(paths: SlicePaths) -> str:

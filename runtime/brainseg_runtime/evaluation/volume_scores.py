@@ -1,15 +1,37 @@
-"""What an evaluation says of whole volumes: surfaces, lesions and volume errors, of each patient and over patients.
+"""Records of whole volumes: surfaces, lesions and volume errors, of each patient and over patients.
 
-Records alone, as `evaluation` has them; what is undefined is None, and a `Missing` beside it says why.
+What is undefined is None, and a `Missing` beside it says why. Scores of the table are keys of the JSON like any field,
+and are read like fields too: `surface.hd95_px`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
+
+from brainseg_runtime.metrics.scores import table
+from brainseg_runtime.safe_io.typed_json import inline
 
 Interval95: TypeAlias = tuple[float, float] | None
-"""Low and high end of a 95 % BCa interval by patient bootstrap; None where there is none."""
+"""Low and high end of a 95 % BCa interval by patient bootstrap; None if the interval is undefined."""
+
+
+class Scored:
+    """What holds `scores` by key and lets each be read as an attribute; which ones there are, the table says."""
+
+    __slots__ = ()
+
+    def __getattr__(self, key: str) -> Any:  # noqa: ANN401 - a value, an interval or a summary
+        """The score with a key."""
+        if key != "scores" and key in self.scores:
+            return self.scores[key]
+        raise AttributeError(f"{type(self).__name__} has no {key}")
+
+
+def keyed(group: str, kind: Any) -> Callable[[], dict[str, Any]]:  # noqa: ANN401 - a type has no narrower one
+    """For `inline`: the keys of a group of the table, each with a value of one type; None for scores added later."""
+    return lambda: {score.key: kind if score.in_every_record else kind | None for score in getattr(table(), group)}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,23 +61,17 @@ class PatientSummary:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class PatientSurface:
+class PatientSurface(Scored):
     """Distances between the surfaces of a patient's true and predicted tumour."""
 
-    hd95_px: float | None
-    assd_px: float | None
-    nsd_px: float | None
-    hd95_mm: float | None
-    assd_mm: float | None
-    nsd_mm: float | None
+    scores: Mapping[str, float | None] = inline(keyed("surface", float | None))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class PatientLesions:
+class PatientLesions(Scored):
     """A patient's lesions."""
 
-    dice: float | None
-    f1: float | None
+    scores: Mapping[str, float | None] = inline(keyed("lesions", float | None))
     found: int | None
     missed: int | None
     false: int | None
@@ -78,21 +94,16 @@ class PatientVolumes:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class SurfaceScores:
+class SurfaceScores(Scored):
     """Surface scores over patients."""
 
     tolerance: float
     """Of the surface Dice; pixels for `nsd_px`, mm for `nsd_mm`."""
-    hd95_px: PatientSummary
-    assd_px: PatientSummary
-    nsd_px: PatientSummary
-    hd95_mm: PatientSummary
-    assd_mm: PatientSummary
-    nsd_mm: PatientSummary
+    scores: Mapping[str, PatientSummary | None] = inline(keyed("surface", PatientSummary))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class LesionScores:
+class LesionScores(Scored):
     """Lesion scores over patients, and the lesions of all together."""
 
     dilation: int
@@ -100,8 +111,7 @@ class LesionScores:
     least_volume: float
     """Lesions up to this volume are left out."""
     least_volume_unit: Literal["voxels", "mm3"]
-    dice: PatientSummary
-    f1: PatientSummary
+    scores: Mapping[str, PatientSummary | None] = inline(keyed("lesions", PatientSummary))
     found: int
     missed: int
     false: int

@@ -1,4 +1,4 @@
-"""What every chart has: axes from data to pixels with round tick values, a title, a legend.
+"""Axes: from data to pixels, with round tick values.
 
 Units: data coordinates are the caller's; pixels are SVG user units, y downwards.
 """
@@ -6,13 +6,10 @@ Units: data coordinates are the caller's; pixels are SVG user units, y downwards
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from brainseg_runtime.html.markup import Html, element, join
-
-WIDTH = 560.0  # of a chart, before the page scales it
-_LEAST = 1e-300  # of a logarithmic axis: half of it is still a number whose logarithm is finite
+_LEAST = 1e-300  # least value on a logarithmic axis: half of it still has a finite logarithm
 _STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)  # mantissas that people read without effort
 
 
@@ -40,17 +37,12 @@ class Axis:
 
     def __call__(self, value: float) -> float:
         """The pixel of a data value, clipped to the axis."""
-        low, high, at = (
-            (math.log10(v) for v in (self.low, self.high, max(value, self.low)))
-            if self.log
-            else (
-                self.low,
-                self.high,
-                value,
-            )
-        )
-        share = min(1.0, max(0.0, (at - low) / (high - low)))
-        return self.start + share * (self.end - self.start)
+        if self.log:
+            low, high, at = (math.log10(each) for each in (self.low, self.high, max(value, self.low)))
+        else:
+            low, high, at = self.low, self.high, value
+        fraction = min(1.0, max(0.0, (at - low) / (high - low)))
+        return self.start + fraction * (self.end - self.start)
 
     def ticks(self) -> tuple[float, ...]:
         """Round values between `low` and `high`."""
@@ -59,6 +51,9 @@ class Axis:
 
 def linear_ticks(low: float, high: float, *, count: int = 5, whole: bool = False) -> tuple[float, ...]:
     """About `count` evenly spaced round numbers within [low, high].
+
+    >>> linear_ticks(0, 1)
+    (0.0, 0.2, 0.4, 0.6000000000000001, 0.8, 1.0)
 
     Args:
         low: Lower end, finite.
@@ -75,7 +70,11 @@ def linear_ticks(low: float, high: float, *, count: int = 5, whole: bool = False
 
 
 def log_ticks(low: float, high: float) -> tuple[float, ...]:
-    """Powers of ten within [low, high]; with 2 and 5 between them where fewer than three fit."""
+    """Powers of ten within [low, high]; with 2 and 5 between them where fewer than three fit.
+
+    >>> log_ticks(1, 1000), log_ticks(1, 20)
+    ((1.0, 10.0, 100.0, 1000.0), (1.0, 2.0, 5.0, 10.0, 20.0))
+    """
     decades = range(math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 1)
 
     def within(mantissas: Iterable[float]) -> tuple[float, ...]:
@@ -117,7 +116,11 @@ def data_range(values: Iterable[float], *, log: bool = False, whole: bool = Fals
 
 
 def tick_text(value: float) -> str:
-    """A tick's value as short text: no trailing zeros, powers of ten where the plain form is long."""
+    """A tick's value as short text: no trailing zeros, powers of ten where the plain form is long.
+
+    >>> [tick_text(value) for value in (0.1 + 0.2, 1500, 2.5e7)]
+    ['0.3', '1,500', '2.5e7']
+    """
     if value == 0:
         return "0"
     text = f"{value:,.10g}"
@@ -125,106 +128,3 @@ def tick_text(value: float) -> str:
         mantissa, exponent = f"{value:.2e}".split("e")
         text = f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
     return text.replace("-", "\N{MINUS SIGN}")
-
-
-def frame(x: Axis, y: Axis, *, x_ticks: bool = True, y_ticks: bool = True) -> Html:
-    """Grid lines, tick values and labels of two axes, drawn under the data.
-
-    Args:
-        x: Horizontal axis, `start` left of `end`.
-        y: Vertical axis, `start` below `end`, that is with the larger pixel.
-        x_ticks: Whether x carries values; a chart of categories writes its own.
-        y_ticks: Likewise for y.
-    """
-    parts = [_x_tick(x, y, value) for value in x.ticks()] if x_ticks else []
-    parts += [_y_tick(x, y, value) for value in y.ticks()] if y_ticks else []
-    parts.append(_line("axis", x.start, y.start, x.end, y.start))
-    if y_ticks:
-        parts.append(_line("axis", x.start, y.start, x.start, y.end))
-    middle = (x.start + x.end) / 2
-    parts.append(_text(x.label, middle, y.start + 38, "middle", "label"))
-    if y.label:
-        turn = (x.start - 56, (y.start + y.end) / 2)
-        parts.append(
-            element(
-                "text",
-                {
-                    "class": "label",
-                    "text-anchor": "middle",
-                    "transform": f"translate({turn[0]:.1f} {turn[1]:.1f}) rotate(-90)",
-                },
-                y.label,
-            )
-        )
-    return join(parts)
-
-
-def figure(
-    title: str, parts: Iterable[Html], height: float, legend: Sequence[tuple[str, str, str]], *, width: float = WIDTH
-) -> Html:
-    """Title, drawing and legend as one figure.
-
-    Args:
-        title: Text above the drawing, and its name for those who cannot see it.
-        parts: What is drawn, back to front.
-        height: Of the drawing, pixels.
-        legend: Entries of (name, classes of the colour and dash, "line", "reference", "points" or "bar"); none leaves
-            the legend out.
-        width: Of the drawing, pixels.
-    """
-    attributes = {"viewBox": f"0 0 {width:.0f} {height:.0f}", "role": "img", "aria-label": title}
-    drawing = element("svg", attributes, join(parts))
-    keys = [element("li", {}, _key(colour, style), name) for name, colour, style in legend]
-    below = element("ul", {"class": "legend"}, *keys) if keys else ""
-    return element("figure", {"class": "chart"}, element("figcaption", {}, title), drawing, below)
-
-
-def _key(colour: str, style: str) -> Html:
-    """The small sample of a legend entry."""
-    if style == "points":
-        sample = mark(11, 6, colour)
-    elif style == "bar":
-        sample = element("rect", {"class": f"bar {colour}", "x": 4, "y": 1, "width": 14, "height": 10})
-    else:
-        sample = element("line", {"class": f"line {colour}", "x1": 1, "y1": 6, "x2": 21, "y2": 6})
-    return element("svg", {"class": "key", "viewBox": "0 0 22 12", "aria-hidden": "true"}, sample)
-
-
-def mark(x: float, y: float, colour: str, *children: Html) -> Html:
-    """A point; those of the second and third colour have a shape of their own too.
-
-    Args:
-        x: Centre, pixels.
-        y: Centre, pixels.
-        colour: The colour's class, such as ``s1``.
-        *children: What stands in the element, such as its title.
-    """
-    if colour == "s1":
-        box = {"class": f"dot {colour}", "x": x - 3.0, "y": y - 3.0, "width": 6, "height": 6}
-        return element("rect", box, *children)
-    if colour == "s2":
-        path = f"M{x:.2f} {y - 4.2:.2f}l4.2 4.2l-4.2 4.2l-4.2 -4.2z"
-        return element("path", {"class": f"dot {colour}", "d": path}, *children)
-    return element("circle", {"class": f"dot {colour}", "cx": x, "cy": y, "r": 3.2}, *children)
-
-
-def _x_tick(x: Axis, y: Axis, value: float) -> Html:
-    """One vertical grid line with its value below."""
-    at = x(value)
-    return join((_line("grid", at, y.start, at, y.end), _text(tick_text(value), at, y.start + 17, "middle", "tick")))
-
-
-def _y_tick(x: Axis, y: Axis, value: float) -> Html:
-    """One horizontal grid line with its value on the left."""
-    at = y(value)
-    return join((_line("grid", x.start, at, x.end, at), _text(tick_text(value), x.start - 8, at + 4, "end", "tick")))
-
-
-def _line(kind: str, x1: float, y1: float, x2: float, y2: float) -> Html:
-    """A straight line of a class."""
-    return element("line", {"class": kind, "x1": x1, "y1": y1, "x2": x2, "y2": y2})
-
-
-def _text(text: str, x: float, y: float, anchor: str, kind: str) -> Html:
-    """A line of text, anchored at its start, middle or end."""
-    return element("text", {"class": kind, "x": x, "y": y, "text-anchor": anchor}, text)

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
+from brainseg_runtime.errors import DatasetError
 from brainseg_runtime.images.names import (
     PICTURES,
     TIFF,
@@ -256,6 +257,23 @@ def kind_of(path: Path) -> Kind:
     except (OSError, ValueError) as error:  # no permission, a loop of links, or a name that no file can have
         return "broken" if getattr(error, "errno", None) == errno.ELOOP else "unreadable"
     return "folder" if stat.S_ISDIR(mode) else "file" if stat.S_ISREG(mode) else "other"
+
+
+def files_below(folder: Path, *, depth: int) -> Iterator[Path]:
+    """Files in a folder and up to `depth` levels below it, in order, without litter; links are followed.
+
+    Raises:
+        DatasetError: A folder cannot be listed.
+    """
+    try:
+        entries = sorted(path for path in folder.iterdir() if not is_hidden(path.name))
+    except OSError as error:
+        raise DatasetError(f"{folder} cannot be listed: {error.strerror}") from error
+    for path in entries:
+        if not path.is_dir():
+            yield path
+        elif depth:
+            yield from files_below(path, depth=depth - 1)
 
 
 def _holds_image(folder: Path) -> bool:

@@ -1,10 +1,10 @@
-"""Memory that a large image leaves behind in this process's allocator, handed back to the system.
+"""Memory that a large image leaves in this process's allocator, returned to the system.
 
-What is freed is not always given back: the C library of Linux raises its own threshold with the largest block that it
-has seen freed, up to 32 MiB, and then keeps up to twice as much. Measured after images of 2048 x 2048: up to 73 MiB
-above what small images need. One call hands it back, in about 1 ms, and changes nothing else in the process.
+Freed memory is not always returned: the C library of Linux raises its threshold with the largest block that it has seen
+freed, up to 32 MiB, and then keeps up to twice as much. Measured after images of 2048 x 2048: up to 73 MiB more than
+small images need. One call returns it, in about 1 ms, and changes nothing else in the process.
 
-Windows maps and unmaps blocks of that size by themselves, so nothing is to be done there; macOS has a call of its own.
+Windows maps and unmaps blocks of that size one by one, so nothing need be done there; macOS has a call of its own.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from functools import cache
 
 
 def return_free_memory() -> None:
-    """Hand free memory back to the system, where the C library has a call for that (glibc, macOS)."""
+    """Return free memory to the system, where the C library has a call for that (glibc, macOS)."""
     _call()()
 
 
@@ -30,7 +30,7 @@ def _call() -> Callable[[], object]:
     if sys.platform == "darwin":
         relief = library.malloc_zone_pressure_relief
         relief.argtypes, relief.restype = (ctypes.c_void_p, ctypes.c_size_t), ctypes.c_size_t
-        return lambda: relief(None, 0)  # every zone, as much as there is
+        return lambda: relief(None, 0)  # every zone, as much as possible
     trim = getattr(library, "malloc_trim", None)  # other C libraries of Linux have no such call and keep less
     if trim is None:
         return _nothing
@@ -39,4 +39,4 @@ def _call() -> Callable[[], object]:
 
 
 def _nothing() -> None:
-    """Where the system needs no call."""
+    """For systems that need no call."""

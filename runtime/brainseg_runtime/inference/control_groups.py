@@ -1,7 +1,7 @@
-"""Cores that Linux control groups grant this process: version 2 and version 1, the groups above its own included.
+"""Cores that Linux control groups, version 2 and 1, grant this process; the groups above its own count too.
 
-A container sees its own group at the mount's root; a service or a batch system's job is some levels below it, and the
-tightest limit on the way counts.
+A container sees its own group at the root of the mount; a service or a batch job is some levels below, and the lowest
+limit on the way applies.
 
 Source: Linux kernel documentation, Control Group v2, CPU Interface Files; CFS Bandwidth Control for version 1.
 """
@@ -17,7 +17,7 @@ _MOUNT = Path("/sys/fs/cgroup")
 
 
 def granted_cores(*, groups: Path = _GROUPS, mount: Path = _MOUNT) -> int | None:
-    """Cores that the process's groups grant, rounded up; None where none of them sets a limit.
+    """Cores that the process's groups grant, rounded up; None if no group sets a limit.
 
     Args:
         groups: The list of the process's groups, as the kernel writes it.
@@ -40,8 +40,8 @@ def _limits(groups: Path, mount: Path) -> Iterator[tuple[str, str]]:
 
 
 def _memberships(groups: Path) -> Iterator[tuple[str, str]]:
-    """Controllers as their mount is called, empty for version 2, and the process's group in each hierarchy."""
-    yield "", "/"  # the mount's root, whatever the list says: in a container it names a path of the host
+    """For each hierarchy the name of its mount, empty for version 2, and the process's group."""
+    yield "", "/"  # the mount's root, in any case: in a container the list names paths of the host
     for line in _text(groups).splitlines():
         _, _, rest = line.partition(":")
         controllers, _, path = rest.partition(":")
@@ -57,7 +57,7 @@ def _upwards(root: Path, path: str) -> Iterator[Path]:
 
 
 def _text(path: Path) -> str:
-    """A small file's text, or nothing where there is none."""
+    """A small file's text; empty if it cannot be read."""
     try:
         return path.read_text(encoding="ascii", errors="replace").strip()
     except OSError:

@@ -2,16 +2,15 @@
 
 Legend: N batch, H rows, W columns.
 
-Batches run image by image. On processors that costs nothing measurable, since one image keeps every core busy; it makes
-a batch's bits those of its images, and a batch's memory that of one image.
+Batches run image by image. On processors that costs nothing measurable, since one image keeps every core busy; it gives
+a batch the same bits as its images alone, and needs the memory of one image.
 
-An image of the usual size goes through a session that was made for it, every other one through a session for any size:
-the first is faster, the two may differ in the last bits, and the rule is fixed, so that an image has one answer. The
-second session is made when the first image needs it.
+An image of the usual size goes through a session made for that size, every other image through a session for any size.
+The first is faster; the two may differ in the last bits, but the rule is fixed, so an image has one answer. The second
+session is made for the first image that needs it.
 
-OpenVINO compiles kernels for every new (H, W) and keeps them: 1 to 2 MiB each in the session, and more in a cache of
-the process that holds 1,024 kernels. So a session is replaced after `SHAPES_PER_SESSION` different sizes, which bounds
-the first; the second is bounded by itself. Together they stay below `OPENVINO_BOUND_MIB`.
+A provider that keeps something for every size it has seen says how many one session may see
+(`Provider.sizes_per_session`); then the session is replaced.
 """
 
 from __future__ import annotations
@@ -27,10 +26,10 @@ from brainseg_runtime.contract import CONTRACT
 from brainseg_runtime.errors import BrainsegError, InferenceError
 from brainseg_runtime.inference.allocator import return_free_memory
 from brainseg_runtime.inference.graph_check import check_model
+from brainseg_runtime.inference.providers import Session, find_provider
 from brainseg_runtime.inference.sessions import (
     ANY,
     USUAL,
-    Session,
     check_assignment,
     check_contract,
     declared_by,
@@ -43,14 +42,8 @@ from brainseg_runtime.inference.sessions import (
 USUAL_SIZE: Final = (USUAL["H"], USUAL["W"])
 """Rows and columns of the images that have a session of their own."""
 
-SHAPES_PER_SESSION: Final = 32
-"""Different (H, W) that one OpenVINO session may see: a session costs 0.3 s to make, a size in it about 2 MiB."""
-
-OPENVINO_BOUND_MIB: Final = 512
-"""Most that OpenVINO adds to the process beyond its first prediction, whatever the sizes; measured: 441."""
-
 SMALL_PIXELS: Final = 512 * 512
-"""Up to this size an image leaves less than 5 MiB in the allocator, which is not worth the millisecond."""
+"""Up to this size an image leaves less than 5 MiB in the allocator, not worth the millisecond it takes to return."""
 
 _BITS_OF_ONE: Final = 0x3F800000
 """1.0 as IEEE 754 single precision writes it."""
@@ -62,21 +55,21 @@ class Engine:
     """Runs the contract's graph; safe to call from several threads.
 
     Args:
-        model: The ONNX file's bytes, verified by whoever calls; they are kept for the second session.
-        provider: A name of `PROVIDERS`.
+        model: The ONNX file's bytes, verified by the caller; they are kept for the second session.
+        provider: The provider's name.
         threads: Threads within one operator.
 
     Raises:
-        ProviderError: The provider cannot run the model, or would leave its work to another one.
-        ContractError: The bytes are no model of the contract.
+        ProviderError: The provider is not available, cannot run the model, or would leave its work to another one.
+        ContractError: The bytes are not a model of the contract.
     """
 
     def __init__(self, model: bytes, *, provider: str, threads: int) -> None:
-        self.provider = provider
+        self._provider = find_provider(provider)
         self.threads = threads
         self._model = model
         self._lock = threading.Lock()
-        self._shapes: set[tuple[int, int]] = set()
+        self._sizes: set[tuple[int, int]] = set()
         self._swollen = False
         self._declared = check_model(model)
         check_contract(self._declared)
@@ -93,8 +86,8 @@ class Engine:
             Mask (1, H, W) uint8 and probability (1, H, W) float32, both new.
 
         Raises:
-            InferenceError: The graph failed, answered something that is no mask and probability, or the session that
-                the image's size needs could not be made.
+            InferenceError: The graph failed, its answer is not a mask and a probability, or the session for the image's
+                size could not be made.
         """
         batch, height, width, _ = image_nhwc.shape
         usual = batch == 1 and (height, width) == USUAL_SIZE
@@ -110,55 +103,60 @@ class Engine:
         return mask, probability
 
     def _settle(self, pixels: int) -> None:
-        """Hand back what a large image left, after it and, for what its result held, after the next one too."""
+        """Return the memory of a large image, after it and, for what its result held, after the next one."""
         large = pixels > SMALL_PIXELS
         if large or self._swollen:
             return_free_memory()
         self._swollen = large
 
     def _session_for(self, height: int, width: int) -> Session:
-        """The session for any size; OpenVINO's is replaced once it has seen too many, and callers in flight keep it."""
+        """The session for any size, replaced once it has seen too many; callers in flight keep theirs."""
+        most = self._provider.sizes_per_session
         with self._lock:
-            worn = self.provider == "openvino" and len(self._shapes | {(height, width)}) > SHAPES_PER_SESSION
-            if self._any is None or worn:
+            if self._any is None or (most is not None and len(self._sizes | {(height, width)}) > most):
                 try:
                     self._any, _ = self._open(ANY)
                 except BrainsegError as error:
                     raise InferenceError(
                         f"no session could be made for an image of {(height, width)}", got=error
                     ) from error
-                self._shapes.clear()
-            if self.provider == "openvino":
-                self._shapes.add((height, width))
+                self._sizes.clear()
+            if most is not None:
+                self._sizes.add((height, width))
             return self._any
 
     def _open(self, fixed: Mapping[str, int]) -> tuple[Session, Mapping[str, int]]:
-        """A session that passed every check, and how many of its nodes each provider runs."""
+        """A session that has passed every check, and how many of its nodes each provider runs."""
         lengths = own_names(fixed, self._declared)
-        session = open_session(self._model, provider=self.provider, threads=self.threads, fixed=lengths)
+        session = open_session(self._model, provider=self._provider, threads=self.threads, fixed=lengths)
         check_contract(declared_by(session), fixed=fixed)
-        return session, check_assignment(session, self.provider)
+        return session, check_assignment(session, self._provider)
 
 
 def check_answer(mask: NDArray[Any], probability: NDArray[Any], shape: tuple[int, ...]) -> None:
-    """Refuse an answer that is no mask and probability of the image.
+    """Refuse an answer that is not a mask and a probability of the image.
 
     Args:
-        mask: What should be N x H x W of uint8, 0 or 1.
-        probability: What should be N x H x W of float32, in [0, 1].
+        mask: What should be (N, H, W) uint8, 0 or 1.
+        probability: What should be (N, H, W) float32, in [0, 1].
         shape: (N, H, W) of the image.
 
     Raises:
         InferenceError: They are not.
+
+    Examples:
+        >>> check_answer(np.ones((1, 2, 2), np.uint8), np.ones((1, 2, 2), np.float32), (1, 2, 2))
     """
     shapes_fit = mask.shape == probability.shape == shape
     if not shapes_fit or mask.dtype != np.uint8 or probability.dtype != np.float32:
         raise InferenceError(
-            "the model's answer has another form", expected=shape, got=(mask.shape, mask.dtype, probability.shape)
+            "the model's answer has the wrong shape or type",
+            expected=shape,
+            got=(mask.shape, mask.dtype, probability.shape),
         )
     if mask.max() > 1 or not _within_one(probability):
         raise InferenceError(
-            "the model's answer is no mask and probability", expected="mask 0 or 1, probability in [0, 1]",
+            "the model's answer is not a mask and a probability", expected="mask 0 or 1, probability in [0, 1]",
             got=f"mask up to {mask.max()}, probability {probability.min()} to {probability.max()}",
         )  # fmt: skip
 
@@ -166,8 +164,8 @@ def check_answer(mask: NDArray[Any], probability: NDArray[Any], shape: tuple[int
 def _within_one(probability: NDArray[np.float32]) -> bool:
     """Whether every value is in [0, 1], which NaN is not.
 
-    Bit patterns of floats from 0 upwards are ordered as their values are, and those of negative ones and of NaN lie
-    above all that are finite: one pass over integers answers, unless there is a -0.0.
+    Bit patterns of floats from 0 upwards are ordered like their values, and those of negative numbers and of NaN are
+    larger than those of all values up to 1: one pass over integers decides, unless there is a -0.0.
     """
     if int(probability.view(np.uint32).max()) <= _BITS_OF_ONE:
         return True

@@ -1,12 +1,12 @@
-"""What a model file may hold, read off its bytes before onnxruntime sees them.
+"""What a model file may hold, checked on its bytes before onnxruntime reads them.
 
-A graph here is one flat list of standard operators with all its numbers inside. Functions are refused because calls of
-calls grow without end when they are inlined (sixteen levels took onnxruntime 55 s), subgraphs because loops need not
-end, other domains and operators because they run other code, external data because it names other files, and sizes that
-the file does not back because something would be allocated for them.
+A graph here is one flat list of standard operators with all its numbers inside. Functions are refused because nested
+calls grow exponentially when they are inlined (sixteen levels took onnxruntime 55 s), subgraphs because a loop may not
+end, other domains and operators because they run other code, external data because it names other files, and constants
+that are larger than the file because memory would be allocated for them.
 
-The file is protobuf; only its frame is walked, numbers are skipped by their length. Whatever onnx.proto does not name,
-or names twice where one is meant, is refused too: two readers could take it for two things.
+The file is protobuf; only its structure is walked, numbers are skipped by their length. Fields that onnx.proto does not
+name, or that occur twice where one is allowed, are refused too: two readers could understand them differently.
 
 Source: onnx.proto3 of ONNX 1.19 (field numbers beside their names) and the Protocol Buffers encoding.
 """
@@ -28,7 +28,7 @@ _NETWORK: Final = "AveragePool Conv DepthToSpace GlobalAveragePool MaxPool Reduc
 _INTEGERS: Final = "DequantizeLinear QuantizeLinear"
 
 OPERATORS: Final = frozenset(f"{_AROUND} {_NETWORK} {_INTEGERS}".split())
-"""The operators that segmentation networks of this kind are made of; none of them calls, loops or reads."""
+"""The operators that segmentation networks of this kind consist of; none calls, loops or reads files."""
 
 MAX_NODES: Final = 4_096
 """Most nodes; the largest shipped graph has 400."""
@@ -37,11 +37,11 @@ MAX_TENSORS: Final = 16_384
 """Most constants; the largest shipped graph has 500."""
 
 MAX_FIELDS: Final = 1 << 18
-"""Most fields that are walked, a tenth of a second's work; the largest shipped graph has 6,000."""
+"""Most fields that are walked, which takes a tenth of a second; the largest shipped graph has 6,000."""
 
 _STANDARD: Final = frozenset({b"", b"ai.onnx"})
 
-# Fields by message: those that are known, of them those that may come once, and those that must not come at all.
+# Fields by message: those that are known, those that must not occur, and those that may occur several times.
 _MODEL: Final = {1: "ir_version", 2: "producer_name", 3: "producer_version", 4: "domain", 5: "model_version"} | {
     6: "doc_string", 7: "graph", 8: "opset_import", 14: "metadata_props",
 }  # fmt: skip
@@ -86,7 +86,7 @@ class Declared:
     kind: str
     """Its type as onnxruntime writes it, such as ``tensor(uint8)``."""
     axes: tuple[int | str, ...]
-    """Length, or name, of each axis; an axis of neither has the empty name."""
+    """Length or name of each axis; an axis with neither has the empty name."""
 
 
 def check_model(data: bytes) -> tuple[Declared, ...]:
@@ -99,7 +99,7 @@ def check_model(data: bytes) -> tuple[Declared, ...]:
         Its inputs, then its outputs.
 
     Raises:
-        ContractError: It holds something else, or it is no model at all.
+        ContractError: It holds something else, or is not a model.
     """
     walk = _Walk()
     walk.model(memoryview(data))
@@ -107,7 +107,7 @@ def check_model(data: bytes) -> tuple[Declared, ...]:
 
 
 class _Walk:
-    """One walk over a file; counts fields, nodes and tensors over the whole of it."""
+    """One walk over a file, which counts its fields, nodes and tensors."""
 
     def __init__(self) -> None:
         self.left = MAX_FIELDS
@@ -186,7 +186,7 @@ class _Walk:
             if name == "dims":
                 for length in [value] if isinstance(value, int) else _packed(value):
                     count *= length
-        # A number takes half a byte at least; beyond that a shape is a claim that nothing backs.
+        # A number takes at least half a byte; a larger shape claims numbers that the file does not hold.
         if count > 2 * len(data):
             raise _refused(f"a constant of {count:,} numbers in {len(data):,} bytes")
 
@@ -239,7 +239,7 @@ def _varint(data: memoryview, at: int) -> tuple[int, int]:
 
 
 def _packed(data: memoryview) -> Iterator[int]:
-    """Numbers written one after the other in one field; a shape has a few."""
+    """Numbers one after the other in one field, as a shape has them."""
     at = 0
     while at < len(data):
         if at > 80:
@@ -256,12 +256,12 @@ def _message(value: int | memoryview, name: str) -> memoryview:
 
 
 def _part(fields: dict[str, int | memoryview], name: str) -> memoryview:
-    """A message among fields, empty where it is not there."""
+    """A message among fields; empty if it is missing."""
     return _message(fields.get(name, memoryview(b"")), name)
 
 
 def _text(fields: dict[str, int | memoryview], name: str) -> str:
-    """A text among fields, empty where it is not there, and legible whatever its bytes are."""
+    """A text among fields; empty if it is missing, and printable whatever its bytes are."""
     return bytes(_part(fields, name)).decode("utf-8", "backslashreplace")
 
 

@@ -1,7 +1,7 @@
 """What this machine's processor can do, as far as results and choices depend on it.
 
 Integer models need instructions that multiply 8-bit values without saturating (VNNI, AMX, Arm's dot product): without
-them onnxruntime's u8 x s8 kernels saturate at 16 bits and answer something else.
+them onnxruntime's u8 x s8 kernels saturate at 16 bits and give another answer.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from brainseg_runtime.inference.control_groups import granted_cores
 from brainseg_runtime.safe_io.arguments import MAX_THREADS, check_integer
 
 MAX_DEFAULT_THREADS: Final = 4
-"""Threads that are taken unasked: a slice gains little from more, and a workstation has other work."""
+"""Threads that are used by default: a slice gains little from more, and a workstation has other work."""
 
 _KNOWN = ("avx2", "avx_vnni", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16", "asimddp", "i8mm")
 
@@ -30,25 +30,25 @@ class Processor:
     """The processor as `inspect_processor` found it."""
 
     architecture: str
-    """``x86_64``, ``arm64`` or what else the system calls itself."""
+    """``x86_64``, ``arm64``, or the system's own name for another one."""
     features: tuple[str, ...]
-    """Those of the instruction sets that matter here, in Linux's spelling."""
+    """The instruction sets that matter here, in Linux's spelling."""
     cores: int
     """Cores that this process may use."""
     name: str | None
-    """As the maker calls it, where the system tells."""
+    """The maker's name for it; None if the system does not say."""
 
     @property
     def exact_integers(self) -> bool:
-        """Whether 8-bit models compute here what they were measured to compute."""
+        """Whether 8-bit models give the answers here that were measured."""
         return any(name in self.features for name in ("avx_vnni", "avx512_vnni", "amx_int8", "asimddp", "i8mm"))
 
 
 def inspect_processor() -> Processor:
     """What the processor can do.
 
-    On Linux this reads ``/proc/cpuinfo``; elsewhere numpy's own detection serves, which does not know the VNNI of
-    client processors without AVX-512 (`avx_vnni`), so that `auto` stays with floating point there.
+    On Linux this reads ``/proc/cpuinfo``; elsewhere it relies on numpy's detection, which does not know the VNNI of
+    client processors without AVX-512 (`avx_vnni`), so `auto` takes floating point there.
     """
     machine = platform.machine().lower()
     architecture = {"amd64": "x86_64", "aarch64": "arm64"}.get(machine, machine)
@@ -61,17 +61,21 @@ def inspect_processor() -> Processor:
 
 
 def usable_cores() -> int:
-    """Cores that this process may use: on Linux what affinity and control groups leave of them, elsewhere all."""
+    """Cores that this process may use: on Linux as far as affinity and control groups allow, elsewhere all."""
     affinity = getattr(os, "sched_getaffinity", None)
     cores = len(affinity(0)) if affinity is not None else os.cpu_count() or 1
     return min(cores, granted_cores() or cores)
 
 
 def thread_count(threads: object) -> int:
-    """The threads that were asked for, or the usable cores, at most `MAX_DEFAULT_THREADS`.
+    """The threads that were asked for; for None the usable cores, at most `MAX_DEFAULT_THREADS`.
 
     Raises:
-        ArgumentError: It is neither None nor a whole number from 1 to 256.
+        ArgumentError: It is neither None nor an integer from 1 to 256.
+
+    Examples:
+        >>> thread_count(2)
+        2
     """
     if threads is None:
         return min(usable_cores(), MAX_DEFAULT_THREADS)
@@ -93,7 +97,7 @@ def _from_proc() -> tuple[str | None, frozenset[str]]:
 
 def _from_numpy() -> frozenset[str]:
     """Flags that numpy found, in Linux's spelling."""
-    # The only portable detection that needs no code of its own; numpy 1 has it under another name.
+    # The only portable detection without code of our own; numpy 1 has it under another name.
     module = "numpy.core._multiarray_umath" if np.__version__.startswith("1.") else "numpy._core._multiarray_umath"
     found: dict[str, bool] = getattr(importlib.import_module(module), "__cpu_features__", {})
     spelling = {"AVX2": "avx2", "AVX512VNNI": "avx512_vnni", "AVX512BF16": "avx512_bf16", "ASIMDDP": "asimddp"}

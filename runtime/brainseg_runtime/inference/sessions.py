@@ -3,24 +3,20 @@
 Legend: N batch, H rows, W columns.
 
 A session for one size knows every shape before it runs: the weights of the resizing are constants there, and nothing is
-worked out a second time. It is made of the same bytes as the one for any size; only the axes are given lengths.
+computed twice. It is made from the same bytes as the session for any size; only the axes are given lengths.
 """
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, Protocol
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Final
 
 from brainseg_runtime.contract import CONTRACT, Tensor
 from brainseg_runtime.errors import BrainsegError, ContractError, ProviderError
 from brainseg_runtime.inference.graph_check import Declared
-from brainseg_runtime.inference.providers import PROVIDERS, devices_for, require_provider
+from brainseg_runtime.inference.providers import FALLBACK, Provider, Session, all_providers
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -32,85 +28,50 @@ ANY: Final[Mapping[str, int]] = MappingProxyType({})
 """No axis has a length of its own."""
 
 SPIN_US: Final = 10
-"""Microseconds that a thread without work waits awake: most operators of a network follow within them."""
+"""Microseconds that an idle thread spins: most operators of a network follow sooner."""
 
 _HEAVY: Final = frozenset(
     {"Conv", "FusedConv", "ConvTranspose", "MatMul", "Gemm", "QLinearConv", "ConvInteger", "MatMulInteger"}
 )
-"""Operators that carry the work: all of them must run on the provider that was asked for."""
+"""Operators that do the heavy work: all of them must run on the provider that was asked for."""
 
 _TYPES: Final = MappingProxyType({"uint8": "tensor(uint8)", "float32": "tensor(float)"})
 
 
-class Session(Protocol):
-    """What is used of `onnxruntime.InferenceSession`, which ships without types."""
-
-    def run(self, outputs: list[str], inputs: dict[str, NDArray[np.uint8]]) -> list[NDArray[Any]]:
-        """Compute outputs by name."""
-        ...
-
-    def get_inputs(self) -> list[Any]:
-        """Name, type and shape of the inputs."""
-        ...
-
-    def get_outputs(self) -> list[Any]:
-        """Name, type and shape of the outputs."""
-        ...
-
-    def get_providers(self) -> list[str]:
-        """Providers in the order in which they get nodes."""
-        ...
-
-    def get_provider_graph_assignment_info(self) -> list[Any]:
-        """Which provider runs which nodes."""
-        ...
-
-    def disable_fallback(self) -> None:
-        """Let a failing run fail."""
-        ...
-
-
-def open_session(model: bytes, *, provider: str, threads: int, fixed: Mapping[str, int] = ANY) -> Session:
-    """A session on the provider and nothing but the provider and ``cpu``, its tensors the contract's.
+def open_session(model: bytes, *, provider: Provider, threads: int, fixed: Mapping[str, int] = ANY) -> Session:
+    """A session on the provider, and on onnxruntime's own for what is light and the provider leaves.
 
     Args:
-        model: The ONNX file's bytes, verified by whoever calls.
-        provider: A name of `PROVIDERS`.
+        model: The ONNX file's bytes, verified by the caller.
+        provider: The provider.
         threads: Threads within one operator.
         fixed: Lengths of axes by the names that the model gives them; the rest stay open.
 
     Raises:
-        ProviderError: The provider cannot run the model.
-        ContractError: The model is none of the contract, or has no use for these lengths.
+        ProviderError: The provider is not available or cannot run the model.
+        ContractError: The model is not one of the contract, or has no axes of these names.
     """
-    import onnxruntime
-
-    require_provider(provider)
+    provider.require()
     options = session_options(provider, threads, fixed=fixed)
-    devices = devices_for(provider)
-    name = PROVIDERS[provider]
     try:
-        if devices:
-            options.add_provider_for_devices(devices, _openvino_options(threads))
-            session: Session = onnxruntime.InferenceSession(model, options)
-        else:
-            wanted = [name] if provider == "cpu" else [name, PROVIDERS["cpu"]]
-            session = onnxruntime.InferenceSession(model, options, providers=wanted)
+        session = provider.open(model, options)
     except native_errors() as error:
         raise _refused(provider, error) from error
-    session.disable_fallback()  # else a failing run would make a new session on another provider
-    if session.get_providers()[0] != name:
+    session.disable_fallback()  # otherwise a failing run would make a new session on another provider
+    if session.get_providers()[0] != provider.execution_provider:
         raise ProviderError(
-            f"provider {provider} was asked for and onnxruntime fell back", expected=name, got=session.get_providers()
+            f"provider {provider.name} was asked for and onnxruntime fell back",
+            expected=provider.execution_provider,
+            got=session.get_providers(),
         )
     return session
 
 
-def session_options(provider: str, threads: int, *, fixed: Mapping[str, int] = ANY) -> onnxruntime.SessionOptions:
-    """Session options; nothing is left to a default that a release may change.
+def session_options(provider: Provider, threads: int, *, fixed: Mapping[str, int] = ANY) -> onnxruntime.SessionOptions:
+    """Session options; every one that matters is stated, since a release may change its default.
 
     Args:
-        provider: A name of `PROVIDERS`.
+        provider: The provider.
         threads: Threads within one operator.
         fixed: Lengths of axes by the names that the model gives them.
     """
@@ -121,42 +82,31 @@ def session_options(provider: str, threads: int, *, fixed: Mapping[str, int] = A
     options.inter_op_num_threads = 1
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
-    # An arena keeps the largest image's memory for ever, which is bounded where there is one size; the pattern would
+    # An arena keeps the largest image's memory for ever, which is bounded for one size only; the memory pattern would
     # keep a plan for every size, and gains nothing for one.
     options.enable_cpu_mem_arena = bool(fixed)
     options.enable_mem_pattern = False
     options.enable_profiling = False
     options.log_severity_level = 4  # errors come as exceptions
-    # Waiting threads spin from one operator to the next, then sleep: longer, they take the host's cores, and are slower
-    # when something else runs.
+    # Waiting threads spin from one operator to the next, then sleep. Spinning longer takes the host's cores, and is
+    # slower when something else runs.
     options.add_session_config_entry("session.intra_op.allow_spinning", "1")
     options.add_session_config_entry("session.intra_op.spin_duration_us", str(SPIN_US))
-    # Models are whole files; one that names others would have them read from the current folder.
+    # Models are single files; one that names others would have them read from the current folder.
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", f"{os.devnull}/none")
-    options.add_session_config_entry("session.record_ep_graph_assignment_info", "0" if provider == "cpu" else "1")
+    counted = "0" if provider.runs_everything else "1"
+    options.add_session_config_entry("session.record_ep_graph_assignment_info", counted)
     for axis, length in fixed.items():
         options.add_free_dimension_override_by_name(axis, length)
     return options
 
 
-def _openvino_options(threads: int) -> dict[str, str]:
-    """OpenVINO's own options: whole precision, a stated number of threads, one stream, nothing cached on disk."""
-    processor = {
-        # Else bfloat16 where the processor has it: another answer on another machine, and blurred pixel positions.
-        "INFERENCE_PRECISION_HINT": "f32",
-        "INFERENCE_NUM_THREADS": str(threads),
-        "NUM_STREAMS": "1",
-        "ENABLE_CPU_PINNING": "NO",  # pinning would take cores from the host's own threads
-    }
-    return {"load_config": json.dumps({"CPU": processor})}
-
-
 def own_names(fixed: Mapping[str, int], declared: Sequence[Declared]) -> dict[str, int]:
-    """Lengths by the contract's names of the axes as lengths by the model's own; axes without a name drop out.
+    """Lengths by the contract's names of the axes, as lengths by the model's names; axes without a name are left out.
 
     Args:
         fixed: Such as `USUAL`.
-        declared: The model's tensors, the input first, that passed `check_contract`.
+        declared: The model's tensors, the input first; `check_contract` has passed them.
     """
     named = zip(CONTRACT.input.shape, declared[0].axes, strict=True)
     return {str(own): fixed[axis] for axis, own in named if axis in fixed and own}
@@ -170,7 +120,7 @@ def check_contract(declared: Sequence[Declared], *, fixed: Mapping[str, int] = A
         fixed: Lengths that axes may have, by the contract's names.
 
     Raises:
-        ContractError: Names, types or axes are other ones.
+        ContractError: Names, types or axes differ.
     """
     wanted = (CONTRACT.input, *CONTRACT.outputs)
     if len(declared) != len(wanted) or not all(_is(d, t, fixed) for d, t in zip(declared, wanted, strict=True)):
@@ -182,13 +132,13 @@ def check_contract(declared: Sequence[Declared], *, fixed: Mapping[str, int] = A
 
 
 def declared_by(session: Session) -> list[Declared]:
-    """The tensors of a session as those of a file."""
+    """The tensors of a session, in the form of those of a file."""
     tensors = (*session.get_inputs(), *session.get_outputs())
     return [Declared(name=t.name, kind=t.type, axes=tuple(axis or "" for axis in t.shape)) for t in tensors]
 
 
 def _is(found: Declared, wanted: Tensor, fixed: Mapping[str, int]) -> bool:
-    """Whether a tensor is the contract's; an axis that has a name there may have any here, or its length of `fixed`."""
+    """Whether a tensor is the contract's; a named axis may have any name here, or its length in `fixed`."""
     if (found.name, found.kind, len(found.axes)) != (wanted.name, _TYPES[wanted.dtype], len(wanted.shape)):
         return False
     pairs = list(zip(found.axes, wanted.shape, strict=True))
@@ -199,16 +149,16 @@ def _is(found: Declared, wanted: Tensor, fixed: Mapping[str, int]) -> bool:
 
 
 def _shown(name: str, kind: str, axes: Sequence[int | str]) -> str:
-    """A tensor as errors show it; a dynamic axis by whatever name is written ``?``."""
+    """A tensor as errors show it; a dynamic axis is written ``?``, whatever its name."""
     return f"{name}: {kind}({', '.join(str(axis) if str(axis).isdigit() else '?' for axis in axes)})"
 
 
-def check_assignment(session: Session, provider: str) -> Mapping[str, int]:
+def check_assignment(session: Session, provider: Provider) -> Mapping[str, int]:
     """Count nodes by provider and refuse a session that leaves the heavy ones to another.
 
     Args:
-        session: Made with ``session.record_ep_graph_assignment_info``.
-        provider: Which one was asked for; ``cpu`` runs everything, so nothing is counted there.
+        session: Made with `session_options`.
+        provider: The one that was asked for; nothing is counted for one that runs everything.
 
     Returns:
         How many nodes each provider runs.
@@ -216,25 +166,26 @@ def check_assignment(session: Session, provider: str) -> Mapping[str, int]:
     Raises:
         ProviderError: A heavy node is another provider's.
     """
-    if provider == "cpu":
+    if provider.runs_everything:
         return MappingProxyType({})
-    names = {full: short for short, full in PROVIDERS.items()}
+    names = {each.execution_provider: each.name for each in (*all_providers(), provider)}
     counts: dict[str, int] = {}
     for graph in session.get_provider_graph_assignment_info():
         nodes = graph.get_nodes()
-        short = names.get(graph.ep_name, graph.ep_name)
-        counts[short] = counts.get(short, 0) + len(nodes)
+        name = names.get(graph.ep_name, graph.ep_name)
+        counts[name] = counts.get(name, 0) + len(nodes)
         strays = sorted({node.op_type for node in nodes} & _HEAVY)
-        if short != provider and strays:
+        if name != provider.name and strays:
             raise ProviderError(
-                f"provider {provider} would leave work to {short}", expected=f"all {strays} on {provider}",
-                remedy="use provider cpu, or another variant",
-            )  # fmt: skip
+                f"provider {provider.name} would leave work to {name}",
+                expected=f"all {strays} on {provider.name}",
+                remedy=f"use provider {FALLBACK.name}, or another variant",
+            )
     return MappingProxyType(counts)
 
 
 def native_errors() -> tuple[type[Exception], ...]:
-    """Everything that onnxruntime raises; its own classes share no root."""
+    """Every class that onnxruntime raises; its own share no base."""
     from onnxruntime.capi import onnxruntime_pybind11_state as state
 
     found = (getattr(state, name) for name in dir(state))
@@ -243,17 +194,19 @@ def native_errors() -> tuple[type[Exception], ...]:
 
 
 def first_line(error: BaseException) -> str:
-    """The start of a native message, which may run over pages."""
+    """The first line of a native message, which may be pages long."""
     text = str(error).strip() or type(error).__name__
     return text.splitlines()[0][:300]
 
 
-def _refused(provider: str, error: Exception) -> BrainsegError:
-    """The error for a session that onnxruntime would not make: the model's fault on cpu, maybe the provider's else."""
-    if provider == "cpu":
+def _refused(provider: Provider, error: Exception) -> BrainsegError:
+    """The error for a session that onnxruntime would not make: the model's fault, or maybe the provider's."""
+    if provider.runs_everything:
         return ContractError(
             "onnxruntime cannot read the model", expected="a standard ONNX file", got=first_line(error)
         )
     return ProviderError(
-        f"provider {provider} cannot run the model", got=first_line(error), remedy="use provider auto or cpu"
+        f"provider {provider.name} cannot run the model",
+        got=first_line(error),
+        remedy=f"use provider auto or {FALLBACK.name}",
     )

@@ -1,30 +1,33 @@
 """Times a bundle on this machine: provider × variant × batch × threads, each row in a process of its own.
 
-A fresh process per row makes its peak memory its own, and keeps one provider's threads from slowing the next. A call is
-timed from uint8 pixels in the caller's array to mask and probability in arrays that the caller owns.
+A fresh process for each row makes its peak memory its own, and keeps one provider's threads from slowing the next. A
+call is timed from uint8 pixels in the caller's array to mask and probability in arrays that the caller owns.
 """
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import signal
 import statistics
-import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Final
 
 from brainseg_runtime.errors import BrainsegError, WorkerError
+from brainseg_runtime.installation.latency import WARM_UP, milliseconds, synthetic_slices, time_calls
+from brainseg_runtime.installation.peak_memory import peak_rss_mib
+from brainseg_runtime.safe_io.typed_json import to_json
 from brainseg_runtime.terminal.interrupts import deferred
 
-_LOADING = 600.0  # most seconds to load in: TensorRT builds its engine for minutes
-WARM_UP = 3  # calls before the clock starts: the first ones allocate and, on some providers, compile
+_LOADING: Final = 600.0
+"""Most seconds to load in: TensorRT builds its engine for minutes."""
+
+_LEAST_CALLS: Final = 10
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,11 +89,11 @@ class BenchRow:
 
     def to_json(self) -> dict[str, object]:
         """As `bench --json` holds it."""
-        return asdict(self)
+        return dict(to_json(self))
 
 
 def measure_apart(case: BenchCase) -> BenchRow:
-    """Measures one row in a fresh process.
+    """Measure one row in a fresh process.
 
     Raises:
         BrainsegError: The row is not available, such as a provider that is not installed.
@@ -105,7 +108,9 @@ def measure_apart(case: BenchCase) -> BenchRow:
             process.start()
         to_answer.close()
         if not answer.poll(_LOADING + 20 * case.seconds):
-            raise WorkerError(f"{what} gave no answer", expected=f"one within {_LOADING + 20 * case.seconds:.0f} s")
+            raise WorkerError(
+                f"{what} gave no answer", expected=f"an answer within {_LOADING + 20 * case.seconds:.0f} s"
+            )
         outcome: BenchRow | BrainsegError = answer.recv()
     except EOFError as error:
         remedy = "see the system's log: it may have run out of memory"
@@ -122,7 +127,7 @@ def measure_apart(case: BenchCase) -> BenchRow:
 
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """Holds interrupts back while a process is started: one that is half started has no parent to end it.
+    """Hold interrupts back while a process is started: one that is half started has no parent to end it.
 
     The new process keeps Ctrl-C blocked, which reaches every process of a terminal: it is the parent's to handle.
     """
@@ -138,7 +143,7 @@ def _uninterrupted() -> Iterator[None]:
 
 
 def _answer(case: BenchCase, to: Connection) -> None:
-    """Measures in the fresh process, and sends the row or what is in its way."""
+    """Measure in the fresh process, and send the row or the error."""
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # as a job in the background has it
         # Ctrl-C reaches every process of a terminal; this one ends without a traceback of its own.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -149,27 +154,25 @@ def _answer(case: BenchCase, to: Connection) -> None:
 
 
 def measure(case: BenchCase) -> BenchRow:
-    """Measures one row in this process.
+    """Measure one row in this process.
 
     Raises:
         BrainsegError: The bundle, the provider or the variant is not available.
     """
-    begun = time.perf_counter()
+    start = time.perf_counter()
     from brainseg_runtime.segmenter import Segmenter
 
     segmenter = Segmenter.load(
         case.bundle, digest=case.digest, provider=case.provider, variant=case.variant, threads=case.threads
     )
-    load_ms = (time.perf_counter() - begun) * 1e3
+    load_ms = (time.perf_counter() - start) * 1e3
     images = synthetic_slices(case.batch, case.side)
 
     def call() -> None:
         segmenter.predict_batch(images)
 
-    first_ms = _milliseconds(call)
-    for _ in range(WARM_UP - 1):
-        call()
-    times = sorted(_repeat(call, case.seconds))
+    first_ms = milliseconds(call)
+    times = sorted(time_calls(call, seconds=case.seconds, least=_LEAST_CALLS, warm_up=WARM_UP - 1))
     return BenchRow(
         provider=segmenter.info.provider,
         variant=segmenter.info.variant,
@@ -186,85 +189,6 @@ def measure(case: BenchCase) -> BenchRow:
     )
 
 
-def synthetic_slices(count: int, side: int, *, seed: int = 0) -> NDArray[np.uint8]:
-    """Slices with the grey values of a head on black; what they show does not change the time that they take.
-
-    Args:
-        count: How many.
-        side: Height and width in pixels.
-        seed: Of the noise.
-
-    Returns:
-        (count, side, side, 3) uint8, the same for the same arguments.
-    """
-    noise = np.random.default_rng(seed).normal(90.0, 25.0, (count, side, side, 3))
-    rows, columns = np.mgrid[-1 : 1 : side * 1j, -1 : 1 : side * 1j]
-    head = (rows**2 / 0.8 + columns**2 / 0.6 < 1.0)[None, :, :, None]
-    slices: NDArray[np.uint8] = np.clip(noise * head, 0, 255).astype(np.uint8)
-    return slices
-
-
-def peak_rss_mib() -> float | None:
-    """The most resident memory that this process ever had, in MiB; None where the system does not tell.
-
-    Linux tells per program (`VmHWM`); its `getrusage` also counts what stood in the process before the program started.
-    """
-    if sys.platform == "win32":
-        return _peak_of_windows()
-    high_water = _peak_of_linux() if sys.platform == "linux" else None
-    if high_water is not None:
-        return high_water
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2.0**20 if sys.platform == "darwin" else 1024.0)
-
-
-def _peak_of_linux() -> float | None:
-    """`VmHWM` in MiB; None where /proc is not there."""
-    status = Path("/proc/self/status")
-    lines = status.read_text(encoding="ascii", errors="replace").splitlines() if status.exists() else []
-    return next((int(line.split()[1]) / 1024.0 for line in lines if line.startswith("VmHWM:")), None)
-
-
-if sys.platform == "win32":
-
-    def _peak_of_windows() -> float:
-        """Peak working set in MiB, from the system's own library."""
-        import ctypes
-
-        class Counters(ctypes.Structure):
-            """PROCESS_MEMORY_COUNTERS of the Windows API."""
-
-            _fields_ = (
-                ("size", ctypes.c_uint32),
-                ("page_faults", ctypes.c_uint32),
-                *((name, ctypes.c_size_t) for name in ("peak_working_set", "working_set", *"abcdef")),
-            )
-
-        counters = Counters(size=ctypes.sizeof(Counters))
-        kernel = ctypes.WinDLL("kernel32")
-        kernel.GetCurrentProcess.restype = ctypes.c_void_p
-        kernel.K32GetProcessMemoryInfo.argtypes = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint32)
-        kernel.K32GetProcessMemoryInfo(kernel.GetCurrentProcess(), ctypes.byref(counters), counters.size)
-        return float(counters.peak_working_set) / 2.0**20
-
-
-def _repeat(call: Callable[[], None], seconds: float) -> Iterator[float]:
-    """Times of calls in ms, for so many seconds and at least ten calls."""
-    end = time.perf_counter() + seconds
-    made = 0
-    while made < 10 or time.perf_counter() < end:
-        yield _milliseconds(call)
-        made += 1
-
-
-def _milliseconds(call: Callable[[], None]) -> float:
-    """How long one call takes."""
-    begun = time.perf_counter()
-    call()
-    return (time.perf_counter() - begun) * 1e3
-
-
 def cases(
     bundle: Path,
     *,
@@ -279,23 +203,14 @@ def cases(
     """Every combination, in the order of a table: provider, variant, threads, batch."""
     return [
         BenchCase(
-            bundle=bundle,
-            digest=digest,
-            provider=provider,
-            variant=variant,
-            batch=batch,
-            threads=count,
-            side=side,
-            seconds=seconds,
+            bundle=bundle, digest=digest, provider=provider, variant=variant, batch=batch, threads=count,
+            side=side, seconds=seconds,
         )
-        for provider in providers
-        for variant in variants
-        for count in threads
-        for batch in batches
-    ]
+        for provider, variant, count, batch in itertools.product(providers, variants, threads, batches)
+    ]  # fmt: skip
 
 
 def refusal(case: BenchCase, error: BrainsegError) -> dict[str, object]:
-    """What `bench --json` holds, beside its rows, for one that could not be measured."""
+    """What `bench --json` holds, beside its rows, for a combination that could not be measured."""
     wanted = {"provider": case.provider, "variant": case.variant, "batch": case.batch, "threads": case.threads}
     return {**wanted, "error": error.to_json()}

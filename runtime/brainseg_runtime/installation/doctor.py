@@ -1,38 +1,29 @@
-"""What is installed here, what the processor can do, what `auto` would choose and why, and what gets in the way."""
+"""What is installed here, what the processor can do, what `auto` would choose and why, and what is wrong."""
 
 from __future__ import annotations
 
 import importlib.metadata
 import os
 import platform
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from brainseg_runtime.bundles.bundle import open_bundle
 from brainseg_runtime.errors import BrainsegError
 from brainseg_runtime.inference.processor import MAX_DEFAULT_THREADS, Processor, inspect_processor
-from brainseg_runtime.inference.providers import PROVIDERS, Choice, ProviderStatus, choose, devices_for, provider_status
+from brainseg_runtime.inference.providers import (
+    AUTO,
+    FALLBACK,
+    Choice,
+    ProviderStatus,
+    all_providers,
+    auto_candidates,
+    choose,
+)
 from brainseg_runtime.plurals import counted
 from brainseg_runtime.safe_io.strict_json import Json
+from brainseg_runtime.safe_io.typed_json import to_json
 from brainseg_runtime.version import __version__
-
-_DISTRIBUTIONS = (
-    "brainseg",
-    "brainseg-runtime",
-    "numpy",
-    "onnxruntime",
-    "onnxruntime-gpu",
-    "onnxruntime-directml",
-    "onnxruntime-openvino",
-    "onnxruntime-ep-openvino",
-    "tifffile",
-    "pillow",
-    "typer",
-    "rich",
-    "model-signing",
-)
-_ENGINES = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-directml", "onnxruntime-openvino")
-"""Distributions that all install the import package ``onnxruntime``."""
 
 _WHEELS = ("brainseg", "brainseg-runtime")
 """Distributions that both install the import package ``brainseg_runtime``."""
@@ -40,10 +31,13 @@ _WHEELS = ("brainseg", "brainseg-runtime")
 _FLOOR = (1, 31)
 """onnxruntime below it has memory-safety faults in reading models."""
 
+_EXTRAS = ("tifffile", "pillow", "typer", "rich", "model-signing")
+"""Distributions that this package's extras bring."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """Something that is wrong with the installation, and what to do about it."""
+    """Something wrong with the installation, and what to do about it."""
 
     what: str
     remedy: str
@@ -68,34 +62,22 @@ class Diagnosis:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing gets in the way."""
+        """Whether nothing is wrong."""
         return not self.problems
 
     def to_json(self) -> dict[str, Json]:
         """As ``brainseg doctor --json`` writes it."""
-        return {
-            "ok": self.ok,
-            "versions": dict(self.versions),
-            "system": self.system,
-            "python": self.python,
-            "processor": {**asdict(self.processor), "features": list(self.processor.features)},
-            "exact_integers": self.processor.exact_integers,
-            "default_threads": self.default_threads,
-            "providers": [asdict(status) for status in self.providers],
-            "choice": None if self.choice is None else {**asdict(self.choice), "reasons": list(self.choice.reasons)},
-            "rule": list(self.rule),
-            "problems": [asdict(problem) for problem in self.problems],
-        }
+        return {"ok": self.ok, "exact_integers": self.processor.exact_integers, **to_json(self)}
 
 
 def diagnose(bundle: str | os.PathLike[str] | None = None) -> Diagnosis:
     """Look at this machine and its installation.
 
     Args:
-        bundle: A bundle for which to tell what `auto` would choose; it is verified, not run.
+        bundle: A bundle for which to report what `auto` would choose; it is verified, not run.
 
     Returns:
-        Everything found; a faulty installation is told, not raised.
+        Everything found; what is wrong with the installation is among it, not raised.
 
     Raises:
         BundleError: The bundle cannot be opened.
@@ -104,7 +86,7 @@ def diagnose(bundle: str | os.PathLike[str] | None = None) -> Diagnosis:
     processor = inspect_processor()
     problems = list(find_collisions(versions))
     providers, faults = _look_at_providers()
-    choice = None if bundle is None else choose(open_bundle(bundle).manifest, "auto", "auto", processor)
+    choice = None if bundle is None else choose(open_bundle(bundle).manifest, AUTO, AUTO, processor)
     return Diagnosis(
         versions=versions,
         system=f"{platform.system()} {platform.release()} {platform.machine()}",
@@ -121,12 +103,23 @@ def diagnose(bundle: str | os.PathLike[str] | None = None) -> Diagnosis:
 def installed_versions() -> dict[str, str]:
     """Version of each installed distribution that matters; the package itself even without metadata."""
     found = {"brainseg_runtime (imported)": f"{__version__} from {Path(__file__).parent}"}
-    for name in _DISTRIBUTIONS:
+    for name in _distributions():
         try:
             found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             continue
     return found
+
+
+def _distributions() -> tuple[str, ...]:
+    """Distributions that matter: the package's own, numpy, the engines, providers' plug-ins, and the extras'."""
+    plugins = (name for provider in all_providers() for name in provider.plugins)
+    return (*_WHEELS, "numpy", *_engines(), *plugins, *_EXTRAS)
+
+
+def _engines() -> tuple[str, ...]:
+    """Distributions that all install the import package ``onnxruntime``."""
+    return tuple(dict.fromkeys(name for provider in all_providers() for name in provider.engines))
 
 
 def find_collisions(versions: dict[str, str]) -> tuple[Problem, ...]:
@@ -136,10 +129,16 @@ def find_collisions(versions: dict[str, str]) -> tuple[Problem, ...]:
         versions: Installed distributions with their versions.
 
     Returns:
-        One problem a collision, each with its remedy.
+        One problem for each collision, with its remedy.
+
+    Examples:
+        >>> find_collisions({"onnxruntime": "1.32.0"})
+        ()
+        >>> find_collisions({"onnxruntime": "1.2.0"})[0].remedy
+        "pip install 'onnxruntime>=1.31'"
     """
     problems = []
-    engines = [name for name in _ENGINES if name in versions]
+    engines = [name for name in _engines() if name in versions]
     if len(engines) > 1:
         wanted = engines[-1]
         problems.append(
@@ -171,44 +170,40 @@ def find_collisions(versions: dict[str, str]) -> tuple[Problem, ...]:
 def _look_at_providers() -> tuple[tuple[ProviderStatus, ...], tuple[Problem, ...]]:
     """Every provider's status; plug-ins are really loaded, since an installed one may not fit."""
     found, problems = [], []
-    for name in PROVIDERS:
+    for provider in all_providers():
+        name = provider.name
         try:
-            status = provider_status(name)
+            status = provider.status()
             if status.available:
-                devices_for(name)
+                provider.prepare()
         except ImportError as error:
             status = ProviderStatus(name=name, available=False, reason=f"onnxruntime cannot be imported: {error}")
         except BrainsegError as error:
             status = ProviderStatus(name=name, available=False, reason=str(error))
-            problems.append(
-                Problem(what=f"provider {name} is installed and does not work: {error}", remedy=_mend(name))
-            )
+            what = f"provider {name} is installed and does not work: {error}"
+            problems.append(Problem(what=what, remedy=provider.repair))
         found.append(status)
     return tuple(found), tuple(problems)
 
 
-def _mend(name: str) -> str:
-    """What to do about a provider that is installed and does not work."""
-    return "pip install --force-reinstall onnxruntime-ep-openvino" if name == "openvino" else "use provider cpu"
-
-
 def _explain_rule(processor: Processor, providers: tuple[ProviderStatus, ...]) -> tuple[str, ...]:
     """The fixed rule of `auto`, applied to this machine."""
-    available = [status.name for status in providers if status.available]
-    exact = processor.exact_integers
+    available = {status.name for status in providers if status.available}
     has = ", ".join(processor.features) or "none that matter"
     lines = [f"processor: {counted(processor.cores, 'core')}, features {has}"]
     lines.append(
-        "variant: int8 where the bundle has it, as the processor multiplies 8-bit integers exactly"
-        if exact
-        else "variant: fp32, as no VNNI, AMX or dot product was found, with which int8 was measured"
+        "variant: int8 if the bundle has it, as the processor multiplies 8-bit integers exactly"
+        if processor.exact_integers
+        else "variant: fp32, as the processor has no VNNI, AMX or dot product, with which int8 was measured"
     )
-    missing = [name for name in ("tensorrt", "cuda", "openvino") if name not in available]
-    lines.extend(f"provider: not {name}, which is not available" for name in missing)
-    if "openvino" in available:
-        lines.append("provider: openvino for int8 if the bundle was measured on it, else cpu")
-    lines.append("provider: cpu where none of the others is taken")
-    return tuple(lines)
+    for provider in auto_candidates():
+        unless = f", except in {', '.join(sorted(provider.no_gain))}" if provider.no_gain else ""
+        lines.append(
+            f"provider: {provider.name} if the bundle was measured on it{unless}"
+            if provider.name in available
+            else f"provider: not {provider.name}, which is not available"
+        )
+    return (*lines, f"provider: {FALLBACK.name} otherwise")
 
 
 def _release(version: str) -> tuple[int, ...]:

@@ -1,4 +1,4 @@
-"""The site's installation check: is this bundle whole, the approved one, and does it compute here what it should?"""
+"""The site's installation check: is this bundle whole and the approved one, and does it compute here what it should?"""
 
 from __future__ import annotations
 
@@ -19,30 +19,28 @@ from brainseg_runtime.bundles.manifest import SIGNATURE_NAME, Tolerance
 from brainseg_runtime.bundles.signature import verify_signature
 from brainseg_runtime.contract import DEFAULT_LIMITS, Limits
 from brainseg_runtime.errors import BrainsegError
-from brainseg_runtime.inference.providers import provider_status
+from brainseg_runtime.inference.providers import AUTO, find_provider
 from brainseg_runtime.plurals import counted
 from brainseg_runtime.safe_io.arguments import check_kind, check_path
 from brainseg_runtime.safe_io.strict_json import Json
+from brainseg_runtime.safe_io.typed_json import to_json
 from brainseg_runtime.segmenter import Segmenter
 
 T = TypeVar("T")
 
-EXACT = Tolerance(probability=1e-4, mask=0.0)
-"""Where a manifest states no tolerance: float32 rounding in another order, and not one pixel of the mask."""
-
 
 class Status(StrEnum):
-    """How a check went."""
+    """The outcome of a check."""
 
     PASS = "PASS"  # noqa: S105 - a status
     FAIL = "FAIL"
     SKIP = "SKIP"
-    """It could not be made, and the detail says why; it does not count against the bundle."""
+    """The check could not be made, and the detail says why; it does not count against the bundle."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """One thing that was looked at."""
+    """One check and its outcome."""
 
     name: str
     """``bundle``, ``digest``, ``signature``, ``contract fp32``, ``golden fp32`` and so on."""
@@ -75,34 +73,27 @@ class Verification:
 
     def to_json(self) -> dict[str, Json]:
         """As ``brainseg verify --json`` writes it."""
-        return {
-            "bundle": str(self.path),
-            "ok": self.ok,
-            "digest": self.digest,
-            "name": self.name,
-            "provider": self.provider,
-            "providers": dict(self.providers),
-            "checks": [{"name": c.name, "status": c.status.value, "detail": c.detail} for c in self.checks],
-        }
+        rest = to_json(self)
+        return {"bundle": rest.pop("path"), "ok": self.ok, "provider": self.provider, **rest}
 
 
 def verify_bundle(
     path: str | os.PathLike[str],
     digest: str | None = None,
     public_key: str | os.PathLike[str] | None = None,
-    provider: str = "auto",
+    provider: str = AUTO,
     *,
     limits: Limits = DEFAULT_LIMITS,
 ) -> Verification:
     """Check a bundle: files, pinned digest, signature, and for each variant contract and golden vectors.
 
-    Faults of the bundle are failed checks, not exceptions. The model of a bundle that has another digest or whose
-    signature does not hold is not run.
+    Faults of the bundle are failed checks, not exceptions. A bundle whose digest differs from the pinned one, or whose
+    signature does not hold, is not run.
 
     Args:
         path: The bundle's folder.
         digest: The digest that it should have.
-        public_key: A PEM file; with it the signature is checked, without it only its presence is told.
+        public_key: A PEM file; with it the signature is checked, without it only its presence is reported.
         provider: On which provider the variants run; ``auto`` takes what `Segmenter.load` would.
         limits: Caps on files.
 
@@ -110,13 +101,13 @@ def verify_bundle(
         Every check with its status.
 
     Raises:
-        ArgumentError: The path or the limits are of a wrong kind.
+        ArgumentError: The path or the limits have the wrong type.
         ProviderError: No provider has that name.
     """
     path = check_path("path", path)
     check_kind("limits", limits, Limits)
-    if provider != "auto":
-        provider_status(provider)  # an unknown name is the caller's fault, not the bundle's
+    if provider != AUTO:
+        find_provider(provider)  # an unknown name is the caller's fault, not the bundle's
     opened, made = _attempt("bundle", lambda: open_bundle(path, limits=limits), _describe)
     bundle = made[0] if made else None
     checks = [opened]
@@ -138,7 +129,7 @@ def verify_bundle(
 
 
 def compare_answers(answer: Answer, expected: Answer, tolerance: Tolerance) -> tuple[bool, str]:
-    """Whether an answer lies within a tolerance of the expected one, and how far it lies in words.
+    """Whether an answer lies within a tolerance of the expected one, and the differences in words.
 
     Args:
         answer: What this machine computed.
@@ -147,18 +138,23 @@ def compare_answers(answer: Answer, expected: Answer, tolerance: Tolerance) -> t
 
     Returns:
         Whether it passes, and both differences beside their limits.
+
+    Examples:
+        >>> half = Answer(mask=np.ones((1, 2, 2), np.uint8), probability=np.full((1, 2, 2), 0.5, np.float32))
+        >>> compare_answers(half, half, Tolerance(probability=1e-4, mask=0))
+        (True, 'probability differs by 0 (limit 0.0001), mask in 0.00% of pixels (limit 0.00%)')
     """
-    apart = float(np.abs(answer.probability - expected.probability).max(initial=0.0))
-    share = float(np.mean(answer.mask != expected.mask))
-    passes = apart <= tolerance.probability and share <= tolerance.mask
+    difference = float(np.abs(answer.probability - expected.probability).max(initial=0.0))
+    fraction = float(np.mean(answer.mask != expected.mask))
+    passes = difference <= tolerance.probability and fraction <= tolerance.mask
     return passes, (
-        f"probability differs by {apart:.2g} (limit {tolerance.probability:.2g}), "
-        f"mask in {share:.2%} of pixels (limit {tolerance.mask:.2%})"
+        f"probability differs by {difference:.2g} (limit {tolerance.probability:.2g}), "
+        f"mask in {fraction:.2%} of pixels (limit {tolerance.mask:.2%})"
     )
 
 
 def _attempt(name: str, action: Callable[[], T], describe: Callable[[T], str]) -> tuple[Check, tuple[T, ...]]:
-    """One check that passes if nothing is raised, and what it made: one thing or none."""
+    """A check that passes if the action raises nothing, and what the action returned, if it did."""
     try:
         made = action()
     except BrainsegError as error:
@@ -180,12 +176,12 @@ def _describe_run(segmenter: Segmenter) -> str:
 def _check_digest(digest: str | None, bundle: Bundle) -> Check:
     """The bundle against the pinned digest."""
     if digest is None:
-        return Check(name="digest", status=Status.SKIP, detail=f"none was pinned; this bundle has {bundle.digest}")
+        return Check(name="digest", status=Status.SKIP, detail=f"no digest was pinned; this bundle has {bundle.digest}")
     return _attempt("digest", lambda: check_pin(bundle.path, digest, bundle.digest), lambda _: "as pinned")[0]
 
 
 def _check_signature(path: Path, public_key: str | os.PathLike[str] | None, bundle: Bundle, limits: Limits) -> Check:
-    """The signature against the public key; the bundle's digest is pinned so that it is this one that was signed."""
+    """The signature against the public key; pinning the digest makes sure that this bundle is the one it signs."""
     if public_key is not None:
 
         def action() -> Bundle:
@@ -194,18 +190,18 @@ def _check_signature(path: Path, public_key: str | os.PathLike[str] | None, bund
 
         return _attempt("signature", action, lambda _: f"made with the key that belongs to {public_key}")[0]
     there = (path / SIGNATURE_NAME).exists()
-    detail = "there is one, but no public key to check it with" if there else "not signed"
+    detail = "signed, but no public key was given to check it with" if there else "not signed"
     return Check(name="signature", status=Status.SKIP, detail=detail)
 
 
 def _not_run(bundle: Bundle) -> Iterator[Check]:
-    """What is left out for a bundle that is not the one that it should be."""
+    """The checks that are skipped for a bundle that is not the approved one."""
     for variant in bundle.manifest.variants:
         yield Check(name=f"contract {variant}", status=Status.SKIP, detail="not run: this is not the approved bundle")
 
 
 def _check_variants(bundle: Bundle, provider: str, limits: Limits, used: dict[str, str]) -> Iterator[Check]:
-    """Contract and golden vectors of every variant; enters the providers that ran into `used`."""
+    """Contract and golden vectors of every variant; adds the provider that ran each one to `used`."""
     cases: tuple[GoldenCase, ...] = ()
     if bundle.manifest.golden is not None:
         data = bundle.files[bundle.manifest.golden]
@@ -224,13 +220,13 @@ def _check_variants(bundle: Bundle, provider: str, limits: Limits, used: dict[st
 
 
 def _check_golden(bundle: Bundle, segmenter: Segmenter, cases: tuple[GoldenCase, ...]) -> Check:
-    """One variant's answers against the expected ones; the widest difference is told."""
+    """One variant's answers against the expected ones; the detail gives the largest difference."""
     variant, provider = segmenter.info.variant, segmenter.info.provider
     name = f"golden {variant}"
     answered = [case for case in cases if variant in case.answers]
     if not answered:
         return Check(name=name, status=Status.SKIP, detail="the bundle holds no golden vectors for it")
-    tolerance = bundle.manifest.variants[variant].tolerance(provider) or EXACT
+    tolerance = bundle.manifest.variants[variant].tolerance(provider) or find_provider(provider).tolerance
     expected = [case.answers[variant] for case in answered]
     try:
         found = [_answer(segmenter, case) for case in answered]

@@ -13,7 +13,7 @@ from typing import Final
 from brainseg_runtime.errors import WorkerError
 
 LEAST_MIB: Final = 64
-"""Lowest cap that is taken, in MiB: below it not even numpy and onnxruntime can be imported."""
+"""Lowest cap, in MiB: with less not even numpy and onnxruntime can be imported."""
 
 
 def cap_own_memory(mebibytes: int) -> None:
@@ -23,7 +23,7 @@ def cap_own_memory(mebibytes: int) -> None:
         mebibytes: Most memory, at least 64.
 
     Raises:
-        WorkerError: The system has no such cap, or refused it.
+        WorkerError: The cap is too low, or the system has no such cap or refused it.
     """
     if mebibytes < LEAST_MIB:
         raise WorkerError("the memory cap is too low", expected=f"at least {LEAST_MIB} MiB", got=f"{mebibytes} MiB")

@@ -1,6 +1,6 @@
-"""The process behind an isolated segmenter: started, talked to under a deadline, and ended.
+"""The process of an isolated segmenter: started, talked to under a deadline, and ended.
 
-The host only ever waits for a thread that talks, never for the pipe itself, since both reading and writing a pipe can
+The host waits for a thread that reads and writes, never for the pipe itself, since reading and writing a pipe can both
 block for ever when the other side hangs.
 """
 
@@ -14,11 +14,11 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from types import MappingProxyType
 from typing import Final
 
 from brainseg_runtime import errors
 from brainseg_runtime.errors import BrainsegError, WorkerError
+from brainseg_runtime.inference.providers import all_providers
 from brainseg_runtime.isolation import messages
 from brainseg_runtime.safe_io.strict_json import Json
 
@@ -31,17 +31,13 @@ _BOOT: Final = (
     "from brainseg_runtime.segmenter import Segmenter; "
     "serve(Segmenter)"
 )
-_ENVIRONMENT: Final[Mapping[str, str]] = MappingProxyType(
-    # OpenVINO's cache of kernels: 1,024 by default, several MiB for each new image size. Changes no result.
-    {"ONEDNN_PRIMITIVE_CACHE_CAPACITY": "64"}
-)
 
 
 class IsolatedProcess:
     """One process and the pipe to it.
 
     Args:
-        request: The first message: what it is to load.
+        request: The first message: the model to load.
 
     Raises:
         BrainsegError: It could not be started, or could not load the model.
@@ -65,7 +61,7 @@ class IsolatedProcess:
         """Send one message and wait for its answer.
 
         Raises:
-            WorkerError: There is none in time, or the process is gone.
+            WorkerError: No answer came in time, or the process is gone.
         """
         answer: Future[messages.Message | None] = self._pipe.submit(self._talk, head, blobs)
         try:
@@ -84,7 +80,7 @@ class IsolatedProcess:
         """End the process and free its pipe.
 
         Args:
-            patience: Seconds in which an idle process may end by itself, told by its closed input, before it is killed.
+            patience: Seconds in which an idle process may end by itself, once its input is closed, before it is killed.
         """
         if patience > 0 and self._process.stdin is not None:
             with suppress(OSError, subprocess.TimeoutExpired):
@@ -94,7 +90,7 @@ class IsolatedProcess:
         self._pipe.shutdown(wait=True)
         for stream in (self._process.stdin, self._process.stdout):
             if stream is not None:
-                with suppress(OSError):  # what was still to be written has no reader any more
+                with suppress(OSError):  # buffered data has no reader any more
                     stream.close()
         self._process.wait()
 
@@ -131,15 +127,20 @@ def _start() -> subprocess.Popen[bytes]:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env={**os.environ, **_ENVIRONMENT},
+            env={**os.environ, **_environment()},
             creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
         )
     except OSError as error:
         raise WorkerError("the isolated process could not be started", got=error.strerror or error) from error
 
 
+def _environment() -> dict[str, str]:
+    """What the providers ask for; which of them will run is chosen in the process."""
+    return {name: value for provider in all_providers() for name, value in provider.environment.items()}
+
+
 def raise_error(reply: messages.Message) -> None:
-    """Raise the error that a reply reports, as the class it was; do nothing where it reports none.
+    """Raise the error that a reply reports, as the class that it was; do nothing if it reports none.
 
     Raises:
         BrainsegError: The reply reports one.

@@ -1,4 +1,16 @@
-"""Scores: counts, areas, curves, surfaces, lesions, volumes; intervals over patients, and a test between two models."""
+"""Scores: from masks and probabilities to numbers with intervals, in numpy alone.
+
+    scores.py       the table: every score's name, function and value for empty masks; the next score is added here
+    counts.py       masks to integer counts; Dice, IoU, precision, recall and F1 from counts
+    histogram.py    probabilities to bins (bins.py); areas under curves
+    curves.py       ROC, precision and recall, Dice by threshold, calibration, for drawing
+    volume.py       a patient's masks as a volume; surface.py distances, lesions.py lesions (components.py)
+    agreement.py    limits of agreement of volumes
+    bootstrap.py    intervals over patients
+    permutation.py  a test between two models
+
+bins.py is tested by test_histogram.py.
+"""
 
 from brainseg_runtime.metrics.bootstrap import (
     Interval,

@@ -37,7 +37,12 @@ class Agreement:
 
     @classmethod
     def of(cls, differences: Sequence[float]) -> Agreement:
-        """Describe the differences of patients, at least one."""
+        """Describe the differences of patients, at least one.
+
+        >>> found = Agreement.of([1.0, -1.0, 2.0, 0.0, 3.0, 1.0])
+        >>> found.bias, round(found.low, 2), round(found.high, 2)
+        (1.0, -1.77, 3.77)
+        """
         values = np.asarray(differences, dtype=np.float64)
         bias = float(values.mean())
         sd = float(values.std(ddof=1)) if len(values) >= least_patients() else math.nan

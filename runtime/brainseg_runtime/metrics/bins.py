@@ -1,8 +1,8 @@
 """Bins for probabilities that follow the binary form of float32: finest near 0 and 1.
 
-`bits` mantissa bits tell bins apart: 2**bits equal bins in every octave [2**-k, 2**-(k - 1)) of a probability below
-1/2, and from 1/2 up the mirror image of the same bins in 1 - probability. Everything below 2**-24, which is float32's
-own spacing next to 1, shares the lowest bin; 1/2 and 1 have bins of their own.
+The first `bits` bits of the mantissa give the bin: 2**bits equal bins in every octave [2**-k, 2**-(k - 1)) of a
+probability below 1/2, and from 1/2 up the mirror image of the same bins in 1 - probability. Everything below 2**-24,
+which is float32's own spacing next to 1, shares the lowest bin; 1/2 and 1 have bins of their own.
 
 Legend: B bins.
 """
@@ -28,13 +28,16 @@ _STEP: Final = 2.0**-24  # float32's spacing from 1/2 to 1
 
 
 def n_bins(bits: int) -> int:
-    """How many bins a fineness has: 23 octaves on either side of 1/2, and one bin each for 0, 1/2 and 1.
+    """Number of bins of a fineness: 23 octaves on either side of 1/2, and one bin each for 0, 1/2 and 1.
+
+    >>> n_bins(10), n_bins(4)
+    (47107, 739)
 
     Raises:
         DataError: `bits` is not from 0 to 16.
     """
     if not 0 <= bits <= MAX_BITS:
-        raise DataError("the fineness of bins is out of range", expected=f"0 to {MAX_BITS} bits", got=bits)
+        raise DataError("the number of bits is out of range", expected=f"0 to {MAX_BITS}", got=bits)
     return 2 * (_OCTAVES << bits) + 3
 
 

@@ -1,14 +1,14 @@
-"""Patient bootstrap intervals: BCa, and a reason where there is none.
+"""Bootstrap intervals over patients: BCa, and the reason where an interval is undefined.
 
-Patients are the independent units, slices and pixels of one patient are not; so whole patients are drawn with
-replacement and everything of a patient that is drawn comes with it. Intervals are bias-corrected and accelerated, as
+Patients are independent, slices and pixels of one patient are not; so whole patients are drawn with replacement, each
+with all its slices. Intervals are bias-corrected and accelerated, as
 `scipy.stats.bootstrap(method="BCa")` computes them; the jackknife leaves out a patient at a time. The same seed and
 number of patients give the same draws for every score, so intervals of one evaluation belong together.
 
-There is no interval, (NaN, NaN) with a `reason`, where
+An interval is undefined, (NaN, NaN) with a `reason`, where
 
 - there are too few patients: the widest interval that n patients can give, from the lowest to the highest, holds the
-  true median with probability 1 - 2**(1 - n). Below the level nothing resampled from them can promise it: 95 % needs 6.
+  true median with probability 1 - 2**(1 - n). Where that is below the level, no resampling can reach it: 95 % needs 6.
 - the score does not vary, or a single patient decides whether it is defined.
 
 Legend: S bootstrap samples, P patients, K numbers that describe a patient.
@@ -31,17 +31,17 @@ SAMPLES = 2000
 """Bootstrap samples: the ends of a 95 % interval then rest on 50 samples each."""
 
 LEVEL = 0.95
-"""Share of intervals that hold the true score."""
+"""Fraction of intervals that hold the true score."""
 
 _BLOCK_VALUES = 1 << 21  # numbers held at once, 16 MiB, whatever S, P and K are
 _NORMAL = NormalDist()
 
 
 class Interval(tuple[float, float]):
-    """Low and high end; (NaN, NaN) and the reason where there is no interval."""
+    """Low and high end; (NaN, NaN) and a reason where the interval is undefined."""
 
     reason: str
-    """Why there is none, as a sentence without full stop; empty where there is one."""
+    """Why it is undefined, as a sentence without full stop; empty where it is defined."""
 
     def __new__(cls, low: float, high: float, reason: str = "") -> Self:
         """Make an interval."""
@@ -51,12 +51,12 @@ class Interval(tuple[float, float]):
 
     @classmethod
     def none(cls, reason: str) -> Self:
-        """No interval."""
+        """An undefined interval."""
         return cls(math.nan, math.nan, reason)
 
     @property
     def defined(self) -> bool:
-        """Whether there is an interval."""
+        """Whether it has ends."""
         return not self.reason
 
 
@@ -76,7 +76,10 @@ T = TypeVar("T", bound=Additive)
 
 
 def least_patients(level: float = LEVEL) -> int:
-    """Fewest patients that an interval of a level can rest on; see the head of this file.
+    """Fewest patients that an interval of a level can rest on; the head of this file says why.
+
+    >>> least_patients(0.95)
+    6
 
     Raises:
         DataError: The level is not between 0 and 1.
@@ -95,15 +98,21 @@ def bootstrap_interval(
 ) -> Interval:
     """Interval of a statistic over one number per patient.
 
+    >>> low, high = bootstrap_interval([0.81, 0.92, 0.88, 0.75, 0.9, 0.86, 0.93])
+    >>> round(low, 3), round(high, 3)
+    (0.813, 0.9)
+    >>> bootstrap_interval([0.81, 0.92]).reason
+    '2 patients: a 95 % interval needs at least 6'
+
     Args:
         values: (P,) one finite number per patient.
         statistic: Called as ``statistic(drawn, axis=1)`` with (s, P) float64, returns (s,); such as `numpy.median`.
         samples: Bootstrap samples, S.
         seed: Of the draws.
-        level: Share of such intervals that hold the true value, between 0 and 1.
+        level: Fraction of such intervals that hold the true value, between 0 and 1.
 
     Returns:
-        Low and high end; (NaN, NaN) and the reason where there is none.
+        Low and high end; (NaN, NaN) and a reason where the interval is undefined.
 
     Raises:
         DataError: The values are not one finite number per patient, or `samples` or `level` is out of range.
@@ -135,17 +144,19 @@ def bootstrap_ratio(
         denominators: (P,) number of those slices, 0 allowed; such patients do not count towards the fewest.
         samples: Bootstrap samples, S. Samples without a slice are left out.
         seed: Of the draws.
-        level: Share of such intervals that hold the true value, between 0 and 1.
+        level: Fraction of such intervals that hold the true value, between 0 and 1.
 
     Returns:
-        Low and high end; (NaN, NaN) and the reason where there is none.
+        Low and high end; (NaN, NaN) and a reason where the interval is undefined.
 
     Raises:
         DataError: As for `bootstrap_interval`, or the two differ in length.
     """
     sums, sizes = _per_patient(numerators, "numerators"), _per_patient(denominators, "denominators")
     if len(sums) != len(sizes):
-        raise DataError("sums and slice counts do not match", expected=f"{len(sums)} counts", got=len(sizes))
+        raise DataError(
+            "the number of sums and of slice counts differs", expected=f"{len(sums)} counts", got=len(sizes)
+        )
     having = int(np.count_nonzero(sizes))
     which = "patients" if having == len(sizes) else "patients with such slices"
     if missing := _too_few(having, samples, level, which=which):
@@ -173,10 +184,10 @@ def bootstrap_pooled(
         score: From the pooled counts to a number; samples for which it is NaN, as an AUC without tumour, are left out.
         samples: Bootstrap samples, S.
         seed: Of the draws.
-        level: Share of such intervals that hold the true value, between 0 and 1.
+        level: Fraction of such intervals that hold the true value, between 0 and 1.
 
     Returns:
-        Low and high end; (NaN, NaN) and the reason where there is none.
+        Low and high end; (NaN, NaN) and a reason where the interval is undefined.
 
     Raises:
         DataError: `samples` or `level` is out of range.
@@ -214,13 +225,13 @@ def _bca(observed: float, drawn: NDArray[np.float64], left_out: NDArray[np.float
     bias = _NORMAL.inv_cdf(below)
     acceleration = float((influence**3).sum() / (influence**2).sum() ** 1.5 / 6)
     tail = _NORMAL.inv_cdf((1 - level) / 2)
-    shares = [_NORMAL.cdf(bias + (bias + end) / (1 - acceleration * (bias + end))) for end in (tail, -tail)]
-    low, high = np.quantile(drawn, shares)
+    fractions = [_NORMAL.cdf(bias + (bias + end) / (1 - acceleration * (bias + end))) for end in (tail, -tail)]
+    low, high = np.quantile(drawn, fractions)
     return Interval(float(low), float(high))
 
 
 def _too_few(patients: int, samples: int, level: float, *, which: str = "patients") -> Interval | None:
-    """No interval and the reason, where there are too few patients."""
+    """An undefined interval and the reason, where there are too few patients."""
     if samples < 1:
         raise DataError("too few samples", expected="at least 1", got=samples)
     least = least_patients(level)

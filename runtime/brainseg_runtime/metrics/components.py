@@ -23,6 +23,10 @@ def components(mask: NDArray[Any]) -> tuple[NDArray[np.int32], int]:
     Returns:
         (Z, Y, X) int32: 0 outside the mask, else 1 to the number of components, in the order of their first voxel; and
         that number.
+
+    >>> labels, number = components(np.array([[[1, 0, 1, 1]]], np.uint8))
+    >>> labels.tolist(), number
+    ([[[1, 0, 2, 2]]], 2)
     """
     inside = np.pad(mask.astype(np.int8), ((0, 0), (0, 0), (1, 1)))
     edges = np.diff(inside, axis=2)
@@ -64,7 +68,7 @@ def _links(
 ) -> NDArray[np.int64]:
     """(2, L) pairs of runs that touch, each found from the later of the two rows."""
     height, width = shape[1], shape[2] + 3  # three columns more, so that a run's neighbours never reach the next row
-    # A row's number: one empty row between slices, so that the last row of a slice is no neighbour of the next one's.
+    # A row's number: one empty row between slices, so that the last row of a slice does not neighbour the next one's.
     row = z * (height + 1) + y
     begins, ends = row * width + first, row * width + last
     pairs = []

@@ -3,18 +3,7 @@
 Counts are exact integers, so that slices, patients and processes merge to the same numbers in any order and grouping.
 Scores are computed from counts alone.
 
-Empty masks, with T the true and P the predicted tumour pixels:
-
-==============  =========  =====================  =====================
-score           T and P    only T is empty        only P is empty
-                are empty
-==============  =========  =====================  =====================
-Dice, IoU, F1   1          0                      0
-precision       undefined  0                      undefined
-recall          undefined  undefined              0
-==============  =========  =====================  =====================
-
-Undefined is NaN here and null in JSON.
+What is undefined is NaN here and null in JSON; `scores.py` says what each score is for empty masks.
 
 Source: Taha and Hanbury, Metrics for evaluating 3D medical image segmentation, 2015. That two empty masks agree
 perfectly is the rule that slice-wise results of this data set are usually published with.
@@ -28,14 +17,14 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from brainseg_runtime.errors import ImageError
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How many pixels were decided rightly and wrongly; tumour is the positive class.
+    """Pixels that were classified rightly and wrongly; tumour is the positive class.
 
     Attributes:
         tp: Tumour predicted, tumour there.
@@ -93,9 +82,12 @@ def count(prediction: NDArray[Any], truth: NDArray[Any]) -> Counts:
 
     Raises:
         ImageError: The shapes differ, or one is not a binary mask.
+
+    >>> count(np.array([1, 1, 0, 0], np.uint8), np.array([1, 0, 1, 0], np.uint8))
+    Counts(tp=1, fp=1, fn=1, tn=1)
     """
     if prediction.shape != truth.shape:
-        raise ImageError("prediction and truth do not cover each other", expected=truth.shape, got=prediction.shape)
+        raise ImageError("prediction and truth differ in size", expected=truth.shape, got=prediction.shape)
     predicted, true = _flags(prediction, "prediction"), _flags(truth, "truth")
     n_predicted, n_true = int(np.count_nonzero(predicted)), int(np.count_nonzero(true))
     tp = int(np.count_nonzero(predicted & true)) if n_predicted and n_true else 0
@@ -103,27 +95,54 @@ def count(prediction: NDArray[Any], truth: NDArray[Any]) -> Counts:
 
 
 def dice(counts: Counts) -> float:
-    """2 TP / (2 TP + FP + FN) in [0, 1]; 1 where both masks are empty."""
-    return _ratio(2 * counts.tp, 2 * counts.tp + counts.fp + counts.fn, undefined=1.0)
+    """2 TP / (2 TP + FP + FN) in [0, 1]; 1 where both masks are empty.
+
+    >>> dice(Counts(tp=3, fp=1, fn=1)), dice(Counts(tn=9))
+    (0.75, 1.0)
+    """
+    return float(dice_of_sizes(counts.tp, counts.predicted, counts.truth))
+
+
+def dice_of_sizes(overlap: ArrayLike, first: ArrayLike, second: ArrayLike) -> NDArray[np.float64]:
+    """Dice from the sizes of two sets and of their overlap, element by element; 1 where both are empty.
+
+    >>> dice_of_sizes([3, 0, 0], [4, 2, 0], [4, 0, 0]).tolist()
+    [0.75, 0.0, 1.0]
+    """
+    twice, total = 2 * np.asarray(overlap), np.add(first, second)
+    scores: NDArray[np.float64] = np.divide(twice, total, out=np.ones(np.shape(total)), where=total > 0)
+    return scores
 
 
 def iou(counts: Counts) -> float:
-    """TP / (TP + FP + FN) in [0, 1], the Jaccard index; 1 where both masks are empty."""
+    """TP / (TP + FP + FN) in [0, 1], the Jaccard index; 1 where both masks are empty.
+
+    >>> iou(Counts(tp=3, fp=1, fn=1))
+    0.6
+    """
     return _ratio(counts.tp, counts.tp + counts.fp + counts.fn, undefined=1.0)
 
 
 def precision(counts: Counts) -> float:
-    """TP / (TP + FP) in [0, 1]; NaN where nothing was predicted."""
+    """TP / (TP + FP) in [0, 1]; NaN where nothing was predicted.
+
+    >>> precision(Counts(tp=3, fp=1, fn=2)), precision(Counts(fn=2))
+    (0.75, nan)
+    """
     return _ratio(counts.tp, counts.predicted, undefined=math.nan)
 
 
 def recall(counts: Counts) -> float:
-    """TP / (TP + FN) in [0, 1]; NaN where there is no tumour."""
+    """TP / (TP + FN) in [0, 1]; NaN where there is no tumour.
+
+    >>> recall(Counts(tp=3, fp=1, fn=2)), recall(Counts(fp=2))
+    (0.6, nan)
+    """
     return _ratio(counts.tp, counts.truth, undefined=math.nan)
 
 
 def f1(counts: Counts) -> float:
-    """Harmonic mean of precision and recall; over pixels of two classes this is Dice, with the same empty rule."""
+    """Harmonic mean of precision and recall: over pixels of two classes the same as Dice, empty masks included."""
     return dice(counts)
 
 
@@ -141,7 +160,7 @@ def _flags(mask: NDArray[Any], name: str) -> NDArray[np.bool_]:
     if mask.dtype == np.bool_:
         return mask
     if mask.dtype != np.uint8:
-        raise ImageError(f"the {name} is no mask", expected="bool or uint8", got=mask.dtype)
+        raise ImageError(f"the {name} is not a mask", expected="bool or uint8", got=mask.dtype)
     if mask.size and (highest := int(mask.max())) > 1:
         raise ImageError(f"the {name} is not binary", expected="values 0 and 1", got=f"a value of {highest}")
     return mask.view(np.bool_)

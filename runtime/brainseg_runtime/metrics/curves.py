@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brainseg_runtime.metrics.bins import bin_edges
+from brainseg_runtime.metrics.counts import dice_of_sizes
 from brainseg_runtime.metrics.histogram import Histogram
 
 _HUNDREDTHS = tuple(step / 100 for step in range(1, 100))
@@ -35,7 +36,7 @@ class CalibrationBin:
         high: Upper edge.
         n: Pixels.
         probability: Their mean probability.
-        tumour: Share of them that is tumour.
+        tumour: Fraction of them that is tumour.
     """
 
     low: float
@@ -47,7 +48,7 @@ class CalibrationBin:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Calibration:
-    """How far probabilities are from frequencies.
+    """How far probabilities are from observed frequencies.
 
     Attributes:
         ece: Expected calibration error: mean over pixels of their bin's |probability - tumour|; None without pixels.
@@ -66,7 +67,7 @@ def roc_curve(histogram: Histogram, *, points: int = 200) -> Curve:
         points: Most points.
 
     Returns:
-        From (0, 0) to (1, 1); empty unless both classes are there.
+        From (0, 0) to (1, 1); empty unless both classes occur.
     """
     if not histogram.positives or not histogram.negatives:
         return Curve(x=(), y=())
@@ -82,7 +83,7 @@ def pr_curve(histogram: Histogram, *, points: int = 200) -> Curve:
         points: Most points.
 
     Returns:
-        Up to recall 1; empty unless both classes are there.
+        Up to recall 1; empty unless both classes occur.
     """
     if not histogram.positives or not histogram.negatives:
         return Curve(x=(), y=())
@@ -97,17 +98,20 @@ def dice_curve(histogram: Histogram, thresholds: Sequence[float] = _HUNDREDTHS) 
     Args:
         histogram: The pixels.
         thresholds: In [0, 1]; each acts at the lower edge of the first bin that lies wholly at or above it.
+
+    >>> histogram = Histogram.of(np.array([0.2, 0.4, 0.9]), np.array([0, 1, 1], np.uint8))
+    >>> dice_curve(histogram, thresholds=[0.1, 0.3, 0.8]).y
+    (0.8, 1.0, 0.6666666666666666)
     """
     false, true = histogram.cumulated()
     first = np.searchsorted(bin_edges(histogram.bits)[0], thresholds, side="left")
     at = len(true) - 1 - np.minimum(first, len(true) - 1)
-    union = true[at] + false[at] + histogram.positives
-    scores = np.where(union > 0, 2 * true[at] / np.maximum(union, 1), 1.0)
-    return Curve(x=tuple(float(value) for value in thresholds), y=tuple(float(value) for value in scores))
+    scores = dice_of_sizes(true[at], true[at] + false[at], histogram.positives)
+    return Curve(x=tuple(float(value) for value in thresholds), y=tuple(scores.tolist()))
 
 
 def calibration(histogram: Histogram, bins: int = 15) -> Calibration:
-    """Mean probability against share of tumour, in equally wide bins.
+    """Mean probability against fraction of tumour, in equally wide bins.
 
     A pixel's probability is taken as the middle of its histogram bin, so a mean is within half such a bin, 0.025 %
     of 1 at 10 bits, and so is an edge.

@@ -55,7 +55,7 @@ class Histogram:
             DataError: `counts` has another shape than (2, number of bins).
         """
         if self.counts.shape != (2, n_bins(self.bits)):
-            raise DataError("a histogram has the wrong size", expected=(2, n_bins(self.bits)), got=self.counts.shape)
+            raise DataError("the histogram has the wrong shape", expected=(2, n_bins(self.bits)), got=self.counts.shape)
 
     @classmethod
     def empty(cls, *, bits: int = BITS) -> Self:
@@ -73,6 +73,9 @@ class Histogram:
 
         Raises:
             ImageError: The shapes differ, a probability is outside [0, 1] or NaN, or the truth is not binary.
+
+        >>> Histogram.of(np.array([0.1, 0.4, 0.35, 0.8]), np.array([0, 0, 1, 1], np.uint8)).roc_auc()
+        0.75
         """
         _check_pair(probability, truth)
         total = n_bins(bits)
@@ -124,7 +127,7 @@ class Histogram:
         """Area under the ROC curve: chance that a tumour pixel ranks above another one, ties counting half.
 
         Returns:
-            In [0, 1], within `roc_auc_bound` of the exact one; NaN unless both classes are there.
+            In [0, 1], within `roc_auc_bound` of the exact one; NaN unless both classes occur.
         """
         if not self.positives or not self.negatives:
             return math.nan
@@ -133,13 +136,13 @@ class Histogram:
         return float(positive @ (below + negative / 2) / positive.sum() / negative.sum())
 
     def roc_auc_bound(self) -> float:
-        """How far `roc_auc` can be from the exact area: half the share of pairs that fall into one bin.
+        """How far `roc_auc` can be from the exact area: half the fraction of pairs that fall into one bin.
 
         Such a pair counts 1/2 here and 0, 1/2 or 1 in truth. Bins that take a single float32 hold real ties and add
         nothing.
 
         Returns:
-            In [0, 1/2]; NaN unless both classes are there.
+            In [0, 1/2]; NaN unless both classes occur.
         """
         if not self.positives or not self.negatives:
             return math.nan
@@ -150,7 +153,7 @@ class Histogram:
         """Average precision: precision at each threshold, weighted by the recall that the threshold adds.
 
         Returns:
-            In [0, 1], within `pr_auc_bound` of the exact one; NaN unless both classes are there.
+            In [0, 1], within `pr_auc_bound` of the exact one; NaN unless both classes occur.
         """
         if not self.positives or not self.negatives:
             return math.nan
@@ -167,7 +170,7 @@ class Histogram:
         a single float32 add nothing.
 
         Returns:
-            In [0, 1]; NaN unless both classes are there.
+            In [0, 1]; NaN unless both classes occur.
         """
         if not self.positives or not self.negatives:
             return math.nan
@@ -187,13 +190,13 @@ class Histogram:
 
 
 def _check_pair(probability: NDArray[Any], truth: NDArray[Any]) -> None:
-    """Refuse what is not a map of probabilities over a binary truth."""
+    """Check that these are probabilities over a binary truth."""
     if probability.shape != truth.shape:
-        raise ImageError("probability and truth do not cover each other", expected=truth.shape, got=probability.shape)
+        raise ImageError("probability and truth differ in size", expected=truth.shape, got=probability.shape)
     if not np.issubdtype(probability.dtype, np.floating):
         raise ImageError("the probability has the wrong type", expected="floating point", got=probability.dtype)
     if truth.dtype not in (np.bool_, np.uint8):
-        raise ImageError("the truth is no mask", expected="bool or uint8", got=truth.dtype)
+        raise ImageError("the truth is not a mask", expected="bool or uint8", got=truth.dtype)
     if not probability.size:
         return
     low, high = probability.min(), probability.max()

@@ -5,8 +5,8 @@
 2. Predicted components (26 neighbours) that touch a grown lesion are its prediction, whole; one component may belong to
    several lesions. Those that touch none are false positives.
 3. A lesion's Dice compares its true voxels with its prediction; 0 where nothing touches it.
-4. Lesions of no more than 50 voxels are left out, and what touches them is no false positive either. Where the spacing
-   is known, the limit is 50 mm³, as in the challenges, whose voxels measure 1 mm³.
+4. Lesions of no more than 50 voxels are left out, and what touches them is not a false positive either. Where the
+   spacing is known, the limit is 50 mm³, as in the challenges, whose voxels measure 1 mm³.
 
 Lesion-wise Dice is the sum of the lesions' Dice over the number of lesions and false positives; F1 is
 2 TP / (2 TP + FP + FN) of lesions found, false positives and lesions missed. Both are 1 where there is neither a lesion
@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 from brainseg_runtime.errors import ImageError
 from brainseg_runtime.metrics.components import components, dilated
+from brainseg_runtime.metrics.counts import Counts, dice_of_sizes, f1
 
 DILATION = 3
 """Steps by which the truth is grown."""
@@ -43,7 +44,7 @@ class LesionCounts:
         found: True lesions that a predicted component touches.
         missed: True lesions that none touches.
         false: Predicted components that touch no lesion.
-        small: True lesions left out for their size.
+        small: True lesions left out because they are small.
         dice_sum: Sum of the found lesions' Dice.
     """
 
@@ -54,14 +55,21 @@ class LesionCounts:
     dice_sum: float = 0.0
 
     def dice(self) -> float:
-        """Lesion-wise Dice, in [0, 1]."""
+        """Lesion-wise Dice, in [0, 1].
+
+        >>> LesionCounts(found=1, missed=1, dice_sum=0.9).dice()
+        0.45
+        """
         number = self.found + self.missed + self.false
         return self.dice_sum / number if number else 1.0
 
     def f1(self) -> float:
-        """F1 of detection, in [0, 1]."""
-        number = 2 * self.found + self.missed + self.false
-        return 2 * self.found / number if number else 1.0
+        """F1 of lesions found, in [0, 1].
+
+        >>> LesionCounts(found=2, missed=1, false=1).f1()
+        0.6666666666666666
+        """
+        return f1(Counts(tp=self.found, fp=self.false, fn=self.missed))
 
 
 def lesion_counts(
@@ -83,9 +91,17 @@ def lesion_counts(
 
     Raises:
         ImageError: The two are not volumes of one shape.
+
+    >>> truth = np.zeros((1, 20, 20), bool)
+    >>> truth[:, :8, :8] = True
+    >>> found = lesion_counts(truth, truth)
+    >>> found.found, found.false, found.dice()
+    (1, 0, 1.0)
     """
     if prediction.shape != truth.shape or truth.ndim != 3:
-        raise ImageError("prediction and truth are not one volume", expected=truth.shape, got=prediction.shape)
+        raise ImageError(
+            "prediction and truth are not volumes of one shape", expected=truth.shape, got=prediction.shape
+        )
     predicted, true = prediction.astype(np.bool_), truth.astype(np.bool_)
     lesion_of, n_lesions = components(dilated(true, dilation))
     part_of, n_parts = components(predicted)
@@ -99,7 +115,7 @@ def lesion_counts(
     predicted_sizes = np.bincount(touched, weights=part_sizes[touching_parts], minlength=n_lesions + 1)
     large = sizes[1:] * voxel_volume > least_volume
     found = predicted_sizes[1:] > 0
-    dice = 2 * shared[1:] / (sizes[1:] + predicted_sizes[1:])
+    dice = dice_of_sizes(shared[1:], sizes[1:], predicted_sizes[1:])
     return LesionCounts(
         found=int(np.count_nonzero(large & found)),
         missed=int(np.count_nonzero(large & ~found)),

@@ -9,7 +9,7 @@ score     of distances both ways                                      both empty
 ========  ==========================================================  ============  ==============
 HD95      the larger of the two 95th percentiles (linear)             0             undefined
 ASSD      mean over all surface voxels of both masks together         0             undefined
-NSD       share of these that are within the tolerance                1             0
+NSD       fraction of these that are within the tolerance                1             0
 ========  ==========================================================  ============  ==============
 
 HD95 is MONAI's; medpy takes one percentile of both directions together, the smaller figure where they differ.
@@ -81,7 +81,7 @@ class SurfaceDistances:
         return total / (len(self.to_truth) + len(self.to_prediction))
 
     def nsd(self, tolerance: float = TOLERANCE) -> float:
-        """Surface Dice: share of surface voxels within a tolerance of the other surface, in [0, 1].
+        """Surface Dice: fraction of surface voxels within a tolerance of the other surface, in [0, 1].
 
         Args:
             tolerance: In the unit of the spacing, at least 0.
@@ -111,11 +111,19 @@ def surface_distances(prediction: NDArray[Any], truth: NDArray[Any], *, spacing:
     Raises:
         ImageError: The two are not volumes of one shape.
         DataError: The spacing is not three lengths above 0.
+
+    >>> truth, prediction = np.zeros((2, 1, 9, 9), bool)
+    >>> truth[0, 2:5, 2:5] = prediction[0, 2:5, 3:6] = True
+    >>> distances = surface_distances(prediction, truth)
+    >>> distances.hd95(), distances.nsd(tolerance=1)
+    (1.0, 1.0)
     """
     if prediction.shape != truth.shape or truth.ndim != 3:
-        raise ImageError("prediction and truth are not one volume", expected=truth.shape, got=prediction.shape)
+        raise ImageError(
+            "prediction and truth are not volumes of one shape", expected=truth.shape, got=prediction.shape
+        )
     if not all(0 < step < math.inf for step in spacing):
-        raise DataError("the spacing cannot be used", expected="three lengths above 0", got=spacing)
+        raise DataError("the spacing is out of range", expected="three lengths above 0", got=spacing)
     return distances_between(surface_voxels(prediction), surface_voxels(truth), spacing=spacing)
 
 
@@ -153,7 +161,7 @@ def _nearest(queries: NDArray[np.int64], sources: NDArray[np.int64], spacing: Sp
 
     One plane of constant Y after the other: the plane's own squared distances come from a scan along X and a minimum
     over Z; a query takes the least over planes of those plus its squared distance to the plane. A few planes far from
-    each other come first: the distances to them bound what is looked at in the rest. Memory is a block of planes.
+    each other come first: the distances to them bound the search in the rest. Memory is a block of planes.
     """
     if not len(queries) or not len(sources):
         return np.full(len(queries), np.inf)

@@ -1,7 +1,7 @@
-"""Both masks of one patient's volume, gathered slice by slice, and what only a whole volume can give.
+"""Both masks of one patient's volume, gathered slice by slice; surfaces and lesions need the whole volume.
 
-Slices without a tumour pixel in either mask take no memory, others a bit a pixel of the rectangle around it, and only
-one patient is held at a time.
+Slices without a tumour pixel in either mask take no memory, others a bit for each pixel of the rectangle around it, and
+only one patient is held at a time.
 
 Legend: H rows, W columns; Z slices, Y rows, X columns of the box around all tumour.
 """
@@ -66,7 +66,11 @@ class VolumePair:
             DataError: The spacing is unknown.
         """
         if self.spacing_mm is None:
-            raise DataError("there are no distances in mm", expected="the spacing", got="none")
+            raise DataError(
+                "distances in mm need the spacing",
+                expected="pixel width, pixel height and slice distance in mm",
+                got="none",
+            )
         x, y, z = self.spacing_mm
         return distances_between(*self._surfaces, spacing=(z, y, x))
 
@@ -86,7 +90,7 @@ class VolumeMasks:
     """Gathers a patient's masks.
 
     Attributes:
-        fault: Why the slices are no volume, as a sentence without full stop; empty while they are one.
+        fault: Why the slices are not a volume, as a sentence without full stop; empty while they are one.
     """
 
     fault: str = ""
@@ -124,10 +128,12 @@ class VolumeMasks:
             tolerance: Of the surface Dice.
 
         Raises:
-            DataError: The slices are no volume.
+            DataError: The slices are not a volume.
         """
         if self.fault or self._size is None:
-            raise DataError("there is no volume", expected="slices of one size, in order", got=self.fault or "none")
+            raise DataError(
+                "the slices are not a volume", expected="slices of one size, in order", got=self.fault or "none"
+            )
         if not self._kept:
             nothing = np.zeros((1, 1, 1), dtype=np.bool_)
             return VolumePair(nothing, nothing, spacing_mm, tolerance)
@@ -145,13 +151,13 @@ class VolumeMasks:
         return VolumePair(volumes[0], volumes[1], spacing_mm, tolerance)
 
     def _give_up(self, fault: str) -> None:
-        """Let go of what was kept: without every slice in its place there is no volume."""
+        """Discard what was kept: without every slice in its place there is no volume."""
         self.fault = fault
         self._kept.clear()
 
 
 def _box(mask: NDArray[np.bool_]) -> _Box | None:
-    """The rectangle around a mask's pixels; None where there is none."""
+    """The rectangle around a mask's pixels; None if the mask is empty."""
     rows = np.flatnonzero(mask.any(axis=1))
     if not len(rows):
         return None

@@ -1,1 +1,9 @@
-"""Files written whole, paths that may be written to, strict and typed JSON, and checked arguments."""
+"""What crosses the border of the process: files, JSON, arguments.
+
+- `files`: written whole or not at all, read under a cap; `special_files` are devices and pipes, `litter` is what file
+  browsers leave in folders.
+- `output_paths`: refuses, before any work, outputs that would overwrite inputs or each other.
+- `strict_json`: JSON from outside, read without trust.
+- `typed_json`: dataclasses to JSON and back by their annotations. Another kind of annotation is a method there.
+- `arguments`: what callers pass besides images, checked on entry.
+"""

@@ -1,4 +1,4 @@
-"""What callers hand over beside images, checked on entry, so that a wrong argument is an error of this package."""
+"""Arguments other than images, checked on entry, so that a wrong one is an error of this package."""
 
 from __future__ import annotations
 
@@ -14,27 +14,31 @@ from brainseg_runtime.errors import ArgumentError
 T = TypeVar("T")
 
 MAX_THREADS: Final = 256
-"""Most threads within one operator; beyond any machine that this runs on, so that a slip is reported."""
+"""Most threads within one operator: more than any machine here has, so that a typing error is reported."""
 
 MAX_SECONDS: Final = 86_400.0
-"""Longest deadline: a day. Systems differ in how long a thread may wait at most."""
+"""Longest deadline: a day. Systems differ in how long a thread can wait."""
 
 
 def check_integer(name: str, value: object, *, low: int, high: int | None = None) -> int:
-    """A whole number; numpy's are taken too, truth values are not.
+    """An integer in a range; numpy's integers are accepted too, True and False are not.
 
     Args:
-        name: What the caller calls it.
-        value: What came.
-        low: Smallest that is taken.
-        high: Largest that is taken; None: any.
+        name: The argument's name.
+        value: Its value.
+        low: Smallest value.
+        high: Largest value; None: no limit.
 
     Raises:
         ArgumentError: It is anything else.
+
+    Examples:
+        >>> check_integer("threads", 4, low=1, high=256)
+        4
     """
     expected = f"an integer from {low} to {high}" if high is not None else f"an integer of at least {low}"
     try:
-        number = operator.index(value)  # type: ignore[arg-type]  # what has no index is refused here
+        number = operator.index(value)  # type: ignore[arg-type]  # a value without an index is refused here
     except TypeError as error:
         raise ArgumentError(f"{name} is wrong", expected=expected, got=repr(value)) from error
     if isinstance(value, bool) or number < low or (high is not None and number > high):
@@ -43,10 +47,14 @@ def check_integer(name: str, value: object, *, low: int, high: int | None = None
 
 
 def check_threshold(value: object) -> float:
-    """A probability from which a pixel may count as tumour: above 0 and at most 1.
+    """The probability from which a pixel counts as tumour: above 0 and at most 1.
 
     Raises:
         ArgumentError: It is anything else.
+
+    Examples:
+        >>> check_threshold(1)
+        1.0
     """
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if not number or not 0 < value <= 1:  # type: ignore[operator]  # a number by now
@@ -55,10 +63,14 @@ def check_threshold(value: object) -> float:
 
 
 def check_deadline(value: object) -> float:
-    """A number of seconds above 0; no end (infinity) counts as a day.
+    """A number of seconds above 0; infinity and more than a day count as a day.
 
     Raises:
         ArgumentError: It is anything else.
+
+    Examples:
+        >>> check_deadline(math.inf)
+        86400.0
     """
     if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value) or value <= 0:
         raise ArgumentError("deadline is wrong", expected="seconds above 0", got=repr(value))
@@ -66,10 +78,10 @@ def check_deadline(value: object) -> float:
 
 
 def check_path(name: str, value: object) -> Path:
-    """A path in the system's own form.
+    """A path as a `Path`.
 
     Raises:
-        ArgumentError: It is no text and no path.
+        ArgumentError: It is neither text nor a path.
     """
     if not isinstance(value, str | os.PathLike):
         raise ArgumentError(f"{name} is wrong", expected="a path", got=repr(value))
@@ -80,10 +92,10 @@ def check_path(name: str, value: object) -> Path:
 
 
 def check_kind(name: str, value: object, kind: type[T]) -> T:
-    """The value, if it is of a kind.
+    """The value, if it is an instance of a class.
 
     Raises:
-        ArgumentError: It is of another one.
+        ArgumentError: It is not.
     """
     if not isinstance(value, kind):
         raise ArgumentError(f"{name} is wrong", expected=kind.__name__, got=repr(value))
@@ -91,7 +103,7 @@ def check_kind(name: str, value: object, kind: type[T]) -> T:
 
 
 def check_call(name: str, value: Callable[..., object] | None) -> None:
-    """Refuse what is given as a function and cannot be called.
+    """Refuse an argument that should be a function and cannot be called.
 
     Raises:
         ArgumentError: It is neither a function nor None.

@@ -1,9 +1,9 @@
 """Files written whole or not at all, and read under a cap.
 
-A write goes to a temporary sibling, is flushed to the disk, and takes the target's name in one step, so a reader sees
-the old file or the new one, never half of either. On POSIX the folder is flushed too, so that the new name survives a
-power cut; Windows has no such call, there the rename itself is journalled. A link is followed and stays a link; devices
-and pipes are written through (`special_files`).
+A write goes to a temporary file beside the target, is flushed to the disk, and takes the target's name in one step, so
+a reader sees the old file or the new one, never half of either. On POSIX the folder is flushed too, so that the name
+survives a power cut; Windows has no such call, and journals the rename itself. A link is followed and stays a link;
+devices and pipes are written to directly (`special_files`).
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from brainseg_runtime.errors import BrainsegError, FileWriteError, InputError
 from brainseg_runtime.safe_io.special_files import write_through
 
 _UNFINISHED: Final = re.compile(r"\.(?P<name>.+)\.[0-9a-f]{12}\.tmp", re.DOTALL)
-"""What `_sibling` calls a file until it is whole."""
+"""The name that `_sibling` gives to a file until it is whole."""
 
 
 def write_bytes(path: Path, data: bytes) -> None:
     """Write a file whole or not at all; an existing one is replaced, a device or a pipe is written to.
 
     Args:
-        path: Where; its parent folder must exist. Of a link, the file that it leads to is meant.
-        data: What.
+        path: The file; its folder must exist. A link stands for the file that it leads to.
+        data: The bytes.
 
     Raises:
-        FileWriteError: The system refused; what stood at the path before is untouched.
+        FileWriteError: The system refused; the file that was there before is untouched.
     """
     path = Path(path)
     temporary = _sibling(path)
@@ -61,7 +61,7 @@ def write_text(path: Path, text: str) -> None:
     r"""Write UTF-8 text with ``\\n`` line ends on every system, whole or not at all.
 
     Raises:
-        FileWriteError: The system refused; what stood at the path before is untouched.
+        FileWriteError: The system refused; the file that was there before is untouched.
     """
     write_bytes(path, text.encode("utf-8"))
 
@@ -76,10 +76,14 @@ def write_json(path: Path, value: object) -> None:
 
 
 def encode_json(value: object) -> str:
-    """The text that `write_json` writes: insertion order, indent 2, a final newline, no NaN.
+    r"""The text that `write_json` writes: insertion order, indent 2, a final newline, no NaN.
 
     Raises:
         FileWriteError: The value holds NaN, infinity or something that JSON has no form for.
+
+    Examples:
+        >>> encode_json({"area": 3})
+        '{\n  "area": 3\n}\n'
     """
     try:
         return json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
@@ -103,7 +107,7 @@ def replace_folder(path: Path) -> Iterator[Path]:
         The temporary folder, empty, on the same file system.
 
     Raises:
-        FileWriteError: The system refused, or something that is no folder stands at the path.
+        FileWriteError: The system refused, or the path is something other than a folder.
     """
     path = Path(path)
     temporary = _sibling(path)
@@ -127,20 +131,20 @@ def read_capped(
 ) -> bytes:
     """Read a whole regular file, once, refusing one that is larger than a cap.
 
-    The cap holds for what is really read, not for what the file system says, so a file that grows meanwhile cannot
-    exceed it. Pipes, devices and links are refused before a byte is read.
+    The cap holds for the bytes that are read, not for the size that the file system states, so a file that grows
+    meanwhile cannot exceed it. Pipes, devices and links are refused before a byte is read.
 
     Args:
         path: The file.
         limit: Most bytes.
-        error: What to raise, a kind of `BrainsegError`.
-        too_large: What to raise for a file beyond the cap; else `error`.
+        error: The class of error to raise.
+        too_large: The class for a file beyond the cap; None: `error`.
 
     Returns:
         Its bytes.
 
     Raises:
-        BrainsegError: Of the kind asked for: missing, no regular file, too large, or unreadable.
+        BrainsegError: Of the given class: missing, not a regular file, too large, or unreadable.
     """
     path = Path(path)
     flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
@@ -170,7 +174,7 @@ def _read_at_most(descriptor: int, count: int) -> bytes:
 
 
 def _sibling(path: Path) -> Path:
-    """A name beside the target that nobody else uses."""
+    """A name beside the target that nothing else uses."""
     if not path.name or "\0" in str(path):
         raise FileWriteError(f"{path} cannot be written", expected="a path that ends in a name", got=repr(str(path)))
     return path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
@@ -181,7 +185,11 @@ def is_unfinished(name: str, of: Container[str]) -> bool:
 
     Args:
         name: The file's name, without its folder.
-        of: Names of the files that may have been written.
+        of: Names of the files that it may have been writing.
+
+    Examples:
+        >>> is_unfinished(".1.png.0123456789ab.tmp", {"1.png"})
+        True
     """
     found = _UNFINISHED.fullmatch(name)
     return found is not None and found["name"] in of
@@ -223,10 +231,10 @@ def _sync_folder(folder: Path) -> None:
 
 
 def refused_by_system(error: OSError) -> FileWriteError:
-    """The named error for one that nobody foresaw, such as a name too long or a folder closed to this user.
+    """An error of this package for one of the system that nothing foresaw, such as a name that is too long.
 
     Args:
-        error: What reached the edge of a command.
+        error: The system's error, caught at the edge of a command.
     """
     return FileWriteError(
         f"the system refused {error.filename or 'a request'}",

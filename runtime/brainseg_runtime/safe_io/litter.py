@@ -1,4 +1,4 @@
-"""What file browsers, archivers, synchronisers and editors leave in folders, and nobody put there on purpose."""
+"""Files that file browsers, archivers, synchronisers and editors leave in folders, and nobody put there on purpose."""
 
 from __future__ import annotations
 
@@ -29,13 +29,17 @@ _NAMES: Final = frozenset(
 
 
 def is_litter(name: str) -> bool:
-    """Whether a file or folder of this name is passed over without a word, wherever it lies.
+    """Whether a file or folder of this name is silently ignored, in any folder.
 
     Names that begin with `._` are macOS's shadows of other files; names that end in `~` are editors' backups.
+
+    Examples:
+        >>> is_litter("Thumbs.db"), is_litter("slice.tif~"), is_litter("slice.tif")
+        (True, True, False)
     """
     return name.casefold() in _NAMES or name.startswith("._") or name.endswith("~")
 
 
 def is_hidden(name: str) -> bool:
-    """Whether a folder of images shows this name to nobody: litter, and whatever begins with a dot."""
+    """Whether the finder of images ignores this name: litter, and everything that begins with a dot."""
     return name.startswith(".") or is_litter(name)

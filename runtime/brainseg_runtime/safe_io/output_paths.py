@@ -1,8 +1,8 @@
-"""Where a command may write: never over what it reads, never two outputs into one file, only where it will work.
+"""Where a command may write: not over its inputs, not two outputs into one file, and only where writing will work.
 
-It is looked at before any work is done. Files are compared as the system knows them, by device and inode, so that links
-of both kinds and names in another case do not deceive; of files that do not exist yet, names that differ in case alone
-count as one, since half of all file systems hold them to be.
+This is checked before any work is done. Files are compared as the system knows them, by device and inode, so that links
+of both kinds and names in another case are recognised. For files that do not exist yet, names that differ in case alone
+count as one, as many file systems take them to be.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from brainseg_runtime.safe_io.special_files import own_descriptor
 
 _Identity: TypeAlias = tuple[object, ...]
 
-_DEPTH: Final = 4  # levels within a folder of inputs that are looked at: one more than any command reads from
+_DEPTH: Final = 4  # levels within a folder of inputs that are checked: one more than any command reads from
 
 
 def check_outputs(
@@ -30,13 +30,13 @@ def check_outputs(
     """Refuse outputs that would replace an input or each other, or that cannot be written.
 
     Args:
-        outputs: What each option was given: a path, "-" for standard output, or None where it was not given.
-        files: What must not be replaced.
-        folders: In what nothing must be written: a bundle would no longer be whole, a data set no longer be clean.
+        outputs: By option: a path, "-" for standard output, or None if the option was not given.
+        files: Files that must not be replaced.
+        folders: Folders in which nothing must be written: a bundle must stay whole, and a data set clean.
 
     Raises:
         InputError: An output is an input, lies in one of the folders, or is another output too.
-        FileWriteError: An output is a folder, or its folder cannot be made or written to.
+        FileWriteError: An output is a folder, or its folder cannot be created or written to.
     """
     given = {option: path for option, path in outputs.items() if path is not None}
     _refuse_twins(given)
@@ -51,7 +51,7 @@ def check_outputs(
 
 
 def _refuse_twins(outputs: Mapping[str, Path | str]) -> None:
-    """Raises where two outputs are one file."""
+    """Refuse two outputs that are one file."""
     seen: dict[_Identity, str] = {}
     for option, path in outputs.items():
         identity = ("descriptor", 1) if path == "-" else _identity(Path(path))
@@ -67,7 +67,7 @@ def _refuse_twins(outputs: Mapping[str, Path | str]) -> None:
 
 
 def _refuse_inputs(outputs: Mapping[str, Path], files: Iterable[Path], folders: Iterable[Path]) -> None:
-    """Raises where an output that is there already is an input too, under whatever name."""
+    """Refuse an output that exists and is an input too, under whatever name."""
     if not outputs:
         return
     mine = {_identity(path): option for option, path in outputs.items()}
@@ -77,7 +77,7 @@ def _refuse_inputs(outputs: Mapping[str, Path], files: Iterable[Path], folders: 
 
 
 def _replaces(option: str, path: Path, expected: str) -> InputError:
-    """The error for an output that would replace an input or stand among them."""
+    """The error for an output that would replace an input or lie among the inputs."""
     return InputError(
         f"{option} {path} would be written over or among the inputs",
         expected=expected,
@@ -86,13 +86,13 @@ def _replaces(option: str, path: Path, expected: str) -> InputError:
 
 
 def _check_writable(option: str, path: Path) -> None:
-    """Raises where a file could not be written, before hours of work are spent on what it is to hold."""
+    """Refuse a file that could not be written, before hours of work are spent on its content."""
     if path.is_dir():
         raise FileWriteError(f"{option} {path} cannot be written", expected="a file's name", got="a folder")
     target = Path(os.path.realpath(path))
     above = next((each for each in target.parents if os.path.lexists(each)), target.parent)
     if not above.is_dir():
-        raise FileWriteError(f"{option} {path} cannot be written", expected="a folder", got=f"{above} is none")
+        raise FileWriteError(f"{option} {path} cannot be written", expected="a folder", got=f"{above} is not a folder")
     if not os.access(above, os.W_OK | os.X_OK):
         raise FileWriteError(
             f"{option} {path} cannot be written", expected="a writable folder", got=f"{above} is not writable"
@@ -109,7 +109,7 @@ def _folders(folder: Path, depth: int = _DEPTH) -> Iterator[tuple[_Identity, Pat
 
 
 def _listed(folder: Path) -> list[Path]:
-    """What lies in a folder; nothing where it is none, or cannot be listed."""
+    """The entries of a folder; none if it is not a folder or cannot be listed."""
     try:
         return list(folder.iterdir())
     except OSError:
@@ -117,7 +117,7 @@ def _listed(folder: Path) -> list[Path]:
 
 
 def _identity(path: Path) -> _Identity:
-    """What two paths share if they are one file."""
+    """A value that two paths share if they are one file."""
     own = own_descriptor(path)
     if own is not None:
         return ("descriptor", own)
@@ -129,7 +129,7 @@ def _identity(path: Path) -> _Identity:
 
 
 def _is_special(path: Path) -> bool:
-    """Whether a path leads to a device, a pipe or an open file of this process, which is written through."""
+    """Whether a path leads to a device, a pipe or an open file of this process, which is written to directly."""
     if own_descriptor(path) is not None:
         return True
     try:
@@ -140,7 +140,7 @@ def _is_special(path: Path) -> bool:
 
 
 def _takes_all(path: Path) -> bool:
-    """Whether a path leads to a character device, such as /dev/null, which any number may write to."""
+    """Whether a path leads to a character device, such as /dev/null, which any number of outputs may share."""
     try:
         return own_descriptor(path) is None and stat.S_ISCHR(path.stat().st_mode)
     except (OSError, ValueError):

@@ -1,7 +1,7 @@
-"""Writing to what is no regular file: devices, pipes, and this process's own descriptors such as `/dev/stdout`.
+"""Writing to devices, pipes, and this process's own descriptors such as `/dev/stdout`.
 
-They are written through. Replacing them by a regular file, as is done for results, would destroy a device node and cut
-off whoever reads from a pipe.
+They are written to directly. Replacing them with a regular file, as is done for results, would destroy a device node
+and cut off the reader of a pipe.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 READER_SECONDS: Final = 10.0
-"""How long to wait until somebody reads from a named pipe: long enough for a shell that starts both ends."""
+"""How long to wait for a reader of a named pipe: long enough for a shell that starts both ends."""
 
 _POLL_SECONDS: Final = 0.05
 _MAX_LINKS: Final = 40  # as many as Linux follows
@@ -23,17 +23,17 @@ _NO_TERMINAL: Final = getattr(os, "O_NOCTTY", 0)
 
 
 def write_through(path: Path, data: bytes) -> bool:
-    """Write to a path if what it leads to is no regular file and no folder.
+    """Write to a path if it leads to a device, a pipe or an open file of this process.
 
     Args:
-        path: Where.
-        data: What.
+        path: The path.
+        data: The bytes.
 
     Returns:
-        Whether it was written; False leaves a regular file, a folder or nothing to the caller.
+        Whether it was written; False if the path is a regular file, a folder, or does not exist.
 
     Raises:
-        OSError: The system refused, nobody reads from the pipe, or it is a disk.
+        OSError: The system refused, nothing reads from the pipe, or the path is a disk.
     """
     own = own_descriptor(path)
     if own is not None:
@@ -72,7 +72,7 @@ def own_descriptor(path: Path) -> int | None:
 
 
 def _open_pipe(path: Path) -> int:
-    """A named pipe, open for writing as soon as somebody reads from it."""
+    """A named pipe, opened for writing as soon as something reads from it."""
     end = time.monotonic() + READER_SECONDS
     while True:
         try:
@@ -89,7 +89,7 @@ def _open_pipe(path: Path) -> int:
 
 
 def _write_all(descriptor: int, data: bytes) -> None:
-    """Write all bytes; one call may take only a part."""
+    """Write all bytes; one call may write only some of them."""
     view = memoryview(data)
     while view:
         view = view[os.write(descriptor, view) :]

@@ -1,14 +1,19 @@
 """Frozen dataclasses to JSON and back, by their own annotations: types, allowed values, ranges and patterns.
 
-    @dataclass(frozen=True, kw_only=True)
-    class Tolerance:
-        probability: Annotated[float, Between(0, 1)]
+Examples:
+    >>> @dataclasses.dataclass(frozen=True, kw_only=True)
+    ... class Tolerance:
+    ...     probability: Annotated[float, Between(0, 1)]
+    >>> to_json(Tolerance(probability=0.5))
+    {'probability': 0.5}
+    >>> from_json(Tolerance, {"probability": 1}, "here", error=BrainsegError)
+    Tolerance(probability=1.0)
+    >>> from_json(Tolerance, {"probability": 2}, "here", error=BrainsegError)
+    Traceback (most recent call last):
+    brainseg_runtime.errors.BrainsegError: here.probability is wrong; expected 0 to 1; got 2
 
-    to_json(Tolerance(probability=0.5))                                   # {"probability": 0.5}
-    from_json(Tolerance, {"probability": 0.5}, "here", error=DataError)   # Tolerance(probability=0.5)
-
-A class whose JSON is not its fields, key by key, defines `to_json` itself, and a field of that class is then written
-by that method.
+Values that contradict each other are refused by the class's own `__post_init__`. A class whose JSON is not its fields,
+key by key, defines `to_json` itself, and a field of that class is then written by that method.
 """
 
 from __future__ import annotations
@@ -18,7 +23,9 @@ import math
 import re
 import types
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from enum import Enum
 from functools import cache
+from pathlib import Path
 from typing import (
     Annotated,
     Any,
@@ -35,9 +42,11 @@ from typing import (
 )
 
 from brainseg_runtime.errors import BrainsegError
-from brainseg_runtime.safe_io.strict_json import Json
+from brainseg_runtime.safe_io.strict_json import Json, shown
 
 T = TypeVar("T")
+
+_INLINE: Final = "inline"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -91,29 +100,51 @@ class Matches:
         return None if matches else self.meaning or f"text like {self.pattern.pattern}"
 
 
+def inline(hints: Callable[[], Mapping[str, Any]]) -> Any:  # noqa: ANN401 - as dataclasses.field
+    """A field that holds a mapping whose items stand in the JSON beside the other fields.
+
+    Reading, a key may be absent where its type has None, and is None then.
+
+    Args:
+        hints: Gives the keys that there are, with their types, whenever a value is read.
+    """
+    return dataclasses.field(metadata={_INLINE: hints})
+
+
+def inline_hints(field: dataclasses.Field[Any]) -> dict[str, Any] | None:
+    """The keys of an `inline` field with their types; None for any other field."""
+    hints = field.metadata.get(_INLINE)
+    return None if hints is None else dict(hints())
+
+
 def to_json(value: Any) -> dict[str, Json]:  # noqa: ANN401 - any dataclass
     """A dataclass as a JSON object, field by field.
 
     Args:
-        value: An instance of a dataclass. Its fields hold what JSON can say, tuples, mappings with text keys, and
-            dataclasses of the same sort.
+        value: An instance of a dataclass. Its fields hold what JSON can say, tuples, mappings with text keys, paths,
+            members of an `Enum`, and dataclasses of the same sort.
 
     Returns:
         The object; tuples are lists in it.
     """
-    return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    found: dict[str, Json] = {}
+    for field in dataclasses.fields(value):
+        item = _plain(getattr(value, field.name))
+        found |= cast("dict[str, Json]", item) if _INLINE in field.metadata else {field.name: item}
+    return found
 
 
-def from_json(kind: type[T], value: object, where: str, *, error: type[BrainsegError]) -> T:
+def from_json(kind: type[T], value: object, where: str, *, error: type[BrainsegError], every_key: bool = False) -> T:
     """An instance of a dataclass from a JSON object.
 
     Args:
-        kind: A dataclass whose fields are annotated with flags, numbers, texts, `Literal`, one type or None, tuples,
-            sequences, mappings with text keys, `Json`, `Any`, dataclasses of the same sort, and any of these with
-            `Between` or `Matches`.
+        kind: A dataclass whose fields are annotated with flags, numbers, texts, `Path`, `Literal`, one type or None,
+            tuples, sequences, mappings with text keys, `Json`, `Any`, dataclasses of the same sort, and any of these
+            with `Between` or `Matches`.
         value: The parsed JSON. Where a key is missing, the field's default is taken.
         where: What the object is called in errors.
         error: The class of error to raise.
+        every_key: Refuse a missing key although its field has a default, here and in every object within.
 
     Returns:
         The instance; its own `__post_init__` has checked the values.
@@ -122,7 +153,7 @@ def from_json(kind: type[T], value: object, where: str, *, error: type[BrainsegE
         BrainsegError: Of the given class: a key is unknown or missing, or a value has the wrong type, is outside its
             range or does not match its pattern.
     """
-    return _Decoder(error).instance(kind, value, where)
+    return _Decoder(error, every_key=every_key).instance(kind, value, where)
 
 
 def check(value: Any, where: str, *, error: type[BrainsegError]) -> None:  # noqa: ANN401 - any dataclass
@@ -152,25 +183,40 @@ def _plain(value: object) -> Json:
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, tuple | list):
         return [_plain(item) for item in value]
-    return cast("Json", value)
+    if isinstance(value, Enum):
+        return cast("Json", value.value)
+    return str(value) if isinstance(value, Path) else cast("Json", value)
 
 
 class _Decoder:
     """The error to raise, and one method for each sort of annotation."""
 
-    def __init__(self, error: type[BrainsegError]) -> None:
+    def __init__(self, error: type[BrainsegError], *, every_key: bool = False) -> None:
         self._error = error
+        self._every_key = every_key
 
     def instance(self, kind: type[T], value: object, where: str) -> T:
         """A dataclass from an object."""
         if not isinstance(value, Mapping):
             self._refuse(where, "an object", value)
         hints, required = _annotations(cast("Hashable", kind))
+        inlined = {
+            field.name: keys
+            for field in dataclasses.fields(cast("Any", kind))
+            if (keys := inline_hints(field)) is not None
+        }
+        for items in inlined.values():
+            hints = {**hints, **items}
+            required = required | {key for key, hint in items.items() if type(None) not in get_args(hint)}
         if unknown := sorted(set(map(str, value)) - set(hints)):
-            raise self._error(f"{where} has unknown keys", expected=f"only {', '.join(hints)}", got=", ".join(unknown))
-        if missing := sorted(required - set(value)):
-            raise self._error(f"{where} lacks keys", expected=", ".join(missing), got=f"only {', '.join(value)}")
-        return kind(**{key: self.value(hints[key], item, f"{where}.{key}") for key, item in value.items()})
+            got = shown(", ".join(unknown))
+            raise self._error(f"{where} has unknown keys", expected=f"only {', '.join(hints)}", got=got)
+        if missing := [key for key in hints if key not in value and (self._every_key or key in required)]:
+            got = shown(", ".join(map(str, value)))
+            raise self._error(f"{where} lacks keys", expected=", ".join(missing), got=f"only {got}")
+        found = {key: self.value(hints[key], item, f"{where}.{key}") for key, item in value.items()}
+        gathered = {name: {key: found.pop(key, None) for key in items} for name, items in inlined.items()}
+        return kind(**found, **gathered)
 
     def value(self, hint: Any, value: object, where: str) -> object:  # noqa: ANN401 - hints have no narrower type
         """A value as its annotation asks."""
@@ -223,31 +269,32 @@ class _Decoder:
         }
 
     def scalar(self, hint: Any, value: object, where: str) -> object:  # noqa: ANN401 - hints have no narrower type
-        """A flag, a text or a finite number; an integer may stand for a float, a flag for neither."""
+        """A flag, a text, a path or a finite number; an integer may stand for a float, a flag for neither."""
         number = isinstance(value, int | float) and not isinstance(value, bool)
         if hint is float and isinstance(value, int | float) and number and math.isfinite(value):
             return float(value)
+        if hint is Path and isinstance(value, str):
+            return Path(value)
         if hint is float or not isinstance(value, hint) or (hint is int and not number):
             self._refuse(where, _IN_WORDS.get(hint, str(hint)), value)
         return value
 
     def _refuse(self, where: str, expected: str, value: object) -> NoReturn:
-        text = ascii(value)
-        raise self._error(f"{where} is wrong", expected=expected, got=text if len(text) <= 80 else f"{text[:77]}...")
+        raise self._error(f"{where} is wrong", expected=expected, got=shown(value))
 
 
 @cache
 def _annotations(kind: Hashable) -> tuple[Mapping[str, Any], frozenset[str]]:
-    """The annotations of a dataclass's fields by name, and the names of the fields without a default."""
+    """The annotations of a dataclass's own keys by name, and the names of those without a default."""
     hints = get_type_hints(kind, include_extras=True)
-    fields = [field for field in dataclasses.fields(cast("Any", kind)) if field.init]
+    fields = [field for field in dataclasses.fields(cast("Any", kind)) if field.init and _INLINE not in field.metadata]
     missing = dataclasses.MISSING
     required = (field.name for field in fields if field.default is missing and field.default_factory is missing)
     return {field.name: hints[field.name] for field in fields}, frozenset(required)
 
 
 _IN_WORDS: Final[Mapping[object, str]] = types.MappingProxyType(
-    {bool: "true or false", int: "an integer", float: "a number", str: "text", type(None): "null"}
+    {bool: "true or false", int: "an integer", float: "a number", str: "text", Path: "a path", type(None): "null"}
 )
 _HANDLERS: Final[Mapping[object, Callable[[_Decoder, tuple[Any, ...], object, str], object]]] = types.MappingProxyType(
     {

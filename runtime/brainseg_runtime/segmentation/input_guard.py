@@ -1,7 +1,7 @@
 """The input guard: reasons to distrust an image before anybody trusts its mask.
 
-It looks at a regular grid of at most 64 x 64 pixels, so that it costs the same for any size; what the grid makes
-suspect is confirmed on all pixels before it is said.
+It looks at a regular grid of at most 64 x 64 pixels, so that it costs the same for any size; what looks wrong on the
+grid is confirmed on all pixels before it is reported.
 
 Legend: H rows, W columns, C channels (pre-contrast, FLAIR, post-contrast), S slices.
 """
@@ -19,14 +19,14 @@ from brainseg_runtime.contract import CHANNELS
 from brainseg_runtime.errors import DataError, ImageError
 
 MARGIN: Final = 8.0
-"""Grey levels by which an image may lie outside what training showed before it is called unlike it."""
+"""Grey levels by which an image may lie outside the range of the training data without a warning."""
 
 LONGEST: Final = 4 / 3
-"""Longer side to shorter up to which a model that squeezes slices to a square was measured to lose nothing."""
+"""Ratio of the sides up to which a model that squeezes slices to a square was measured to lose nothing."""
 
 _GRID: Final = 64
 _PEAK: Final = 99
-"""Percentile that stands for the brightest tissue, without single hot pixels."""
+"""Percentile that stands for the brightest tissue, without single bright pixels."""
 
 
 def inspect_image(
@@ -36,11 +36,15 @@ def inspect_image(
 
     Args:
         image_hwc: (H, W, 3) uint8.
-        fingerprint: The training images' intensities, or None to leave that check out.
+        fingerprint: The training images' intensities, or None to skip that check.
         squeezes: Whether the model squeezes images that are not square, as bundles of release 0.1.0 do.
 
     Returns:
-        One sentence a reason, empty where there is none. A blank slice gives that reason alone.
+        One sentence for each reason. A blank slice gives that reason alone.
+
+    Examples:
+        >>> inspect_image(np.zeros((40, 40, 3), np.uint8), None)
+        ('blank slice: every pixel is the same',)
     """
     low, high, peaks, sums, pixels = _measure(image_hwc)
     if low == high and _constant(image_hwc):
@@ -82,13 +86,13 @@ def refuse(reasons: tuple[str, ...]) -> None:
 
 
 def take_fingerprint(images_hwc: Iterable[NDArray[np.uint8]]) -> Fingerprint:
-    """The intensities of training slices, for a manifest; blank slices and repeated channels are left out.
+    """The intensities of training slices, for a manifest; slices that are blank or repeat a channel are left out.
 
     Args:
-        images_hwc: S images (H, W, 3) uint8, of any sizes; read once, so a generator will do.
+        images_hwc: S images (H, W, 3) uint8, of any sizes; a generator will do.
 
     Returns:
-        By channel the range over slices of the mean and of the 99th percentile, in grey levels 0 to 255.
+        For each channel the ranges of the slices' mean and 99th percentile, in grey levels 0 to 255.
 
     Raises:
         DataError: Every slice is blank or repeats a sequence.
@@ -100,18 +104,18 @@ def take_fingerprint(images_hwc: Iterable[NDArray[np.uint8]]) -> Fingerprint:
             measured.append(([total / pixels for total in sums], peaks))
     if not measured:
         raise DataError(
-            "no fingerprint can be taken", expected="a slice that is not blank, of three sequences", got="none"
+            "no fingerprint can be taken", expected="a slice that is not blank, of three sequences", got="no such slice"
         )
     levels = np.array(measured)  # (S, 2, 3): mean and peak by channel
     low, high = levels.min(axis=0), levels.max(axis=0)
-    pre, flair, post = (
-        ChannelRange(
+    channels = {
+        name: ChannelRange(
             low=round(float(low[0, c]), 2), high=round(float(high[0, c]), 2),
             peak_low=round(float(low[1, c]), 2), peak_high=round(float(high[1, c]), 2),
         )
-        for c in range(3)
-    )  # fmt: skip
-    return Fingerprint(slices=len(measured), channels=(pre, flair, post))
+        for c, name in enumerate(CHANNELS)
+    }  # fmt: skip
+    return Fingerprint(slices=len(measured), channels=channels)
 
 
 class _Levels(NamedTuple):
@@ -122,25 +126,26 @@ class _Levels(NamedTuple):
     peaks: list[int]
     sums: list[int]
     pixels: int
-    """How many the grid has."""
+    """Number of pixels of the grid."""
 
 
 def _measure(image_hwc: NDArray[np.uint8]) -> _Levels:
-    """Look at a regular grid, in few and short passes: every slice waits for this."""
+    """Measure a regular grid, in few and short passes, since every slice waits for this."""
     height, width = image_hwc.shape[:2]
     sample = image_hwc[:: -(-height // _GRID), :: -(-width // _GRID)]
     grid = sample.transpose(2, 0, 1).reshape(3, -1)
     pixels = grid.shape[1]
     ranks = [0, pixels - 1, pixels * _PEAK // 100]
-    # For bytes this is a radix sort: twice as fast as a partition, and it gives the lowest and the highest too.
+    # For bytes this is a radix sort: twice as fast as a partition, and it gives the lowest and the highest value too.
     low, high, peaks = np.sort(grid, axis=1, kind="stable").T[ranks].tolist()
     return _Levels(low, high, peaks, np.add.reduce(grid, axis=1, dtype=np.uint32).tolist(), pixels)
 
 
 def _unlike(means: Sequence[float], peaks: Sequence[int], fingerprint: Fingerprint) -> list[str]:
-    """Reasons from intensities that training never showed."""
+    """Reasons from intensities that the training data did not have."""
     reasons = []
-    for name, mean, peak, seen in zip(CHANNELS, means, peaks, fingerprint.channels, strict=True):
+    for name, mean, peak in zip(CHANNELS, means, peaks, strict=True):
+        seen = fingerprint.channels[name]
         if not seen.low - MARGIN <= mean <= seen.high + MARGIN:
             reasons.append(
                 f"intensity range: {name} has mean {mean:.0f}, training had {seen.low:.0f} to {seen.high:.0f}"
@@ -154,7 +159,7 @@ def _unlike(means: Sequence[float], peaks: Sequence[int], fingerprint: Fingerpri
 
 
 def _repeated(image_hwc: NDArray[np.uint8], sums: Sequence[int]) -> list[tuple[int, int]]:
-    """Pairs of channels that are equal in every pixel; `sums` of the grid rule most out."""
+    """Pairs of channels that are equal in every pixel; the sums of the grid rule most pairs out."""
     return [
         (a, b)
         for a, b in ((0, 1), (1, 2), (0, 2))
@@ -163,5 +168,5 @@ def _repeated(image_hwc: NDArray[np.uint8], sums: Sequence[int]) -> list[tuple[i
 
 
 def _constant(pixels: NDArray[np.uint8]) -> bool:
-    """Whether every pixel has one value in all."""
+    """Whether all pixels have one value."""
     return bool(pixels.min() == pixels.max())

@@ -1,6 +1,6 @@
 """Post-processing of a volume's masks: off by default, numpy only, and recorded in the result.
 
-It changes masks alone; probabilities stay as the model gave them.
+It changes masks only; probabilities stay as the model computed them.
 
 Legend: N slices, H rows, W columns. Voxels are neighbours through faces (6-connected): along a row, a column or across
 slices.
@@ -21,13 +21,18 @@ class PostProcessing:
     """What to do with the masks of a volume, in the order of the fields.
 
     Raises:
-        ArgumentError: The smallest size is no integer, or below 1.
+        ArgumentError: The smallest size is not an integer, or below 1.
+
+    Examples:
+        >>> mask = np.array([[[1, 0, 1, 1]]], np.uint8)
+        >>> PostProcessing(min_voxels=2).apply(mask)
+        array([[[0, 0, 1, 1]]], dtype=uint8)
     """
 
     min_voxels: int = 1
     """Connected components with fewer voxels are removed; 1 removes none."""
     largest_component: bool = False
-    """Only the largest connected component stays; of several equally large, the first in slice, row, column order."""
+    """Only the largest component is kept; of several equally large ones the first in slice, row, column order."""
 
     def __post_init__(self) -> None:
         check_integer("min_voxels", self.min_voxels, low=1)
@@ -56,14 +61,18 @@ class PostProcessing:
 def label_components(mask_nhw: NDArray[np.uint8]) -> NDArray[np.intp]:
     """Number the 6-connected components of a volume.
 
-    Runs of set voxels along rows are the nodes of a graph, runs that touch in the next row or slice its edges; every
-    node takes the smallest number among its neighbours and then the number of that number, until nothing changes.
+    Runs of set voxels along rows are the nodes of a graph; runs that touch in the next row or slice are joined by an
+    edge. Every node takes the smallest number among its neighbours, then that number's number, until nothing changes.
 
     Args:
         mask_nhw: (N, H, W) uint8, 0 or 1.
 
     Returns:
-        (N, H, W) of 0 for background and 1, 2, ... for components, in the order of their first voxel.
+        (N, H, W), 0 for background and 1, 2, ... for components, in the order of their first voxels.
+
+    Examples:
+        >>> label_components(np.array([[[1, 0, 1, 1]]], np.uint8))
+        array([[[1, 0, 2, 2]]])
     """
     runs, count = _number_runs(mask_nhw)
     edges = np.concatenate([_touching(runs[:, :-1], runs[:, 1:]), _touching(runs[:-1], runs[1:])])
@@ -84,7 +93,7 @@ def label_components(mask_nhw: NDArray[np.uint8]) -> NDArray[np.intp]:
 
 
 def _number_runs(mask_nhw: NDArray[np.uint8]) -> tuple[NDArray[np.intp], int]:
-    """Number the runs of set voxels along rows, from 1; and how many there are."""
+    """The runs of set voxels along rows, numbered from 1, and how many there are."""
     filled = mask_nhw != 0
     starts = filled.copy()
     starts[..., 1:] &= ~filled[..., :-1]
@@ -94,6 +103,6 @@ def _number_runs(mask_nhw: NDArray[np.uint8]) -> tuple[NDArray[np.intp], int]:
 
 
 def _touching(here: NDArray[np.intp], there: NDArray[np.intp]) -> NDArray[np.intp]:
-    """(E, 2) pairs of run numbers that lie on each other."""
+    """(E, 2) pairs of numbers of runs that touch."""
     both = (here > 0) & (there > 0)
     return np.unique(np.stack([here[both], there[both]], axis=1), axis=0)

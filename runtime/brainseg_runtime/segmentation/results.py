@@ -1,4 +1,4 @@
-"""What a prediction returns: plain frozen records over numpy arrays that belong to the caller.
+"""What a prediction returns: plain frozen records with numpy arrays that belong to the caller.
 
 Legend: N slices, H rows, W columns.
 """
@@ -28,7 +28,7 @@ class Timing:
 
 @dataclass(frozen=True, kw_only=True)
 class Provenance:
-    """What computed a result; enough to name it in an audit log and to repeat it."""
+    """What computed a result: enough for an audit log, and to compute it again."""
 
     provider: str
     variant: str
@@ -39,7 +39,7 @@ class Provenance:
     model: str
     """Name and version, such as ``resunet 1.0.0``."""
     threshold: float | None
-    """Probability from which a pixel is tumour: the manifest's, or the caller's; None where neither states it."""
+    """Probability from which a pixel is tumour: the caller's, else the manifest's; None if neither states one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,9 +50,9 @@ class SegmenterInfo:
     reasons: tuple[str, ...]
     """Why this provider and variant, and why not the others."""
     nodes: Mapping[str, int]
-    """Nodes of the graph by the provider that runs them; empty on ``cpu``, which runs all."""
+    """The graph's nodes by the provider that runs them; empty for a provider that runs everything, such as ``cpu``."""
     same_bits: bool | None
-    """Whether the manifest says that threads, batches and callers leave every bit alone; None: it does not say."""
+    """Whether the manifest says that threads, batches and callers change no bit; None: it does not say."""
     threads: int
     limits: Limits
     path: Path
@@ -70,16 +70,20 @@ class SegmenterInfo:
 
 
 def at_threshold(provenance: Provenance, threshold: float | None) -> Provenance:
-    """The provenance of a mask that is made at a threshold of the caller's own; None: the model's."""
+    """The provenance of a mask at the caller's threshold; None leaves the model's."""
     return provenance if threshold is None else replace(provenance, threshold=threshold)
 
 
 def threshold_warnings(validated: float | None, threshold: float | None) -> tuple[str, ...]:
-    """What to say about masks at a threshold.
+    """Warnings about masks at a threshold.
 
     Args:
-        validated: The model's own, which its scores were measured at; None where no manifest states it.
+        validated: The model's own, at which its scores were measured; None if no manifest states it.
         threshold: The caller's; None: the model's own.
+
+    Examples:
+        >>> threshold_warnings(0.5, 0.2)
+        ("masks are made at threshold 0.2; the validated one is 0.5, and the model's scores do not hold here",)
     """
     if threshold is None or threshold == validated:
         return ()
@@ -98,7 +102,7 @@ class Prediction:
     area: int
     """Tumour, in pixels."""
     warnings: tuple[str, ...]
-    """The input guard's reasons to distrust the image, and what is unusual about this machine."""
+    """The input guard's reasons to distrust the image, and notes about the model or this machine."""
     timing: Timing
     provenance: Provenance
 
@@ -118,17 +122,17 @@ class VolumePrediction:
     """A series of slices."""
 
     mask: NDArray[np.uint8]
-    """(N, H, W), 0 or 1, after post-processing where that was asked for."""
+    """(N, H, W), 0 or 1, after post-processing, if any."""
     probability: NDArray[np.float32]
-    """(N, H, W), in [0, 1], as the model gave it."""
+    """(N, H, W), in [0, 1], as the model computed it."""
     areas: tuple[int, ...]
     """Tumour in each slice, in pixels, of the mask above."""
     warnings: Mapping[int, tuple[str, ...]]
-    """The input guard's reasons, by slice; slices without any are left out."""
+    """Warnings by slice; slices without any are left out."""
     postprocessing: PostProcessing | None
     """What was done to the masks; None: nothing."""
     removed_pixels: int
-    """How many pixels post-processing took away."""
+    """Number of pixels that post-processing removed."""
     timing: Timing
     provenance: Provenance
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from brainseg_export.evidence.gate import MAX_MEAN_DROP, MAX_PATIENT_DROP, Measured, judge, measure
+from brainseg_export.evidence.gate import GateLimits, Measured, judge, measure
 from brainseg_export.evidence.parity import Agreement
 from brainseg_runtime.evaluation.evaluate import Case
 
@@ -38,14 +38,17 @@ def test_both_limits_hold(scores: dict[str, float], passes: bool) -> None:
     assert judge(measured(**scores), FP32).passed is passes
 
 
+def test_other_limits_can_be_set() -> None:
+    assert judge(measured(a=0.8, b=0.7, c=0.6), FP32, GateLimits(mean_drop=0.11, patient_drop=0.11)).passed
+
+
 def test_the_verdict_names_the_patient_and_the_limits() -> None:
     verdict = judge(measured(a=0.9, b=0.7, c=0.7), FP32)
     assert verdict.worst_patient == "b"
     assert "failed" in verdict.sentence
     assert "-0.1000" in verdict.sentence
-    told = verdict.to_json()
-    assert (told["max_mean_drop"], told["max_patient_drop"]) == (MAX_MEAN_DROP, MAX_PATIENT_DROP)
-    assert told["mask_agreement"] == 0.99
+    assert GateLimits(mean_drop=verdict.max_mean_drop, patient_drop=verdict.max_patient_drop) == GateLimits()
+    assert verdict.mask_agreement == 0.99
 
 
 def test_scores_are_volume_dice_by_patient_and_agreement_with_the_reference() -> None:

@@ -20,6 +20,7 @@ from brainseg_export.errors import ConversionError
 from brainseg_export.graphs.convert import Graph, convert, folded
 from brainseg_export.machine_paths import texts
 from brainseg_runtime.contract import CONTRACT
+from brainseg_runtime.safe_io.typed_json import to_json
 from brainseg_train import models
 from brainseg_train.models.pipeline import InferencePipeline
 from tests.export.conftest import tiny_network
@@ -86,7 +87,7 @@ def test_no_batch_normalisation_is_left_and_the_audit_lists_what_is(made: tuple[
 def test_the_file_explains_itself(made: tuple[InferencePipeline, Graph]) -> None:
     model = onnx.load_model_from_string(made[1].data)
     told = {entry.key: entry.value for entry in model.metadata_props}
-    assert json.loads(told["brainseg.contract"]) == CONTRACT.to_json()
+    assert json.loads(told["brainseg.contract"]) == to_json(CONTRACT)
     assert (told["brainseg.threshold"], told["brainseg.temperature"]) == ("0.4", "1.25")
     assert (told["brainseg.run"], told["brainseg.licence"]) == ("r", "none")
     axes = [[axis.dim_param or axis.dim_value for axis in v.type.tensor_type.shape.dim] for v in model.graph.output]

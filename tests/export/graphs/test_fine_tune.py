@@ -119,7 +119,7 @@ def test_fine_tuning_brings_a_coarse_graph_closer_to_the_fp32_network() -> None:
     made, (images, _) = trained("unet"), heads(1)
     # Watched on slices whose contrast is far below the network's floor: those of usual contrast are cut.
     coarse = quantized(made.fp32, (images // 16).astype(np.uint8))
-    config = TuneConfig(steps=40, rate=3e-4)
+    config = TuneConfig(steps=40, learning_rate=3e-4)
 
     def tune(config: TuneConfig) -> Graph:
         batches = (scaled(images) for _ in range(config.steps))

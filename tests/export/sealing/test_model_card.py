@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from brainseg_export.evidence.threshold import Calibration
 from brainseg_export.sealing.model_card import Facts, write_card
 from brainseg_export.sources import kaggle_3m, run_choice
-from brainseg_export.sources import patients as cases
+from brainseg_export.sources.patients import validation_patients
 from brainseg_export.sources.provenance import Provenance, Recognised
 from brainseg_runtime.evaluation.evaluate import evaluate
 from brainseg_train.data.dataset import load_dataset
@@ -29,15 +29,15 @@ def nothing(images: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.fl
 @pytest.fixture(scope="module")
 def facts(runs: Path, phantom: Path) -> Facts:
     chosen = run_choice.best(runs)
-    patients = cases.validation(load_dataset(phantom), chosen.split)
+    patients = validation_patients(load_dataset(phantom), chosen.split)
     evaluation = evaluate(patients.cases(), nothing, threshold=0.5, provider="cpu", variant="fp32", batch=8)
     calibration = Calibration(
         threshold=0.5, temperature=1.0, dice=0.5, dice_at_half=0.5, ece_before=0.1, ece_after=0.1
     )  # fmt: skip
     source = Provenance(source=DataSource(), recognised=None, patients=20, known=0)
     return Facts(
-        version="1.0.0", chosen=chosen, calibration=calibration, validation=evaluation, test=None, verdicts={},
-        made_by={}, left_out={}, provenance=source, parameters=1234, guarded=True,
+        version="1.0.0", chosen=chosen, calibration=calibration, validation=evaluation, test=None, variants=(),
+        left_out={}, provenance=source, parameters=1234, guarded=True,
     )  # fmt: skip
 
 
@@ -66,14 +66,14 @@ def test_statements_stand_as_they_were_made_and_without_effect(facts: Facts) -> 
 def test_the_set_is_named_with_its_terms_and_its_limits(facts: Facts) -> None:
     source = DataSource(name=kaggle_3m.NAME, licence=kaggle_3m.LICENCE)
     told = card(facts, source, "kaggle_3m", known=20)
-    assert "Data set: kaggle_3m, by its pixels." in told
+    assert "Data set: kaggle_3m, recognised by its pixels." in told
     assert "five hospitals" in told
     assert "Licence: CC-BY-NC-SA-4.0." in told
 
 
 def test_another_name_for_the_set_does_not_hide_it(facts: Facts) -> None:
     told = card(facts, DataSource(name="ours", licence="CC0-1.0"), "kaggle_3m", known=20)
-    assert "kaggle_3m, by its pixels; ours, as stated" in told
+    assert "kaggle_3m, recognised by its pixels; ours, as stated" in told
     assert "CC BY-NC-SA 4.0" in told
     assert "Licence: CC0-1.0." in told
 
@@ -92,6 +92,6 @@ def test_without_a_fingerprint_no_warning_is_promised(facts: Facts) -> None:
 
 
 def test_weights_that_do_not_say_how_they_learnt_get_no_recipe(facts: Facts) -> None:
-    assert "Adam, rate" in write_card(facts)
+    assert "Adam, learning rate" in write_card(facts)
     chosen = replace(facts.chosen, info=replace(facts.chosen.info, config=None))
     assert "Adam" not in write_card(replace(facts, chosen=chosen))

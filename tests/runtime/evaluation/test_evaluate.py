@@ -412,7 +412,7 @@ def test_json_that_does_not_fit_is_refused_by_the_name_of_its_place(path: list[s
 def test_json_that_lacks_a_key_is_refused() -> None:
     found = EVALUATION.to_json()
     del found["pooled"]
-    with pytest.raises(DataError, match="cannot be read"):
+    with pytest.raises(DataError, match="lacks keys"):
         Evaluation.from_json(found)
 
 
@@ -427,7 +427,7 @@ def test_nothing_to_evaluate_is_an_error() -> None:
 
 def test_a_truth_of_another_size_than_its_image_is_an_error() -> None:
     whole = Volume("a", VOLUMES[0].images[:3], (*VOLUMES[0].truths[:2], VOLUMES[0].truths[2][1:]))
-    with pytest.raises(ImageError, match="cover"):
+    with pytest.raises(ImageError, match="differ in size"):
         evaluate([whole.case()], predict, threshold=THRESHOLD)
 
 

@@ -8,12 +8,11 @@ import numpy as np
 import pytest
 
 from brainseg_runtime.evaluation.evaluate import Case, evaluate
-from brainseg_runtime.evaluation.page import Picture, chosen_patients, evaluation_page
+from brainseg_runtime.evaluation.page import Picture, evaluation_page
+from brainseg_runtime.evaluation.result import Evaluation, chosen_patients
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-    from brainseg_runtime.evaluation.result import Evaluation
 
 
 def thresholding(images: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:

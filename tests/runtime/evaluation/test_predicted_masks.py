@@ -110,7 +110,7 @@ def test_two_masks_of_one_slice_are_not_chosen_between(data: Path, tmp_path: Pat
 
 
 def test_the_truth_is_not_scored_against_itself(data: Path) -> None:
-    with pytest.raises(DatasetError, match="6 × has its true mask for a predicted one"):
+    with pytest.raises(DatasetError, match="6 × has its true mask as its predicted one"):
         find_predictions(data, scan_dataset(data))
 
 
@@ -195,7 +195,7 @@ def test_recorded_masks_that_are_gone_are_told(data: Path, tmp_path: Path) -> No
     out = tmp_path / "out"
     out.mkdir()
     record(out, [entry(patient.id, paths.image.stem, "gone.tif") for patient, paths in slices(data)])
-    with pytest.raises(DatasetError, match="6 × has a recorded mask that is gone"):
+    with pytest.raises(DatasetError, match="6 × has a recorded mask that is missing"):
         find_predictions(out, scan_dataset(data))
 
 

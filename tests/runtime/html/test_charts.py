@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from brainseg_runtime.html.axes import Axis, data_range, linear_ticks, log_ticks, tick_text
-from brainseg_runtime.html.charts import Bars, Series, Strip, bar_chart, diagonal, line_chart, strip_plot
+from brainseg_runtime.html.charts import Strip, Trace, diagonal, line_chart, strip_plot
 
 FINITE = st.floats(-1e9, 1e9)
 
@@ -60,7 +60,7 @@ def test_ticks_of_what_is_counted_are_whole(low: int, span: int) -> None:
 )
 def test_an_axis_of_epochs_has_no_halves_and_ends_at_the_last(last: int, marked: list[int]) -> None:
     epochs = [float(epoch) for epoch in range(1, last + 1)]
-    chart = line_chart([Series(name="a", x=epochs, y=epochs)], title="t", x_label="epoch", y_label="y", whole_x=True)
+    chart = line_chart([Trace(name="a", x=epochs, y=epochs)], title="t", x_label="epoch", y_label="y", whole_x=True)
     ticks = [text for text in parsed(chart).iter("text") if text.get("class") == "tick" and text.get("y") == "305"]
     assert [text.text for text in ticks] == [str(tick) for tick in marked]
 
@@ -74,8 +74,8 @@ def test_a_point_of_a_logarithmic_axis_keeps_clear_of_its_ends() -> None:
 
 def test_a_series_can_have_its_own_colour_and_dash() -> None:
     lines = [
-        Series(name="a", x=[0, 1], y=[0, 1], colour=2, dash=0),
-        Series(name="b", x=[0, 1], y=[1, 0], colour=2, dash=1, faint=True),
+        Trace(name="a", x=[0, 1], y=[0, 1], colour=2, dash=0),
+        Trace(name="b", x=[0, 1], y=[1, 0], colour=2, dash=1, faint=True),
     ]
     chart = line_chart(lines, title="t", x_label="x", y_label="y")
     assert [path.get("class") for path in parsed(chart).iter("path")] == ["line s2 d0", "line s2 d1 faint"]
@@ -84,7 +84,7 @@ def test_a_series_can_have_its_own_colour_and_dash() -> None:
 
 
 def test_points_of_three_colours_have_three_shapes() -> None:
-    points = [Series(name=name, x=[0.5], y=[0.5], style="points") for name in "abc"]
+    points = [Trace(name=name, x=[0.5], y=[0.5], style="points") for name in "abc"]
     chart = parsed(line_chart(points, title="t", x_label="x", y_label="y"))
     drawing = chart.find("svg")
     assert drawing is not None
@@ -114,7 +114,7 @@ def test_an_axis_maps_its_ends_and_clips_beyond() -> None:
 
 
 def test_points_lie_where_their_values_say() -> None:
-    points = Series(name="p", x=[0, 1], y=[0, 1], style="points")
+    points = Trace(name="p", x=[0, 1], y=[0, 1], style="points")
     chart = line_chart([points], title="t", x_label="x", y_label="y", x_range=(0, 1), y_range=(0, 1))
     (x0, y0), (x1, y1) = dots(chart)
     assert x0 < x1
@@ -122,7 +122,7 @@ def test_points_lie_where_their_values_say() -> None:
 
 
 def test_a_line_breaks_at_a_value_that_is_not_defined() -> None:
-    line = Series(name="a", x=[0, 1, 2, 3, 4], y=[0, 1, math.nan, 1, 0])
+    line = Trace(name="a", x=[0, 1, 2, 3, 4], y=[0, 1, math.nan, 1, 0])
     chart = line_chart([line], title="t", x_label="x", y_label="y")
     path = re.search(r' d="([^"]+)"', chart)
     assert path is not None
@@ -130,13 +130,13 @@ def test_a_line_breaks_at_a_value_that_is_not_defined() -> None:
 
 
 def test_a_chart_without_a_finite_value_says_so() -> None:
-    for series in ([], [Series(name="a", x=[math.nan], y=[1.0])]):
-        assert "no data" in line_chart(series, title="t", x_label="x", y_label="y")
+    for traces in ([], [Trace(name="a", x=[math.nan], y=[1.0])]):
+        assert "no data" in line_chart(traces, title="t", x_label="x", y_label="y")
     assert "no data" in strip_plot([Strip(name="a", values=[])], title="t", y_label="y")
 
 
 def test_two_series_have_a_legend_and_one_has_none() -> None:
-    one = Series(name="one", x=[0, 1], y=[0, 1])
+    one = Trace(name="one", x=[0, 1], y=[0, 1])
     assert "legend" not in line_chart([one], title="t", x_label="x", y_label="y")
     both = parsed(line_chart([one, diagonal("chance")], title="t", x_label="x", y_label="y"))
     assert ["".join(key.itertext()) for key in both.iter("li")] == ["one", "chance"]
@@ -156,28 +156,17 @@ def test_points_of_a_strip_stay_in_their_column() -> None:
     assert found[299] < found[300]
 
 
-def test_bars_are_as_long_as_their_values() -> None:
-    chart = bar_chart(["a", "b"], [Bars(name="v", values=[1, 2])], title="t", x_label="x", x_range=(0, 2))
-    widths = [float(box.get("width", "")) for box in parsed(chart).iter("rect")]
-    assert widths[1] == pytest.approx(2 * widths[0], abs=0.02)
-
-
-def test_a_bar_that_is_not_defined_is_said() -> None:
-    assert "not defined" in bar_chart(["a"], [Bars(name="v", values=[math.nan])], title="t", x_label="x")
-
-
 @given(name=st.text())
 def test_no_name_becomes_markup(name: str) -> None:
     hostile = f"<script>&\"'{name}</svg>"
     charts = [
         line_chart(
-            [Series(name=hostile, x=[1, 2], y=[1, 2]), diagonal(hostile)],
+            [Trace(name=hostile, x=[1, 2], y=[1, 2]), diagonal(hostile)],
             title=hostile,
             x_label=hostile,
             y_label=hostile,
         ),
         strip_plot([Strip(name=hostile, values=[1], labels=[hostile])], title=hostile, y_label=hostile),
-        bar_chart([hostile], [Bars(name=hostile, values=[1])], title=hostile, x_label=hostile),
     ]
     for chart in charts:
         assert "<script" not in chart
@@ -187,8 +176,8 @@ def test_no_name_becomes_markup(name: str) -> None:
 @example([(5e-324, 0.0)], True)
 @given(st.lists(st.tuples(FINITE, FINITE), max_size=40), st.booleans())
 def test_any_numbers_give_a_drawing_without_nan(points: list[tuple[float, float]], log: bool) -> None:
-    series = Series(name="a", x=[x for x, _ in points], y=[y for _, y in points])
-    chart = line_chart([series], title="t", x_label="x", y_label="y", log_x=log)
+    trace = Trace(name="a", x=[x for x, _ in points], y=[y for _, y in points])
+    chart = line_chart([trace], title="t", x_label="x", y_label="y", log_x=log)
     parsed(chart)
     assert "nan" not in chart
     assert "inf" not in chart
@@ -196,4 +185,4 @@ def test_any_numbers_give_a_drawing_without_nan(points: list[tuple[float, float]
 
 def test_series_whose_coordinates_do_not_pair_up_are_refused() -> None:
     with pytest.raises(ValueError, match="must have one length"):
-        Series(name="a", x=[1], y=[])
+        Trace(name="a", x=[1], y=[])

@@ -12,9 +12,10 @@ import pytest
 
 from brainseg_runtime.errors import ContractError, InferenceError, ProviderError
 from brainseg_runtime.inference import engine as engines
-from brainseg_runtime.inference.engine import SHAPES_PER_SESSION, Engine, check_answer
-from brainseg_runtime.inference.providers import provider_status
-from brainseg_runtime.inference.sessions import USUAL, Session, check_assignment, open_session
+from brainseg_runtime.inference.engine import Engine, check_answer
+from brainseg_runtime.inference.providers import Provider, Session, provider_status
+from brainseg_runtime.inference.providers.openvino import OPENVINO
+from brainseg_runtime.inference.sessions import USUAL, check_assignment, open_session
 from tests.runtime.onnx_bytes import (
     FLOAT,
     UINT8,
@@ -70,7 +71,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, int]]:
     """The lengths that each session was made for, in order."""
     made: list[dict[str, int]] = []
 
-    def recorded(model: bytes, *, provider: str, threads: int, fixed: Mapping[str, int]) -> Session:
+    def recorded(model: bytes, *, provider: Provider, threads: int, fixed: Mapping[str, int]) -> Session:
         made.append(dict(fixed))
         return open_session(model, provider=provider, threads=threads, fixed=fixed)
 
@@ -164,7 +165,7 @@ def test_work_left_to_another_provider_is_an_error() -> None:
     options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
     session = onnxruntime.InferenceSession(MODEL, options, providers=["CPUExecutionProvider"])
     with pytest.raises(ProviderError, match=r"openvino would leave work to cpu; expected all \['MatMul'"):
-        check_assignment(session, "openvino")
+        check_assignment(session, OPENVINO)
 
 
 @needs_openvino
@@ -172,7 +173,7 @@ def test_replacing_a_session_changes_no_bit() -> None:
     engine = Engine(MODEL, provider="openvino", threads=1)
     image = slice_image(40, 40)[None]
     _, before = engine.run(image)
-    for side in range(SHAPES_PER_SESSION + 2):
+    for side in range((OPENVINO.sizes_per_session or 0) + 2):
         engine.run(slice_image(16 + side, 16)[None])
     _, after = engine.run(image)
     np.testing.assert_array_equal(before, after)
@@ -190,5 +191,5 @@ def test_one_value_outside_zero_to_one_makes_an_answer_no_probability(value: flo
     if taken:
         check_answer(mask, probability, (1, 40, 40))
     else:
-        with pytest.raises(InferenceError, match="no mask and probability"):
+        with pytest.raises(InferenceError, match="not a mask and a probability"):
             check_answer(mask, probability, (1, 40, 40))

@@ -6,21 +6,16 @@ import json
 import threading
 from dataclasses import replace
 
+import onnxruntime
 import pytest
 
 from brainseg_runtime.bundles.manifest import Manifest
 from brainseg_runtime.errors import ProviderError
-from brainseg_runtime.inference import providers
 from brainseg_runtime.inference.processor import Processor, inspect_processor, usable_cores
-from brainseg_runtime.inference.providers import (
-    PROVIDERS,
-    ProviderStatus,
-    choose,
-    devices_for,
-    list_providers,
-    provider_status,
-    require_provider,
-)
+from brainseg_runtime.inference.providers import PROVIDERS, Provider, choose, list_providers, openvino, provider_status
+from brainseg_runtime.inference.providers.openvino import OPENVINO
+from brainseg_runtime.inference.sessions import session_options
+from tests.runtime.inference.pretended import installed
 from tests.runtime.tiny import TINY
 
 MANIFEST = Manifest.from_json(json.loads((TINY / "manifest.json").read_text("utf-8")))
@@ -34,26 +29,15 @@ def measured_on(*names: str) -> Manifest:
     return replace(MANIFEST, variants={k: replace(v, same_bits=flags) for k, v in MANIFEST.variants.items()})
 
 
-@pytest.fixture
-def installed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Pretends which providers are installed; the list may be changed."""
-    names = ["cpu"]
-
-    def status(name: str) -> ProviderStatus:
-        return ProviderStatus(name=name, available=name in names, reason="there" if name in names else "not installed")
-
-    monkeypatch.setattr(providers, "provider_status", status)
-    return names
-
-
 def test_an_openvino_that_onnxruntime_brings_itself_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     """It takes no `load_config`, without which it may compute in bfloat16."""
-    monkeypatch.setattr(providers, "_built_in", lambda: frozenset(PROVIDERS.values()))
+    every = frozenset(each.execution_provider for each in PROVIDERS)
+    monkeypatch.setattr(openvino, "built_in", lambda: every)
     status = provider_status("openvino")
     assert not status.available
     assert "its own" in status.reason
     with pytest.raises(ProviderError, match="onnxruntime-openvino"):
-        require_provider("openvino")
+        OPENVINO.require()
     assert choose(measured_on("openvino"), "auto", "auto", EXACT).provider == "cpu"
 
 
@@ -71,37 +55,40 @@ def test_an_openvino_that_onnxruntime_brings_itself_is_not_taken(monkeypatch: py
     ],
 )
 def test_auto_follows_the_stated_rule(
-    installed: list[str], there: list[str], evidence: list[str], processor: Processor, provider: str, variant: str
+    there: list[str], evidence: list[str], processor: Processor, provider: str, variant: str
 ) -> None:
-    installed[:] = there
-    choice = choose(measured_on(*evidence), "auto", "auto", processor)
+    with installed(there):
+        choice = choose(measured_on(*evidence), "auto", "auto", processor)
     assert (choice.provider, choice.variant) == (provider, variant)
 
 
-def test_auto_says_why_and_why_not(installed: list[str]) -> None:
-    installed.append("openvino")
-    reasons = choose(measured_on(), "auto", "auto", OLD).reasons
+def test_auto_says_why_and_why_not() -> None:
+    with installed(["cpu", "openvino"]):
+        reasons = choose(measured_on(), "auto", "auto", OLD).reasons
+        slower = choose(measured_on("openvino"), "auto", "auto", OLD).reasons
     assert any("no VNNI" in reason for reason in reasons)
     assert "not cuda: not installed" in reasons
     assert any(reason.startswith("not openvino: the bundle holds no evidence") for reason in reasons)
+    assert "not openvino: it is no faster than cpu in fp32" in slower
 
 
-def test_a_bundle_without_int8_runs_in_fp32(installed: list[str]) -> None:
-    installed.append("openvino")
+def test_a_bundle_without_int8_runs_in_fp32() -> None:
     manifest = replace(MANIFEST, variants={"fp32": MANIFEST.variants["fp32"]})
-    assert choose(manifest, "auto", "auto", EXACT).variant == "fp32"
+    with installed(["cpu", "openvino"]):
+        assert choose(manifest, "auto", "auto", EXACT).variant == "fp32"
 
 
-def test_what_was_named_is_taken(installed: list[str]) -> None:
-    installed.append("cuda")
-    choice = choose(measured_on(), "cuda", "fp32", OLD)
+def test_what_was_named_is_taken() -> None:
+    with installed(["cpu", "cuda"]):
+        choice = choose(measured_on(), "cuda", "fp32", OLD)
     assert (choice.provider, choice.variant) == ("cuda", "fp32")
 
 
-def test_a_provider_that_was_named_and_is_not_there_is_an_error_with_a_remedy(installed: list[str]) -> None:
-    assert installed == ["cpu"]
-    with pytest.raises(ProviderError, match="pip install"):
-        choose(MANIFEST, "openvino", "auto", EXACT)
+@pytest.mark.parametrize("provider", PROVIDERS[2:], ids=lambda provider: provider.name)
+def test_a_provider_that_was_named_and_is_not_there_is_an_error_with_a_remedy(provider: Provider) -> None:
+    with installed(["cpu"]), pytest.raises(ProviderError, match=f"{provider.name} is not available") as caught:
+        choose(MANIFEST, provider.name, "auto", EXACT)
+    assert caught.value.remedy == provider.install
 
 
 @pytest.mark.parametrize(("provider", "variant"), [("cpu", "fp16"), ("cpu", ""), ("auto", "INT8")])
@@ -117,29 +104,48 @@ def test_a_provider_that_nobody_knows_is_an_error() -> None:
 
 def test_every_provider_is_listed_and_cpu_is_always_there() -> None:
     statuses = {status.name: status for status in list_providers()}
-    assert list(statuses) == list(PROVIDERS)
+    assert list(statuses) == [provider.name for provider in PROVIDERS]
     assert statuses["cpu"].available
 
 
-def test_a_plug_in_that_takes_no_processor_here_is_not_available(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_plug_in_that_supports_no_processor_here_is_not_available(monkeypatch: pytest.MonkeyPatch) -> None:
     """Intel's plug-in loads on other makers' processors and offers nothing there."""
-    monkeypatch.setattr(providers, "_built_in", lambda: frozenset({PROVIDERS["cpu"]}))
+    monkeypatch.setattr(openvino, "built_in", frozenset)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
-    monkeypatch.setattr(providers, "_registered_devices", list)
+    monkeypatch.setattr(openvino, "plugin_devices", list)
     status = provider_status("openvino")
     assert not status.available
-    assert "this processor" in status.reason
+    assert "Intel processors only" in status.reason
     assert choose(measured_on("openvino"), "auto", "auto", EXACT).provider == "cpu"
-    with pytest.raises(ProviderError, match="this processor") as caught:
-        require_provider("openvino")
+    with pytest.raises(ProviderError, match="Intel processors only") as caught:
+        OPENVINO.require()
     assert "auto" in str(caught.value.remedy)  # installing what is installed would not help
     assert "install" not in str(caught.value.remedy)
+    with pytest.raises(ProviderError, match="supports no processor here"):
+        OPENVINO.prepare()
+
+
+def test_a_plug_in_that_is_missing_or_broken_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(openvino, "built_in", frozenset)
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
+    assert provider_status("openvino").reason == "not installed"
+    with pytest.raises(ProviderError, match=r"\[openvino\]"):
+        OPENVINO.require()
+
+    def broken() -> list[object]:
+        raise ProviderError("a library is missing")
+
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
+    monkeypatch.setattr(openvino, "plugin_devices", broken)
+    assert provider_status("openvino").available  # so that using it says why it fails
+    with pytest.raises(ProviderError, match="a library is missing"):
+        OPENVINO.prepare()
 
 
 @pytest.mark.skipif(not provider_status("openvino").available, reason="openvino is not available")
 def test_the_plug_in_is_registered_once_by_however_many_threads() -> None:
     found: list[int] = []
-    threads = [threading.Thread(target=lambda: found.append(len(devices_for("openvino")))) for _ in range(8)]
+    threads = [threading.Thread(target=lambda: found.append(len(OPENVINO.devices()))) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -158,3 +164,15 @@ def test_this_machines_processor_is_told() -> None:
 def test_each_of_these_multiplies_integers_exactly(feature: str) -> None:
     assert replace(OLD, features=(feature,)).exact_integers
     assert not OLD.exact_integers
+
+
+def test_the_plug_in_opens_a_session_on_its_device_with_its_own_options(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The device is that of onnxruntime's own provider here, so that this runs on any maker's processor."""
+    own = [device for device in onnxruntime.get_ep_devices() if device.ep_name == "CPUExecutionProvider"]
+    monkeypatch.setattr(openvino, "plugin_devices", lambda: own * 2)
+    options = session_options(OPENVINO, 3)
+    session = OPENVINO.open((TINY / "model.onnx").read_bytes(), options)
+    assert session.get_providers() == ["CPUExecutionProvider"]
+    told = json.loads(options.get_session_config_entry("ep.cpuexecutionprovider.load_config"))
+    assert told["CPU"]["INFERENCE_PRECISION_HINT"] == "f32"  # its own default is bfloat16 where that is faster
+    assert told["CPU"]["INFERENCE_NUM_THREADS"] == "3"

@@ -6,17 +6,17 @@ import json
 
 import pytest
 
-from brainseg_runtime.errors import BundleMissingError, ProviderError
-from brainseg_runtime.inference.providers import PROVIDERS, ProviderStatus
-from brainseg_runtime.installation import doctor
+from brainseg_runtime.errors import BundleMissingError
+from brainseg_runtime.inference.providers import PROVIDERS
 from brainseg_runtime.installation.doctor import diagnose, find_collisions, installed_versions
 from brainseg_runtime.segmenter import Segmenter
+from tests.runtime.inference.pretended import installed
 from tests.runtime.tiny import TINY
 
 
 def test_it_tells_what_is_here() -> None:
     found = diagnose()
-    assert [status.name for status in found.providers] == list(PROVIDERS)
+    assert [status.name for status in found.providers] == [provider.name for provider in PROVIDERS]
     assert found.choice is None
     assert found.default_threads == Segmenter.load(TINY, provider="cpu").info.threads
     assert found.rule
@@ -35,21 +35,23 @@ def test_its_json_is_json() -> None:
     assert value["choice"]["variant"] in {"fp32", "int8"}
 
 
-def test_a_plug_in_that_is_there_and_does_not_load_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(name: str) -> list[object]:
-        if name == "openvino":
-            raise ProviderError("a library is missing")
-        return []
-
-    def there(name: str) -> ProviderStatus:
-        return ProviderStatus(name=name, available=name in {"cpu", "openvino"}, reason="pretended")
-
-    monkeypatch.setattr(doctor, "devices_for", broken)
-    monkeypatch.setattr(doctor, "provider_status", there)
-    found = diagnose()
+def test_a_plug_in_that_is_there_and_does_not_load_is_a_problem() -> None:
+    with installed(["cpu", "openvino"], faults={"openvino": "a library is missing"}):
+        found = diagnose()
     assert not found.ok
     assert any("a library is missing" in p.what and "--force-reinstall" in p.remedy for p in found.problems)
     assert not {status.name: status.available for status in found.providers}["openvino"]
+
+
+def test_the_rule_names_every_provider_that_auto_considers() -> None:
+    with installed(["cpu", "openvino", "cuda"]):
+        rule = diagnose().rule
+    assert rule[-4:] == (
+        "provider: not tensorrt, which is not available",
+        "provider: cuda if the bundle was measured on it",
+        "provider: openvino if the bundle was measured on it, except in fp32",
+        "provider: cpu otherwise",
+    )
 
 
 def test_a_bundle_that_is_not_there_is_an_error() -> None:

@@ -94,9 +94,9 @@ def test_counting_leaves_the_masks_as_they_were() -> None:
 @pytest.mark.parametrize(
     ("prediction", "message"),
     [
-        (np.zeros((3, 4), np.uint8), "cover"),
+        (np.zeros((3, 4), np.uint8), "differ in size"),
         (np.full((3, 3), 255, np.uint8), "prediction is not binary"),
-        (np.zeros((3, 3), np.float32), "prediction is no mask"),
+        (np.zeros((3, 3), np.float32), "prediction is not a mask"),
     ],
 )
 def test_what_is_no_mask_is_refused(prediction: np.ndarray, message: str) -> None:

@@ -150,7 +150,7 @@ def test_the_bound_is_tiny_for_probabilities_like_a_networks() -> None:
         ([0.1, math.nan], [0, 1], "out of range"),
         ([0.1, 1.5], [0, 1], "out of range"),
         ([-0.1, 0.5], [0, 1], "out of range"),
-        ([0.1], [0, 1], "cover"),
+        ([0.1], [0, 1], "differ in size"),
         ([0.1, 0.2], [0, 255], "not binary"),
     ],
 )
@@ -164,7 +164,7 @@ def test_what_is_no_probability_over_a_mask_is_refused(
 def test_types_that_are_not_what_they_should_be_are_refused() -> None:
     with pytest.raises(ImageError, match="floating point"):
         Histogram.of(np.zeros(2, np.uint8), np.zeros(2, np.uint8))
-    with pytest.raises(ImageError, match="no mask"):
+    with pytest.raises(ImageError, match="not a mask"):
         Histogram.of(np.zeros(2, np.float32), np.zeros(2, np.float32))
 
 
@@ -175,5 +175,5 @@ def test_histograms_that_do_not_fit_are_refused() -> None:
         Histogram.empty(bits=3).coarse(4)
     with pytest.raises(DataError, match="out of range"):
         Histogram.empty(bits=17)
-    with pytest.raises(DataError, match="wrong size"):
+    with pytest.raises(DataError, match="wrong shape"):
         Histogram(np.zeros((2, 5), np.int64))

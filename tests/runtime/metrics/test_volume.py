@@ -58,7 +58,7 @@ def test_without_spacing_lesions_are_measured_in_voxels_and_there_is_nothing_in_
     pair = gathered(prediction, truth).pair(None, 1.0)
     assert pair.lesions == lesion_counts(prediction, truth)
     assert math.isnan(pair.voxel_mm3)
-    with pytest.raises(DataError, match="no distances in mm"):
+    with pytest.raises(DataError, match="need the spacing"):
         _ = pair.surface_mm
 
 
@@ -74,7 +74,7 @@ def test_a_missing_slice_is_told_and_not_closed_up() -> None:
     masks.add(3, slice_, slice_)
     masks.add(4, slice_, slice_)
     assert "missing" in masks.fault
-    with pytest.raises(DataError, match="no volume"):
+    with pytest.raises(DataError, match="not a volume"):
         masks.pair(None, 1.0)
 
 
@@ -86,5 +86,5 @@ def test_slices_of_two_sizes_are_told() -> None:
 
 
 def test_no_slice_is_no_volume() -> None:
-    with pytest.raises(DataError, match="no volume"):
+    with pytest.raises(DataError, match="not a volume"):
         VolumeMasks().pair(None, 1.0)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from brainseg_runtime.errors import BrainsegError, BundleSchemaError, WorkerError
-from brainseg_runtime.safe_io.strict_json import MAX_DEPTH, Fields, check_tree, parse
+from brainseg_runtime.safe_io.strict_json import MAX_DEPTH, check_tree, parse, shown
 
 PLAIN = st.characters(min_codepoint=32, max_codepoint=126)
 TREES = st.recursive(
@@ -88,36 +88,6 @@ def test_values_made_in_python_are_held_to_the_same(value: object) -> None:
         check_tree(value, "test")
 
 
-class TestFields:
-    """Each field is taken once, by name and type."""
-
-    def test_an_unknown_key_is_refused_by_name(self) -> None:
-        fields = Fields({"a": 1, "b": 2}, "here")
-        fields.integer("a")
-        with pytest.raises(BundleSchemaError, match="'b'"):
-            fields.close()
-
-    def test_a_missing_key_is_refused_by_name(self) -> None:
-        with pytest.raises(BundleSchemaError, match="'a'"):
-            Fields({}, "here").take("a")
-
-    @pytest.mark.parametrize("value", [True, 1.0, "1", None, -1, 11])
-    def test_an_integer_is_one_and_in_range(self, value: object) -> None:
-        with pytest.raises(BundleSchemaError):
-            Fields({"a": value}, "here").integer("a", high=10)
-
-    @pytest.mark.parametrize("value", [True, "1", None, -0.1, 1.1])
-    def test_a_number_is_one_and_in_range(self, value: object) -> None:
-        with pytest.raises(BundleSchemaError):
-            Fields({"a": value}, "here").number("a", low=0, high=1)
-
-    @pytest.mark.parametrize("value", ["a", ["a", 1], None])
-    def test_a_list_of_texts_holds_texts(self, value: object) -> None:
-        with pytest.raises(BundleSchemaError):
-            Fields({"a": value}, "here").texts("a")
-
-    def test_an_error_shows_only_the_start_of_a_value(self) -> None:
-        with pytest.raises(BundleSchemaError) as caught:
-            Fields({"a": "\x1b" * 5000}, "here").integer("a")
-        assert len(str(caught.value)) < 300
-        assert "\x1b" not in str(caught.value)
+def test_a_value_is_shown_escaped_and_cut() -> None:
+    assert "\x1b" not in shown("\x1b" * 5000)
+    assert len(shown("\x1b" * 5000)) == 80

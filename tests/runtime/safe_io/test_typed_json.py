@@ -6,6 +6,8 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pytest
@@ -14,7 +16,7 @@ from hypothesis import strategies as st
 
 from brainseg_runtime.errors import DataError
 from brainseg_runtime.safe_io.strict_json import Json
-from brainseg_runtime.safe_io.typed_json import Between, Matches, from_json, to_json
+from brainseg_runtime.safe_io.typed_json import Between, Matches, from_json, inline, to_json
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,30 @@ class Checked:
     texts: Sequence[str] = ()
     level: Literal[1, 2] = 1
     anything: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Defaulted:
+    count: int = 0
+
+
+@dataclass(frozen=True)
+class Nested:
+    only: Defaulted
+
+
+class Colour(StrEnum):
+    RED = "red"
+
+
+@dataclass(frozen=True)
+class OnlyPath:
+    path: Path
+
+
+@dataclass(frozen=True)
+class Where(OnlyPath):
+    colour: Colour
 
 
 @dataclass(frozen=True)
@@ -101,6 +127,22 @@ def test_a_class_with_a_json_of_its_own_is_written_by_it() -> None:
     assert to_json(Holder((Upside(1), Upside(2)))) == {"upsides": [{"value": -1}, {"value": -2}]}
 
 
+def test_every_key_may_be_asked_for_although_fields_have_defaults() -> None:
+    value = to_json(Outer("n", inner=Inner(1.0)))
+    assert from_json(Outer, value, "it", error=DataError, every_key=True) == Outer("n", inner=Inner(1.0))
+    for key in value:
+        rest = {name: item for name, item in value.items() if name != key}
+        with pytest.raises(DataError, match=rf"it lacks keys; expected {key};"):
+            from_json(Outer, rest, "it", error=DataError, every_key=True)
+    with pytest.raises(DataError, match=r"it\.only lacks keys; expected count"):
+        from_json(Nested, {"only": {}}, "it", error=DataError, every_key=True)
+
+
+def test_paths_and_members_of_an_enum_are_written_as_text() -> None:
+    assert to_json(Where(Path("a/b"), Colour.RED)) == {"path": str(Path("a/b")), "colour": "red"}
+    assert from_json(OnlyPath, {"path": "a/b"}, "it", error=DataError) == OnlyPath(Path("a/b"))
+
+
 @pytest.mark.parametrize(
     ("value", "named"),
     [
@@ -150,3 +192,31 @@ def test_an_error_shows_a_short_escaped_value() -> None:
         from_json(Outer, {"name": ["\x1b[31m" * 100]}, "it", error=DataError)
     assert "\x1b" not in str(caught.value)
     assert len(str(caught.value)) < 300
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scored:
+    name: str
+    scores: Mapping[str, float | None] = inline(lambda: {"a": float, "b": float | None})
+    last: int = 0
+
+
+def test_items_of_an_inline_mapping_stand_beside_the_other_fields() -> None:
+    value = Scored(name="n", scores={"a": 0.5, "b": None}, last=2)
+    assert list(to_json(value).items()) == [("name", "n"), ("a", 0.5), ("b", None), ("last", 2)]
+    assert from_json(Scored, to_json(value), "it", error=DataError) == value
+    assert from_json(Scored, {"name": "n", "a": 1}, "it", error=DataError).scores == {"a": 1.0, "b": None}
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ({"name": "n", "b": 1.0}, "lacks keys; expected a"),
+        ({"name": "n", "a": None}, r"it\.a is wrong"),
+        ({"name": "n", "a": 1.0, "c": 1.0}, "unknown keys; expected only name, last, a, b; got .?c"),
+        ({"name": "n", "a": 1.0, "scores": {}}, "unknown keys"),
+    ],
+)
+def test_keys_of_an_inline_mapping_are_checked_like_any_other(value: dict[str, object], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        from_json(Scored, value, "it", error=DataError)

@@ -96,7 +96,7 @@ def test_the_fingerprint_leaves_slices_with_a_repeated_sequence_out() -> None:
 
 def test_the_fingerprint_is_the_range_of_means_and_peaks_of_each_channel() -> None:
     images = [slice_image(60, 60, seed) for seed in range(5)]  # not thinned out by the grid: an independent count
-    for c, seen in enumerate(take_fingerprint(images).channels):
+    for c, seen in enumerate(take_fingerprint(images).channels.values()):
         means = [image[..., c].mean() for image in images]
         peaks = [np.sort(image[..., c].ravel())[60 * 60 * 99 // 100] for image in images]
         expected = (min(means), max(means), min(peaks), max(peaks))

@@ -14,17 +14,18 @@ from hypothesis import strategies as st
 from scipy.stats import bootstrap, permutation_test
 
 from brainseg_runtime.evaluation.evaluate import Case, evaluate
+from brainseg_runtime.metrics import Counts
+from brainseg_runtime.metrics.scores import Score, added
 from brainseg_train.comparison.leaderboard import (
-    METRICS,
-    compare,
-    holm,
     make_leaderboard,
+    metrics,
     score,
     score_text,
     summary,
     to_markdown,
-    verdict,
 )
+from brainseg_train.comparison.page import write_report
+from brainseg_train.comparison.significance import compare, holm, verdict
 from brainseg_train.comparison.test_scores import TestRecord
 from brainseg_train.tuning import study
 
@@ -52,7 +53,8 @@ def record(model: str, dice: list[float]) -> TestRecord:
     image, truth = np.zeros((16, 16, 3), np.uint8), np.zeros((16, 16), np.uint8)
     cases = [Case(f"p{number}", [(1, image, truth)]) for number in range(len(dice))]
     made = evaluate(cases, lambda images: (images[..., 0], images[..., 0] / np.float32(255)), threshold=0.5, samples=9)
-    patients = tuple(replace(patient, dice=score) for patient, score in zip(made.patients, dice, strict=True))
+    pairs = zip(made.patients, dice, strict=True)
+    patients = tuple(replace(patient, scores={**patient.scores, "dice": score}) for patient, score in pairs)
     found = replace(made, patients=patients)
     return TestRecord(model=model, split_by="patient", evaluation=found, pictures=(), timing={})
 
@@ -148,7 +150,7 @@ def test_made_again_from_the_records_it_is_the_same(compared: Path) -> None:
 def test_every_metric_stands_in_the_evaluation_and_the_table(compared: Path) -> None:
     board = board_of(compared)
     text = to_markdown(board)
-    for metric in METRICS:
+    for metric in metrics():
         value, interval = score(board["rows"][0]["test"], metric)
         assert value is None or 0 <= value <= 1
         assert interval is None or interval[0] <= interval[1]
@@ -156,9 +158,33 @@ def test_every_metric_stands_in_the_evaluation_and_the_table(compared: Path) -> 
     assert "resunet" not in text
 
 
+def test_a_score_added_to_the_table_is_a_line_of_the_leaderboard_and_of_its_page(compared: Path) -> None:
+    current = study.newest_complete(compared)
+    before = (compared / "report.html").read_bytes()
+    accuracy: Score[Counts] = Score(
+        key="accuracy",
+        label="accuracy",
+        of=lambda counts: (counts.tp + counts.tn) / counts.pixels,
+        both_empty="1",
+        truth_empty="below 1",
+        prediction_empty="below 1",
+    )
+    board = make_leaderboard(current)
+    with added(counted=[accuracy]):
+        assert "accuracy" not in to_markdown(board), "these records were made before"
+        for row in board["rows"]:
+            row["test"]["pooled"]["accuracy"], row["test"]["pooled_ci95"]["accuracy"] = 0.987, None
+        text = to_markdown(board)
+        page = write_report(current, board).read_text(encoding="utf-8")
+    (compared / "report.html").write_bytes(before)
+    assert "All pixels pooled: accuracy" in text
+    assert "accuracy</td>" in page
+    assert page.count("0.987") == len(board["rows"])
+
+
 def test_a_record_made_before_a_metric_was_measured_lacks_it(compared: Path) -> None:
     test = {**board_of(compared)["rows"][0]["test"], "surface": None}
-    metric = next(metric for metric in METRICS if metric.key.startswith("surface"))
+    metric = next(metric for metric in metrics() if metric.key.startswith("surface"))
     assert score(test, metric) == (None, None)
     del test["surface"]
     assert score_text(test, metric) == "—"
@@ -167,7 +193,7 @@ def test_a_record_made_before_a_metric_was_measured_lacks_it(compared: Path) -> 
 def test_what_is_undefined_is_a_dash(compared: Path) -> None:
     test = json.loads(json.dumps(board_of(compared)["rows"][0]["test"]))
     test["pooled"]["precision"] = None
-    metric = next(metric for metric in METRICS if metric.name == "precision")
+    metric = next(metric for metric in metrics() if metric.name == "precision")
     assert score_text(test, metric) == "—"
 
 

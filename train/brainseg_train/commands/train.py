@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
-from brainseg_runtime.errors import BrainsegError, DataError
+from brainseg_runtime.errors import BrainsegError, DataError, UsageError
 from brainseg_runtime.plurals import counted
 from brainseg_runtime.safe_io.output_paths import check_outputs
 from brainseg_runtime.terminal.console import Console
@@ -16,7 +16,7 @@ from brainseg_runtime.terminal.interrupts import interruptible
 from brainseg_runtime.terminal.start import DONE, FAULT, INTERRUPTED, USAGE
 from brainseg_runtime.version import __version__
 from brainseg_train.commands.results import tell_differences, tell_layout, tell_leaderboard, tell_runs, tell_start
-from brainseg_train.errors import ConfigError, UsageError
+from brainseg_train.errors import ConfigError
 from brainseg_train.system_faults import as_fault, require_writable
 
 if TYPE_CHECKING:

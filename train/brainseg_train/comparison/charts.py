@@ -7,20 +7,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from brainseg_runtime.html.charts import Series, Strip, diagonal, line_chart, strip_plot
+from brainseg_runtime.evaluation.charts import UNIT, score_chart
+from brainseg_runtime.html.charts import Strip, Trace, diagonal, line_chart, strip_plot
 from brainseg_train import models
 from brainseg_train.runs import records
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from brainseg_runtime.html.markup import Html
+    from markupsafe import Markup
+
     from brainseg_train.comparison.test_scores import TestRecord
     from brainseg_train.tuning.study import Study
-
-UNIT: Final = (0.0, 1.0)
-"""The range of every score."""
-
 
 SMALLEST: Final = 1.0
 """Tumour pixels from which a patient has a place on the logarithmic axis."""
@@ -31,7 +29,7 @@ def colour(model: str) -> int:
     return models.NAMES.index(model) if model in models.NAMES else len(models.NAMES)
 
 
-def patient_charts(tests: Sequence[TestRecord]) -> list[Html]:
+def patient_charts(tests: Sequence[TestRecord]) -> list[Markup]:
     """Dice of every test patient's volume: a strip for each network, and against the tumour's size."""
     strips = [
         Strip(
@@ -43,7 +41,7 @@ def patient_charts(tests: Sequence[TestRecord]) -> list[Html]:
         for test in tests
     ]
     sizes = [
-        Series(
+        Trace(
             name=test.model,
             x=[float(patient.counts.truth) for patient in test.evaluation.patients],
             y=[patient.dice for patient in test.evaluation.patients],
@@ -68,45 +66,37 @@ def patient_charts(tests: Sequence[TestRecord]) -> list[Html]:
     ]
 
 
-def pixel_charts(tests: Sequence[TestRecord]) -> list[Html]:
+def pixel_charts(tests: Sequence[TestRecord]) -> list[Markup]:
     """ROC, precision against recall, reliability, and Dice against threshold, all networks in each."""
     return [
-        line_chart(
+        score_chart(
             [*(_curve(test, "roc", test.evaluation.pooled.roc_auc) for test in tests), diagonal("chance")],
             title="ROC, with its area",
             x_label="false positive rate",
             y_label="true positive rate",
-            x_range=UNIT,
-            y_range=UNIT,
         ),
-        line_chart(
+        score_chart(
             [_curve(test, "pr", test.evaluation.pooled.pr_auc) for test in tests],
             title="Precision and recall, with the area",
             x_label="recall",
             y_label="precision",
-            x_range=UNIT,
-            y_range=UNIT,
         ),
-        line_chart(
+        score_chart(
             [*(_reliability(test) for test in tests), diagonal("calibrated")],
             title="Reliability, with the expected calibration error",
             x_label="mean probability",
-            y_label="share of tumour",
-            x_range=UNIT,
-            y_range=UNIT,
+            y_label="fraction of tumour",
         ),
-        line_chart(
+        score_chart(
             [_curve(test, "dice", test.evaluation.pooled.dice) for test in tests],
             title=f"Pooled Dice against threshold, with Dice at {tests[0].evaluation.threshold:g}",
             x_label="threshold",
             y_label="Dice",
-            x_range=UNIT,
-            y_range=UNIT,
         ),
     ]
 
 
-def learning_charts(current: Study, board: Mapping[str, Any]) -> list[Html]:
+def learning_charts(current: Study, board: Mapping[str, Any]) -> list[Markup]:
     """For each network the validation Dice of its runs by epoch; then the losses of the chosen runs."""
     rows, trials = board["rows"], board["trials"]
     losses = _losses(current, rows)
@@ -124,7 +114,7 @@ def learning_charts(current: Study, board: Mapping[str, Any]) -> list[Html]:
     return [*charts, losses]
 
 
-def _runs(current: Study, trials: Sequence[Mapping[str, Any]], chosen: Sequence[str], *, folds: bool) -> list[Series]:
+def _runs(current: Study, trials: Sequence[Mapping[str, Any]], chosen: Sequence[str], *, folds: bool) -> list[Trace]:
     """All runs of one network in its colour: a dash each, and those that were not chosen in the background."""
     lines, places = [], {True: 0, False: 1}  # the chosen run, or the first of them, is the line without dashes
     for trial in trials:
@@ -138,14 +128,14 @@ def _runs(current: Study, trials: Sequence[Mapping[str, Any]], chosen: Sequence[
     return sorted(lines, key=lambda line: not line.faint)
 
 
-def _dice_chart(lines: Sequence[Series], title: str) -> Html:
+def _dice_chart(lines: Sequence[Trace], title: str) -> Markup:
     """Validation Dice by epoch."""
     return line_chart(
         lines, title=title, x_label="epoch", y_label="mean volume Dice at 128×128", y_range=UNIT, whole_x=True
     )
 
 
-def _losses(current: Study, rows: Sequence[Mapping[str, Any]]) -> Html:
+def _losses(current: Study, rows: Sequence[Mapping[str, Any]]) -> Markup:
     """Training (dashed) and validation loss of each network's first chosen run."""
     lines = []
     for row in rows:
@@ -156,7 +146,7 @@ def _losses(current: Study, rows: Sequence[Mapping[str, Any]]) -> Html:
             "validation": [entry.validation["loss"] for entry in history],
         }
         lines += [
-            Series(name=f"{row['model']}, {part}", x=epochs, y=values, colour=colour(row["model"]), dash=dash)
+            Trace(name=f"{row['model']}, {part}", x=epochs, y=values, colour=colour(row["model"]), dash=dash)
             for (part, values), dash in zip(parts.items(), (1, 0), strict=True)
         ]
     title = "Losses of the chosen runs"
@@ -165,10 +155,10 @@ def _losses(current: Study, rows: Sequence[Mapping[str, Any]]) -> Html:
 
 def _learning(
     current: Study, trial: Mapping[str, Any], name: str, *, dash: int | None = None, faint: bool = False
-) -> Series:
+) -> Trace:
     """One run's validation Dice by epoch."""
     history = records.load_history(current.runs / trial["timing"]["run"])
-    return Series(
+    return Trace(
         name=name,
         x=[float(entry.epoch) for entry in history],
         y=[entry.validation["dice"] for entry in history],
@@ -178,17 +168,17 @@ def _learning(
     )
 
 
-def _curve(test: TestRecord, name: str, value: float | None) -> Series:
+def _curve(test: TestRecord, name: str, value: float | None) -> Trace:
     """One network's curve, its figure in the legend."""
     curve = getattr(test.evaluation.curves, name)
     legend = test.model if value is None else f"{test.model} {value:.3f}"
-    return Series(name=legend, x=curve.x, y=curve.y, colour=colour(test.model))
+    return Trace(name=legend, x=curve.x, y=curve.y, colour=colour(test.model))
 
 
-def _reliability(test: TestRecord) -> Series:
-    """One network's share of tumour by mean probability."""
+def _reliability(test: TestRecord) -> Trace:
+    """One network's fraction of tumour by mean probability."""
     calibration = test.evaluation.calibration
-    return Series(
+    return Trace(
         name=f"{test.model} {calibration.ece:.4f}",
         x=[one.probability for one in calibration.bins],
         y=[one.tumour for one in calibration.bins],

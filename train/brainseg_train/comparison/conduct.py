@@ -1,7 +1,7 @@
-"""A study carried out: train and tune, choose, look at the test part once.
+"""Carry a study out: train and tune, choose, measure once on the test subset.
 
-Each step leaves a record and is passed over where its record is there, so that a study that was interrupted goes on
-where it was, and a complete one is never measured again.
+Each step leaves a record and is skipped where its record exists, so that an interrupted study goes on where it was,
+and a complete one is never measured again.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ if TYPE_CHECKING:
     from brainseg_train.tuning.study import Study
 
 WAIT_SECONDS = 1.0
-"""How often trials that another process works on are looked after."""
+"""Seconds between looks at trials that another process works on."""
 
 
 def carry_out(current: Study, dataset: DataSet, *, workers: int, cache: Path | None, display: Display) -> Study:
-    """Everything that a study has left to do.
+    """Do what is left of a study.
 
     Args:
         current: The study.
         dataset: Its data.
         workers: Processes at once.
         cache: The data set's cache folder.
-        display: Shows how it goes.
+        display: Shows the progress.
 
     Returns:
         The study, complete; or as it was where another process leads it, once this one has helped with its trials.
@@ -60,12 +60,12 @@ def carry_out(current: Study, dataset: DataSet, *, workers: int, cache: Path | N
 
 
 def finish(current: Study, dataset: DataSet, display: Display | None = None, *, seconds: float = 0.0) -> Study:
-    """What follows once every trial has ended: choose, look at the test part where the study does, record.
+    """Choose runs once every trial has ended, measure them on the test subset if the study does, and record.
 
     Args:
         current: The study.
         dataset: Its data.
-        display: Told what is being done.
+        display: Shows the progress.
         seconds: That this process spent on the trials; for the record.
 
     Returns:
@@ -79,7 +79,7 @@ def finish(current: Study, dataset: DataSet, display: Display | None = None, *, 
     if current.request.kind == "all" or len(current.request.splits) > 1:
         for model in current.request.models:
             if display is not None:
-                display.say(f"{model}: the one look at the test part")
+                display.say(f"{model}: measured on the test subset, once")
             look_once(current, model, chosen[model], dataset)
     return _complete(current, chosen, seconds=seconds + time.monotonic() - began)
 
@@ -138,7 +138,7 @@ def _select(current: Study) -> dict[str, tuple[str, ...]]:
         scores = ((trial, run.best.validation["dice"] if run.best else None) for trial, run in runs.items())
         best = best_of((trial, dice) for trial, dice in scores if runs[trial].status == "complete")
         if best is None:
-            # Every one was hopeless: the least so still makes a row, and the table shows what it is worth.
+            # Every trial was pruned: the best of them still makes a row, and the table shows its scores.
             best = best_of((trial, run.best.validation["dice"] if run.best else None) for trial, run in runs.items())
         if best is None:
             raise _nothing_left(unit.name, list(runs.values()))

@@ -1,23 +1,19 @@
-"""The leaderboard: the networks of one study side by side, ranked, and whether their order is more than noise.
+"""The leaderboard: the networks of one study ranked, and whether their order is more than noise.
 
 `leaderboard.json` and `leaderboard.md` are made from records alone. Two studies that did the same work write the same
 bytes but for what stands under `timing`: seconds, and the names of study and runs, which begin with the time.
-
-Source of the correction for several pairs: Holm, A simple sequentially rejective multiple test procedure, 1979.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import combinations
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from brainseg_runtime.html.page import NOT_DEFINED, interval_text, number_text
-from brainseg_runtime.metrics import bootstrap_interval, least_p, paired_permutation_test
-from brainseg_runtime.metrics.scores import LESIONS, SURFACE, surface_label
-from brainseg_runtime.metrics.surface import TOLERANCE
+from brainseg_runtime.metrics.scores import table
 from brainseg_runtime.plurals import counted
 from brainseg_runtime.safe_io import files
+from brainseg_train.comparison.significance import compare, verdict
 from brainseg_train.comparison.test_scores import TestRecord, load_test
 from brainseg_train.runs import records
 from brainseg_train.tuning.search import describe
@@ -35,9 +31,6 @@ SCHEMA: Final = "brainseg-leaderboard/1"
 RANKED_BY: Final = "test.volume_dice.mean"
 _INTERVAL: Final = "volume_dice.ci95"  # the one that the ranking is read with
 
-SIGNIFICANT: Final = 0.05
-"""A corrected p below this is called more than noise."""
-
 LEAK: Final = (
     "Split by slice: slices of the same patients lie in training and test, so these scores say nothing about new "
     "patients and must not be compared with scores by patient."
@@ -54,39 +47,42 @@ class Metric:
     key: str
 
 
-METRICS: Final = (
-    Metric(name="mean", group="Dice of a patient's volume", key="volume_dice.mean"),
-    Metric(name="median", group="Dice of a patient's volume", key="volume_dice.median"),
-    Metric(name="worst", group="Dice of a patient's volume", key="volume_dice.min"),
-    Metric(name="mean", group="IoU of a patient's volume", key="volume_iou.mean"),
-    Metric(name="Dice", group="All pixels pooled", key="pooled.dice"),
-    Metric(name="IoU", group="All pixels pooled", key="pooled.iou"),
-    Metric(name="precision", group="All pixels pooled", key="pooled.precision"),
-    Metric(name="recall", group="All pixels pooled", key="pooled.recall"),
-    Metric(name="F1", group="All pixels pooled", key="pooled.f1"),
-    Metric(name="ROC-AUC", group="All pixels pooled", key="pooled.roc_auc"),
-    Metric(name="PR-AUC", group="All pixels pooled", key="pooled.pr_auc"),
-    Metric(name="Dice", group="Slices with tumour", key="slice_dice_tumour.mean"),
-    Metric(name="IoU", group="Slices with tumour", key="slice_iou_tumour.mean"),
-    Metric(name="Dice", group="All slices, both empty = 1", key="slice_dice_all.mean"),
-    Metric(name="IoU", group="All slices, both empty = 1", key="slice_iou_all.mean"),
-    # Those of which more is better; what needs the spacing is unknown here.
-    *(
-        Metric(
-            name=surface_label(each, TOLERANCE), group="Surface and lesions by patient", key=f"{group}.{each.key}.mean"
-        )
-        for group, scores in (("surface", SURFACE), ("lesions", LESIONS))
-        for each in scores
-        if each.best == "high" and not each.in_mm
-    ),
-)
+VOLUME_DICE: Final = Metric(name="mean", group="Dice of a patient's volume", key="volume_dice.mean")
+"""What networks are ranked by."""
+
+
+def metrics() -> tuple[Metric, ...]:
+    """The lines of the comparison: means over patients and slices, then the scores of the table.
+
+    Of the scores over patients those of which more is better; what needs the spacing in mm is unknown here.
+    """
+    pooled = ((score.label, f"pooled.{score.key}") for score in table().pooled)
+    volumes = (
+        (score.title(), f"{group}.{score.key}.mean")
+        for group, scores in table().of_volumes.items()
+        for score in scores
+        if score.higher_is_better and not score.needs_spacing
+    )
+    tumour, every = "Slices with tumour", "All slices, both empty = 1"
+    return (
+        VOLUME_DICE,
+        Metric(name="median", group=VOLUME_DICE.group, key="volume_dice.median"),
+        Metric(name="worst", group=VOLUME_DICE.group, key="volume_dice.min"),
+        Metric(name="mean", group="IoU of a patient's volume", key="volume_iou.mean"),
+        *(Metric(name=name, group="All pixels pooled", key=key) for name, key in pooled),
+        Metric(name="Dice", group=tumour, key="slice_dice_tumour.mean"),
+        Metric(name="IoU", group=tumour, key="slice_iou_tumour.mean"),
+        Metric(name="Dice", group=every, key="slice_dice_all.mean"),
+        Metric(name="IoU", group=every, key="slice_iou_all.mean"),
+        *(Metric(name=name, group="Surface and lesions by patient", key=key) for name, key in volumes),
+    )
 
 
 def make_leaderboard(current: Study) -> Json:
     """A complete study's leaderboard.
 
     Args:
-        current: A study of which every network has been measured on the test part.
+        current: A study of which every network has been measured on the test subset.
 
     Returns:
         `rows` [{rank, model, config, validation, test, parameters, epochs, timing}], ranked by the mean Dice of the
@@ -124,65 +120,13 @@ def make_leaderboard(current: Study) -> Json:
     }
 
 
-def compare(ranked: Sequence[TestRecord]) -> list[Json]:
-    """Each pair of networks over the same patients: the mean difference of volume Dice and how likely chance gives it.
-
-    Args:
-        ranked: The networks' test records, best first.
-
-    Returns:
-        `first`, `second`, `difference` (first minus second), its `ci95` by patient bootstrap, `p_value` of the
-        two-sided paired permutation test, `p_corrected` by Holm, `more_than_noise`, `patients`, and `reason`: where so
-        few patients differ that no p could be below 0.05 once corrected, the three are None and this says so, else it
-        is None; `ci95_reason` does the same for the interval.
-    """
-    pairs = [_pair(first, second) for first, second in combinations(ranked, 2)]
-    found = [paired_permutation_test(*pair.scores) for pair in pairs]
-    least = holm([least_p(*pair.scores) for pair in pairs])  # the best that the test could have said
-    return [pair.to_json(*each) for pair, *each in zip(pairs, found, holm(found), least, strict=True)]
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """P-values corrected for being several, in the order given; each in [0, 1] and no smaller than before."""
-    order = sorted(range(len(p_values)), key=lambda index: p_values[index])
-    corrected = [0.0] * len(p_values)
-    highest = 0.0
-    for rank, index in enumerate(order):
-        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[index]))
-        corrected[index] = highest
-    return corrected
-
-
-def verdict(comparisons: Sequence[Mapping[str, Any]]) -> str:
-    """What the comparisons of ranked networks mean, in words."""
-    if not comparisons:
-        return "One network alone: there is no order."
-    sure = [pair for pair in comparisons if pair["more_than_noise"]]
-    judged = [pair for pair in comparisons if pair["more_than_noise"] is not None]
-    if not judged:
-        reasons = "; ".join(dict.fromkeys(pair["reason"] for pair in comparisons))
-        return f"Whether the order is more than noise cannot be told: {reasons}."
-    if not sure:
-        smallest = min(pair["p_corrected"] for pair in judged)
-        told = "no pair" if len(judged) == len(comparisons) else "no pair that can be judged"
-        return (
-            f"The order is not more than noise: {told} differs by more than chance gives (smallest p {smallest:.2g})."
-        )
-    named = "; ".join(
-        f"{pair['first']} is above {pair['second']} by {pair['difference']:.3f} (p {pair['p_corrected']:.2g})"
-        for pair in sure
-    )
-    rest = [f"{pair['first']} and {pair['second']}" for pair in comparisons if not pair["more_than_noise"]]
-    return f"More than noise: {named}." + (f" Not told apart: {', '.join(rest)}." if rest else "")
-
-
 def to_markdown(board: Mapping[str, Any]) -> str:
     """The leaderboard as a Markdown document."""
     rows = board["rows"]
     cells = [["metric", *(f"{row['rank']}. {row['model']}" for row in rows)]]
     cells += [
         [f"{metric.group}: {metric.name}", *(score_text(row["test"], metric) for row in rows)]
-        for metric in METRICS
+        for metric in metrics()
         if any(score(row["test"], metric)[0] is not None for row in rows)
     ]
     cells += [
@@ -201,7 +145,7 @@ def to_markdown(board: Mapping[str, Any]) -> str:
 
 def summary(board: Mapping[str, Any]) -> list[list[str]]:
     """The few columns that fit a terminal, head first; a leaky split stands in a column of its own."""
-    given = any(score(row["test"], METRICS[0])[1] for row in board["rows"])
+    given = any(score(row["test"], VOLUME_DICE)[1] for row in board["rows"])
     head = [
         "",
         "model",
@@ -218,7 +162,7 @@ def summary(board: Mapping[str, Any]) -> list[list[str]]:
         test = row["test"]
         scores = [test["pooled"][name] for name in ("dice", "iou", "precision", "recall")]
         pooled = [NOT_DEFINED if value is None else number_text(value) for value in scores]
-        cells = [str(row["rank"]), row["model"], score_text(test, METRICS[0]), *pooled]
+        cells = [str(row["rank"]), row["model"], score_text(test, VOLUME_DICE), *pooled]
         cells += [number_text(row["validation"]["dice"]), str(row["epochs"]), f"{row['timing']['seconds']:.0f}"]
         rows.append([*cells, *(["slice (LEAKY)"] if board["leaky"] else [])])
     return [head, *rows]
@@ -227,7 +171,7 @@ def summary(board: Mapping[str, Any]) -> list[list[str]]:
 def subtitle(board: Mapping[str, Any]) -> str:
     """What was compared on how many patients, in one sentence."""
     first = board["rows"][0]["test"]
-    over = f"{board['folds']}-fold cross-validation" if board["folds"] else "test part, looked at once"
+    over = f"{board['folds']}-fold cross-validation" if board["folds"] else "test subset, looked at once"
     marked = " **(split by slice: leaky)**" if board["leaky"] else ""
     none = next((item["reason"] for item in first.get("missing", []) if _INTERVAL in item["figures"]), None)
     intervals = "95 % BCa intervals by patient bootstrap" if none is None else f"no intervals ({none})"
@@ -246,8 +190,8 @@ def score(test: Mapping[str, Any], metric: Metric) -> tuple[float | None, tuple[
         found = (found or {}).get(group)
     if found is None:
         return None, None  # a record made before this was measured
-    interval = test["pooled_ci95"][name] if groups == ["pooled"] else found["ci95"] if name == "mean" else None
-    return found[name], (interval[0], interval[1]) if interval else None
+    interval = test["pooled_ci95"].get(name) if groups == ["pooled"] else found["ci95"] if name == "mean" else None
+    return found.get(name), (interval[0], interval[1]) if interval else None
 
 
 def score_text(test: Mapping[str, Any], metric: Metric) -> str:
@@ -255,7 +199,7 @@ def score_text(test: Mapping[str, Any], metric: Metric) -> str:
     value, interval = score(test, metric)
     if value is None:
         return NOT_DEFINED
-    return number_text(value) + (f" ({interval_text(*interval)})" if interval else "")
+    return number_text(value) + (f" ({interval_text(interval)})" if interval else "")
 
 
 def write(current: Study, board: Json) -> None:
@@ -317,49 +261,6 @@ def _trial(unit: Unit, number: int, params: Mapping[str, Any], run: RunRecord) -
         "parameters": run.parameters,
         "timing": {"run": run.id, **run.timing},
     }
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Pair:
-    """Two networks over the patients that both have seen, which are the same."""
-
-    first: str
-    second: str
-    scores: tuple[list[float], list[float]]
-
-    def to_json(self, p_value: float, p_corrected: float, least_corrected: float) -> Json:
-        """The comparison; without a verdict where even the least p that these patients could give is too large."""
-        left, right = self.scores
-        differences = [x - y for x, y in zip(left, right, strict=True)]
-        interval = bootstrap_interval(differences)
-        judged = least_corrected < SIGNIFICANT
-        return {
-            "first": self.first,
-            "second": self.second,
-            "difference": sum(differences) / len(differences),
-            "ci95": list(interval) if interval.defined else None,
-            "ci95_reason": interval.reason or None,
-            "p_value": p_value if judged else None,
-            "p_corrected": p_corrected if judged else None,
-            "more_than_noise": p_corrected < SIGNIFICANT if judged else None,
-            "reason": None if judged else self._too_few(differences, least_corrected),
-            "patients": len(differences),
-        }
-
-    @staticmethod
-    def _too_few(differences: Sequence[float], least_corrected: float) -> str:
-        """Why there is no verdict."""
-        differ = sum(difference != 0 for difference in differences)
-        among = f"the networks differ on {differ} of {len(differences)} test patients"
-        return f"{among}, so the smallest possible p is {least_corrected:.2g}, not below {SIGNIFICANT}"
-
-
-def _pair(first: TestRecord, second: TestRecord) -> _Pair:
-    """Two networks' scores, patient by patient."""
-    a, b = first.patient_dice(), second.patient_dice()
-    patients = [name for name in a if name in b]
-    scores = [a[name] for name in patients], [b[name] for name in patients]
-    return _Pair(first=first.model, second=second.model, scores=scores)
 
 
 def _markdown_table(cells: Sequence[Sequence[str]]) -> list[str]:

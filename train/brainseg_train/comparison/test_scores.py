@@ -1,6 +1,6 @@
-"""The one look at the test part: the chosen networks on raw slices at native resolution, by the module that ships.
+"""The one look at the test subset: the chosen networks on raw slices at native resolution, by the module that ships.
 
-    RUNS/studies/<id>/test/<model>.json        what the look saw; its presence means that it has been had
+    RUNS/studies/<id>/test/<model>.json        what was measured; while it is there, nothing is measured again
     RUNS/studies/<id>/test/<model>-best.png    and -best-2, -best-3, -median, -worst: slices of that patient with both
                                                outlines, the one with most tumour first
 
@@ -9,23 +9,20 @@ Legend: N slices, H rows, W columns.
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import torch
 
 from brainseg_runtime.evaluation.evaluate import Case, evaluate
-from brainseg_runtime.evaluation.page import chosen_patients
-from brainseg_runtime.evaluation.result import Evaluation
+from brainseg_runtime.evaluation.result import Evaluation, chosen_patients
 from brainseg_runtime.images.overlay import encode_png, overlay
 from brainseg_runtime.metrics import Counts, count, dice
-from brainseg_runtime.safe_io import files
-from brainseg_runtime.safe_io.strict_json import Fields, parse
-from brainseg_runtime.safe_io.typed_json import from_json
+from brainseg_runtime.safe_io import files, typed_json
+from brainseg_runtime.safe_io.strict_json import parse
 from brainseg_train import checkpoint
 from brainseg_train.errors import RecordError, StudyError
 from brainseg_train.learning.device import computing_with, place
@@ -79,61 +76,28 @@ class TestPicture:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TestRecord:
-    """What the look at the test part saw of one network."""
+    """A network's scores on the test subset."""
 
     __test__ = False  # no test case, whatever its name begins with
 
     model: str
     """The network's name."""
     split_by: str
-    """How the parts were made; `slice` is leaky."""
+    """How the subsets were made; `slice` is leaky."""
     evaluation: Evaluation
     """Every score."""
     pictures: tuple[TestPicture, ...]
     """Slices of the best, the median and the worst patient."""
     timing: dict[str, Any]
-    """`seconds`, and `runs`: the runs that were looked at, one a split."""
+    """`seconds`, and `runs`: the runs that were measured, one for each split."""
 
     def patient_dice(self) -> dict[str, float]:
         """Dice of each patient's volume, by name, in [0, 1]."""
         return {patient.id: patient.dice for patient in self.evaluation.patients}
 
-    def to_json(self) -> dict[str, Any]:
-        """Every field."""
-        return {
-            "model": self.model,
-            "split_by": self.split_by,
-            "evaluation": self.evaluation.to_json(),
-            "pictures": [dataclasses.asdict(picture) for picture in self.pictures],
-            "timing": self.timing,
-        }
-
-    @classmethod
-    def from_json(cls, value: object, where: str) -> Self:
-        """The record that `to_json` made.
-
-        Raises:
-            RecordError: A key is missing, unknown or of the wrong type.
-            DataError: The evaluation in it is not one.
-        """
-        fields = Fields(value, where, error=RecordError)
-        pictures = fields.take("pictures")
-        record = cls(
-            model=fields.text("model"),
-            split_by=fields.text("split_by"),
-            evaluation=Evaluation.from_json(fields.json_object("evaluation")),
-            pictures=tuple(
-                from_json(TestPicture, item, f"{where}: pictures", error=RecordError)
-                for item in (pictures if isinstance(pictures, list) else ())
-            ),
-            timing=dict(fields.json_object("timing")),
-        )
-        fields.close()
-        return record
-
 
 def look_once(current: Study, model: str, runs: Sequence[str], dataset: DataSet) -> TestRecord:
-    """Measure a network on the test part, unless that has been done.
+    """Measure a network on the test subset, unless that has been done.
 
     Args:
         current: The study.
@@ -142,7 +106,7 @@ def look_once(current: Study, model: str, runs: Sequence[str], dataset: DataSet)
         dataset: The study's data.
 
     Returns:
-        What was seen, now or before.
+        What was measured, now or before.
 
     Raises:
         CheckpointError: A run's weights are missing or damaged.
@@ -168,19 +132,20 @@ def look_once(current: Study, model: str, runs: Sequence[str], dataset: DataSet)
         pictures=pictures,
         timing={"seconds": time.perf_counter() - began, "runs": list(runs)},
     )
-    files.write_json(_path(current, model), record.to_json())
+    files.write_json(_path(current, model), typed_json.to_json(record))
     return record
 
 
 def load_test(current: Study, model: str) -> TestRecord:
-    """What the look at the test part saw of a network.
+    """A network's scores on the test subset, as they were recorded.
 
     Raises:
-        RecordError: There was no look, or its record is damaged.
+        RecordError: Nothing was recorded, or the record is damaged.
     """
     path = _path(current, model)
     data = files.read_capped(path, MAX_BYTES, error=RecordError)
-    return TestRecord.from_json(parse(data, str(path), limit=MAX_BYTES, error=RecordError), str(path))
+    value = parse(data, str(path), limit=MAX_BYTES, error=RecordError)
+    return typed_json.from_json(TestRecord, value, str(path), error=RecordError)
 
 
 def chosen_slices(counted: Sequence[Counts]) -> dict[int, str]:
@@ -206,7 +171,7 @@ def chosen_slices(counted: Sequence[Counts]) -> dict[int, str]:
 
 
 class _Examiner:
-    """The chosen networks over the test patients, fold after fold."""
+    """The chosen networks on the test patients, fold by fold."""
 
     def __init__(self, current: Study, runs: Sequence[str], dataset: DataSet) -> None:
         self._current, self._runs, self._dataset = current, runs, dataset
@@ -261,7 +226,7 @@ class _Examiner:
         return pictures
 
     def _use(self, fold: int) -> None:
-        """Have the network of a fold predict."""
+        """Load the network of a fold, unless it is loaded."""
         if self._pipeline is not None and self._fold == fold:
             return
         run_dir = self._current.runs / self._runs[fold]

@@ -78,7 +78,7 @@ def dice_loss(
     miss_weight: float = 0.5,
     all_reduce: AllReduce | None = None,
 ) -> Tensor:
-    """One minus the soft Dice of the whole batch.
+    """One minus the soft Dice of the whole batch; not the Dice of the metrics, since it must have a gradient.
 
     Args:
         logits: Float tensor of any shape and range.

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from brainseg_runtime.metrics.counts import dice_of_sizes
 from brainseg_train.config import LossConfig
 from brainseg_train.learning.batches import Batches
 from brainseg_train.learning.device import Placement
@@ -76,15 +77,10 @@ def _count(logits: Tensor, masks: Tensor) -> Tensor:
 
 def _scores(counts: Tensor) -> dict[str, float]:
     """Statistics of the patients' Dice, and Dice over all pixels, from (3, P) counts."""
-    dice = [_dice(*column) for column in counts.T.tolist()]
+    dice = dice_of_sizes(*counts.numpy()).tolist()
     return {
         "dice": statistics.fmean(dice),
         "dice_median": statistics.median(dice),
         "dice_min": min(dice),
-        "dice_pooled": _dice(*counts.sum(dim=1).tolist()),
+        "dice_pooled": float(dice_of_sizes(*counts.sum(dim=1).numpy())),
     }
-
-
-def _dice(hit: int, predicted: int, true: int) -> float:
-    """Dice from numbers of pixels; 1 where there is no tumour and none was found."""
-    return 2 * hit / (predicted + true) if predicted + true else 1.0

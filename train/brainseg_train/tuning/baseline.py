@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from brainseg_runtime.metrics.counts import count, dice, dice_of_sizes
 from brainseg_train.learning.augment import FLAIR
 
 if TYPE_CHECKING:
@@ -40,10 +41,7 @@ def threshold_dice(dataset: DataSet, split: Split) -> float:
     scores = []
     for patient in np.unique(patients):
         mine = rows[patients == patient]
-        predicted = dataset.images[mine][..., FLAIR] >= threshold
-        truth = dataset.masks[mine].astype(bool)
-        area = int(predicted.sum()) + int(truth.sum())
-        scores.append(2 * int((predicted & truth).sum()) / area if area else 1.0)
+        scores.append(dice(count(dataset.images[mine][..., FLAIR] >= threshold, dataset.masks[mine].astype(bool))))
     return float(np.mean(scores))
 
 
@@ -60,6 +58,5 @@ def best_threshold(flair_nhw: NDArray[np.uint8], truth_nhw: NDArray[np.uint8]) -
     inside = np.bincount(flair_nhw[truth_nhw.astype(bool)].ravel(), minlength=LEVELS)
     everywhere = np.bincount(flair_nhw.ravel(), minlength=LEVELS)
     true_positive = inside[::-1].cumsum()[::-1]
-    positive = everywhere[::-1].cumsum()[::-1]
-    dice = 2 * true_positive / np.maximum(1, positive + inside.sum())
-    return int(dice.argmax())
+    positive = np.maximum(1, everywhere[::-1].cumsum()[::-1])  # a level that marks nothing is never the best
+    return int(dice_of_sizes(true_positive, positive, inside.sum()).argmax())

@@ -1,10 +1,13 @@
-"""What an evaluation keeps of each patient: integer counts, sums over slices, a coarse histogram, scores of the volume.
+"""What is kept of one patient while slices stream through, and the patient's scores once the last slice is in.
 
-The histogram (12 KiB) is for the intervals of the areas. Masks are kept only while their patient is being read.
+Integer counts, sums over slices and a coarse histogram (12 KiB, for the intervals of the areas) stay; masks are kept
+only while their patient is being read.
 """
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,19 +15,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brainseg_runtime.evaluation.result import Detection, PatientScores
-from brainseg_runtime.evaluation.undefined import defined
 from brainseg_runtime.evaluation.volume_scores import Missing, PatientLesions, PatientSurface, PatientVolumes
 from brainseg_runtime.images.dataset import site_of
-from brainseg_runtime.metrics import Counts, count, dice, f1, iou, precision, recall
+from brainseg_runtime.metrics import Counts, count, dice, iou
 from brainseg_runtime.metrics.histogram import COARSE_BITS, Histogram
 from brainseg_runtime.metrics.lesions import LesionCounts
-from brainseg_runtime.metrics.scores import LESIONS, SURFACE
+from brainseg_runtime.metrics.scores import table
 from brainseg_runtime.metrics.volume import SpacingXYZ, VolumeMasks, VolumePair
+
+
+def defined(value: float) -> float | None:
+    """None for NaN: what is undefined is NaN in computing and None in records.
+
+    >>> defined(float("nan")), defined(0.5)
+    (None, 0.5)
+    """
+    return None if math.isnan(value) else value
 
 
 @dataclass
 class SliceSums:
-    """Scores of single slices, added up."""
+    """Dice and IoU of single slices, added up."""
 
     n: int = 0
     dice: float = 0.0
@@ -36,6 +47,11 @@ class SliceSums:
         self.dice += dice(counts)
         self.iou += iou(counts)
 
+    def means(self, kind: str) -> dict[str, float | None]:
+        """The means over slices, by their keys in a patient's scores; `kind` is "all" or "tumour"."""
+        sums = {f"slice_dice_{kind}": self.dice, f"slice_iou_{kind}": self.iou}
+        return {key: total / self.n if self.n else None for key, total in sums.items()}
+
 
 @dataclass
 class Tally:
@@ -43,19 +59,18 @@ class Tally:
 
     Attributes:
         masks: Both masks of the volume, until `close`.
-        lesions: What its volume gave, after `close`; None where the slices are no volume.
+        lesions: What the volume gave, after `close`; None where the slices are no volume.
+        faults: Slices that were missed ("missed"), and healthy ones where tumour was predicted ("false_alarms").
     """
 
     patient_id: str
     counts: Counts = field(default_factory=Counts)
     all_slices: SliceSums = field(default_factory=SliceSums)
     tumour_slices: SliceSums = field(default_factory=SliceSums)
-    missed: int = 0
-    false_alarms: int = 0
+    faults: Counter[str] = field(default_factory=Counter)
     histogram: Histogram = field(default_factory=lambda: Histogram.empty(bits=COARSE_BITS))
     masks: VolumeMasks = field(default_factory=VolumeMasks)
     lesions: LesionCounts | None = None
-    _scores: PatientScores | None = None
 
     def add(self, number: int, mask: NDArray[Any], truth: NDArray[Any]) -> None:
         """One slice more.
@@ -66,38 +81,31 @@ class Tally:
             truth: The same.
 
         Raises:
-            ImageError: The two differ in size, or one is no mask.
+            ImageError: The two differ in size, or one is not a mask.
         """
         counts = count(mask, truth)
         self.counts += counts
         self.all_slices.add(counts)
         if counts.truth:
             self.tumour_slices.add(counts)
-        self.missed += bool(counts.truth and not counts.predicted)
-        self.false_alarms += bool(counts.predicted and not counts.truth)
+        self.faults["missed"] += bool(counts.truth and not counts.predicted)
+        self.faults["false_alarms"] += bool(counts.predicted and not counts.truth)
         self.masks.add(number, mask, truth)
 
     def close(self, spacing_mm: SpacingXYZ | None, tolerance: float) -> PatientScores:
-        """Measure the volume, let go of its masks, and tell the patient's scores; once, after the last slice."""
+        """The patient's scores; once, after the last slice. The masks are let go."""
         fault = self.masks.fault
         pair = None if fault else self.masks.pair(spacing_mm, tolerance)
         self.masks = VolumeMasks(fault)
         self.lesions = None if pair is None else pair.lesions
-        every, tumour = self.all_slices, self.tumour_slices
         surface = _surface(pair)
-        self._scores = PatientScores(
+        return PatientScores(
             id=self.patient_id,
             site=site_of(self.patient_id),
-            n_slices=every.n,
-            dice=dice(self.counts),
-            iou=iou(self.counts),
-            precision=defined(precision(self.counts)),
-            recall=defined(recall(self.counts)),
-            f1=f1(self.counts),
-            slice_dice_tumour=tumour.dice / tumour.n if tumour.n else None,
-            slice_dice_all=every.dice / every.n,
-            slice_iou_tumour=tumour.iou / tumour.n if tumour.n else None,
-            slice_iou_all=every.iou / every.n,
+            n_slices=self.all_slices.n,
+            scores={score.key: defined(score.of(self.counts)) for score in table().counted},
+            **self.tumour_slices.means("tumour"),  # type: ignore[arg-type]
+            **self.all_slices.means("all"),  # type: ignore[arg-type]
             detection=self._detection(),
             counts=self.counts,
             surface=surface,
@@ -105,38 +113,34 @@ class Tally:
             volume=_volumes(self.counts, None if fault else spacing_mm),
             missing=_missing(surface, fault, self.counts, spacing_mm),
         )
-        return self._scores
-
-    @property
-    def scores(self) -> PatientScores:
-        """The patient's scores, once closed."""
-        return self._scores or self.close(None, 0.0)
 
     def _detection(self) -> Detection:
         """Detection by slice."""
         return Detection(
             tumour_slices=self.tumour_slices.n,
-            missed=self.missed,
+            missed=self.faults["missed"],
             healthy_slices=self.all_slices.n - self.tumour_slices.n,
-            false_alarms=self.false_alarms,
+            false_alarms=self.faults["false_alarms"],
         )
 
 
 def _surface(pair: VolumePair | None) -> PatientSurface:
     """A patient's surface scores."""
     known = pair is not None and pair.spacing_mm is not None
-    values: dict[str, float | None] = {
-        score.key: None if pair is None or (score.in_mm and not known) else defined(score.of(pair)) for score in SURFACE
+    scores = {
+        score.key: None if pair is None or (score.needs_spacing and not known) else defined(score.of(pair))
+        for score in table().surface
     }
-    return PatientSurface(**values)
+    return PatientSurface(scores=scores)
 
 
 def _missing(surface: PatientSurface, fault: str, counts: Counts, spacing_mm: SpacingXYZ | None) -> tuple[Missing, ...]:
     """Why a patient's figures are missing; that the spacing is unknown is said once for all patients."""
-    wanted = [score.key for score in SURFACE if spacing_mm is not None or not score.in_mm]
+    wanted = [score.key for score in table().surface if spacing_mm is not None or not score.needs_spacing]
     figures = [f"surface.{key}" for key in wanted if getattr(surface, key) is None]
     if fault:
-        figures += [f"lesions.{key}" for key in ("dice", "f1", "found", "missed", "false", "small")]
+        keys = [*(score.key for score in table().lesions), "found", "missed", "false", "small"]
+        figures += [f"lesions.{key}" for key in keys]
         figures += [f"volume.{key}" for key in ("true_ml", "predicted_ml", "error_ml") if spacing_mm is not None]
         return (Missing(reason=fault, figures=tuple(figures)),)
     found = []
@@ -154,11 +158,13 @@ def _empty(counts: Counts) -> str:
 
 def _lesions(pair: VolumePair | None) -> PatientLesions:
     """A patient's lesions; all None where the slices are no volume."""
+    scores = {score.key: None if pair is None else defined(score.of(pair)) for score in table().lesions}
     if pair is None:
-        return PatientLesions(dice=None, f1=None, found=None, missed=None, false=None, small=None)
-    found = pair.lesions
-    values = {score.key: score.of(pair) for score in LESIONS}
-    return PatientLesions(**values, found=found.found, missed=found.missed, false=found.false, small=found.small)
+        return PatientLesions(scores=scores, found=None, missed=None, false=None, small=None)
+    counts = pair.lesions
+    return PatientLesions(
+        scores=scores, found=counts.found, missed=counts.missed, false=counts.false, small=counts.small
+    )
 
 
 def _volumes(counts: Counts, spacing_mm: SpacingXYZ | None) -> PatientVolumes:

@@ -1,0 +1,37 @@
+"""Execution providers, one file each, the registry of them, and the choice between them.
+
+- `provider`: what a provider is. Its fields and methods are all that the rest of the package asks of one.
+- `cpu`, `openvino`, `cuda`, `tensorrt`, `coreml`, `directml`: one provider each (tested by `test_providers`).
+- `registry`: all of them by name. To add one, write its file and enter it into `PROVIDERS`.
+- `choice`: what `auto` takes, and why.
+"""
+
+from brainseg_runtime.inference.providers.choice import AUTO, Choice, choose
+from brainseg_runtime.inference.providers.provider import Provider, ProviderStatus, Session
+from brainseg_runtime.inference.providers.registry import (
+    FALLBACK,
+    PROVIDERS,
+    all_providers,
+    auto_candidates,
+    find_provider,
+    list_providers,
+    provider_status,
+    registered,
+)
+
+__all__ = [
+    "AUTO",
+    "FALLBACK",
+    "PROVIDERS",
+    "Choice",
+    "Provider",
+    "ProviderStatus",
+    "Session",
+    "all_providers",
+    "auto_candidates",
+    "choose",
+    "find_provider",
+    "list_providers",
+    "provider_status",
+    "registered",
+]
