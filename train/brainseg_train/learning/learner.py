@@ -52,15 +52,15 @@ class Learner:
 
     def __init__(self, config: TrainConfig, placement: Placement, group: Group | None = None) -> None:
         self.config = config
-        self._placement = placement
-        self._group = group or Group()
+        self.placement = placement
+        self.group = group or Group()
         self.initial: dict[str, Any] | None = None
         self.initial_split: tuple[str, str] | None = None
         """Digests of the data and of the split that the initial weights were trained on."""
         network = self._fresh_network()
         # PyTorch's annotations leave this form of `to` out.
         self.network = network.to(placement.device, memory_format=placement.memory_format)  # type: ignore[call-overload]
-        self._parallel = self._group.parallel(self.network)
+        self._parallel = self.group.parallel(self.network)
         self._fused = placement.device.type in {"cpu", "cuda"}
         self._optimizer = torch.optim.Adam(self.network.parameters(), lr=config.rate, fused=self._fused)
         self._mean = RunningMean(self.network, config.ema_decay) if config.ema_decay > 0 else None
@@ -109,11 +109,11 @@ class Learner:
         Raises:
             DivergedError: The loss is not finite.
         """
-        with self._placement.autocast():
-            logits = self._parallel(images.contiguous(memory_format=self._placement.memory_format))
-        all_reduce = self._group.sum if self._group.size > 1 else None
+        with self.placement.autocast():
+            logits = self._parallel(images.contiguous(memory_format=self.placement.memory_format))
+        all_reduce = self.group.sum if self.group.size > 1 else None
         loss = segmentation_loss(logits, masks, self.config.loss, all_reduce=all_reduce)
-        value = self._group.mean(loss).item()
+        value = self.group.mean(loss).item()
         self._require_finite("loss", value)
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()
