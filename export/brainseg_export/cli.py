@@ -1,4 +1,4 @@
-"""The `brainseg-export` command. Options are read here; `export` does the work.
+"""The `brainseg-export` program: one command, its options and the way over every run that is to be exported.
 
 PyTorch and onnx are imported only once there is something to export, so that `--help` and usage errors answer at once.
 """
@@ -6,57 +6,88 @@ PyTorch and onnx are imported only once there is something to export, so that `-
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from brainseg_runtime import commands
 from brainseg_runtime.bundles.manifest import LABEL
-from brainseg_runtime.errors import BrainsegError
+from brainseg_runtime.errors import BrainsegError, UsageError
 from brainseg_runtime.safe_io.output_paths import check_outputs
 from brainseg_runtime.safe_io.strict_json import Json
-from brainseg_runtime.terminal.application import CODES, finished, make_application
+from brainseg_runtime.terminal.application import command, single_application
+from brainseg_runtime.terminal.command import DONE, FAULT, start
 from brainseg_runtime.terminal.console import Console
-from brainseg_runtime.terminal.start import run_command
 from brainseg_runtime.version import __version__
+from brainseg_train.data.source import DataSource
 
 if TYPE_CHECKING:
     from brainseg_export.export import Options
     from brainseg_export.sources.run_choice import Chosen
 
-_VARIANTS = ("fp32", "int8", "fp16")
-_DATA = Path("data/kaggle_3m")
-
-app = make_application()
+_VARIANTS: Final = ("fp32", "int8", "fp16")
+_DATA: Final = Path("data/kaggle_3m")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command and end the process with its exit code.
+    """Runs the program and ends the process with its exit code.
 
     Args:
-        arguments: What stands after `brainseg-export`; default: the process's own.
+        arguments: The command line after `brainseg-export`; default: the process's own.
     """
-    run_command("brainseg-export", lambda: finished(app), arguments)
+    start("brainseg-export", lambda: single_application(export), arguments)
 
 
-def _show_version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(__version__)
-        raise typer.Exit
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ChoiceOptions:
+    """Which run to export; one of the first four says it."""
+
+    best: Annotated[bool, typer.Option("--best", help="The best run of the newest finished study of all networks.")] = (
+        False
+    )
+    all_: Annotated[bool, typer.Option("--all", help="The best run of each network of that study.")] = False
+    run: Annotated[str | None, typer.Option(metavar="ID", help="A run by its name.")] = None
+    checkpoint: Annotated[Path | None, typer.Option(metavar="FILE", help="A weights file within its run's folder.")] = (
+        None
+    )
+    runs: Annotated[Path, typer.Option(metavar="DIR", help="Folder of runs, from brainseg-train.")] = Path("runs")
+
+    def require_one(self) -> None:
+        """Refuses none, or several.
+
+        Raises:
+            UsageError: Not exactly one is given.
+        """
+        given = {"--best": self.best, "--all": self.all_, "--run": self.run, "--checkpoint": self.checkpoint}
+        named = [name for name, value in given.items() if value]
+        if len(named) != 1:
+            raise UsageError(
+                "there is no saying which run to export",
+                expected="one of --best, --all, --run and --checkpoint",
+                got=" and ".join(named) or "none",
+            )
+
+    def chosen(self) -> tuple[Chosen, ...]:
+        """The runs.
+
+        Raises:
+            BrainsegError: There is no such run, or it cannot be exported.
+        """
+        from brainseg_export.sources import run_choice
+
+        if self.all_:
+            return run_choice.best_of_each(self.runs)
+        if self.run is not None:
+            return (run_choice.by_id(self.runs, self.run),)
+        return (run_choice.by_checkpoint(self.checkpoint) if self.checkpoint else run_choice.best(self.runs),)
 
 
-@app.command(epilog=f"Example: brainseg-export --best --runs runs --out bundles --require int8\n\n{CODES}")
-def export(  # noqa: PLR0913, PLR0917 - one parameter an option
-    best: Annotated[
-        bool, typer.Option("--best", help="The best run of the newest finished study of all networks.")
-    ] = False,
-    all_: Annotated[bool, typer.Option("--all", help="The best run of each network of that study.")] = False,
-    run: Annotated[str | None, typer.Option(metavar="ID", help="A run by its name.")] = None,
-    checkpoint: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="A weights file within its run's folder.")
-    ] = None,
-    runs: Annotated[Path, typer.Option(metavar="DIR", help="Folder of runs, from brainseg-train.")] = Path("runs"),
+@command("brainseg-export --best --runs runs --out bundles --require int8")
+def export(  # noqa: PLR0913 - the command's options
+    console: Console,
+    *,
+    choice: ChoiceOptions,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Bundles go to DIR/<model>.")] = Path("bundles"),
     data: Annotated[
         Path | None, typer.Option(metavar="DIR", help="The data set of the run; default: where it was when training.")
@@ -69,14 +100,14 @@ def export(  # noqa: PLR0913, PLR0917 - one parameter an option
         bool, typer.Option("--qat", help="Fine-tune the int8 variant even where calibration alone passes its gate.")
     ] = False,
     sign: Annotated[
-        Path | None, typer.Option(metavar="KEY.pem", help="Sign the bundle with this elliptic private key.")
+        Path | None, typer.Option(metavar="KEY.pem", help="Sign the bundle with this elliptic-curve private key.")
     ] = None,
     model_version: Annotated[str, typer.Option(metavar="TEXT", help="Version of the model.")] = __version__,
     data_name: Annotated[
         str | None,
         typer.Option(
             metavar="TEXT",
-            help="What the data set is called; default: as stated in training, or in the dataset.json beside it.",
+            help="The data set's name; default: as stated in training, or in the dataset.json beside it.",
         ),
     ] = None,
     data_licence: Annotated[
@@ -84,23 +115,13 @@ def export(  # noqa: PLR0913, PLR0917 - one parameter an option
         typer.Option(metavar="TEXT", help="Its licence, an SPDX identifier or a short name; default: likewise."),
     ] = None,
     data_url: Annotated[
-        str | None, typer.Option(metavar="URL", help="Where it can be read about or had; default: likewise.")
+        str | None, typer.Option(metavar="URL", help="Where to read about it or get it; default: likewise.")
     ] = None,
     data_citation: Annotated[str | None, typer.Option(metavar="TEXT", help="What to cite; default: likewise.")] = None,
     cache: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Folder of resized slices; default: the user's cache folder.")
     ] = None,
-    json: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Write the result as JSON to this file; - is standard output.")
-    ] = None,
-    quiet: Annotated[
-        bool,
-        typer.Option("--quiet", "-q", help="Tell warnings and faults alone; results go where --json and --out say."),
-    ] = False,
-    version: Annotated[
-        bool, typer.Option("--version", help="Show the version and exit.", callback=_show_version, is_eager=True)
-    ] = False,
-) -> None:
+) -> int:
     """Make sealed bundles from trained runs, proven to compute the same.
 
     Converts the network to ONNX, compares it with PyTorch on every validation slice, quantises it, keeps what passes
@@ -109,105 +130,97 @@ def export(  # noqa: PLR0913, PLR0917 - one parameter an option
     The JSON has bundles: [model, path, digest, run, reason, calibration, files, variants, tried, left_out, latency_ms],
     and faults: [model, kind, what, expected, got, remedy].
     """
-    del version
-    if sum((best, all_, run is not None, checkpoint is not None)) != 1:
-        raise typer.BadParameter("give one of --best, --all, --run and --checkpoint")
-    if unknown := sorted(set(require or ()) - set(_VARIANTS)):
-        raise typer.BadParameter(f"--require takes {' or '.join(_VARIANTS)}, not {', '.join(unknown)}")
-    if "fp16" in (require or ()) and not fp16:
-        raise typer.BadParameter("--require fp16 needs --fp16")
+    choice.require_one()
+    _require_possible(require or [], model_version, fp16=fp16)
+    stated = DataSource(name=data_name, licence=data_licence, url=data_url, citation=data_citation)
+
+    from brainseg_export.export import Options
+    from brainseg_export.sealing.sign import require_signer
+    from brainseg_export.sources.provenance import require_no_paths
+
+    require_no_paths(stated)
+    chosen = choice.chosen()
+    if sign is not None:
+        require_signer(sign)
+    options = Options(
+        version=model_version, require=tuple(require or ()), private_key=sign, fp16=fp16, qat=qat, stated=stated
+    )
+    return _export_all([(item, _data_of(item, data)) for item in chosen], out, cache, options, console)
+
+
+def _require_possible(require: Sequence[str], model_version: str, *, fp16: bool) -> None:
+    """Refuses variants that are not made, and a version that no manifest can hold.
+
+    Raises:
+        UsageError: One of them was asked for.
+    """
+    if unknown := sorted(set(require) - set(_VARIANTS)):
+        raise UsageError("--require names no variant", expected=" or ".join(_VARIANTS), got=", ".join(unknown))
+    if "fp16" in require and not fp16:
+        raise UsageError("--require fp16 needs --fp16", expected="both", got="--require fp16 alone")
     if not LABEL.fullmatch(model_version):
-        raise typer.BadParameter(f"--model-version takes letters, digits and . _ + -, not {model_version!r}")
-
-    def work(console: Console) -> int:
-        from brainseg_export.export import Options
-        from brainseg_export.sources import run_choice
-        from brainseg_export.sources.provenance import require_no_paths
-        from brainseg_train.data.source import DataSource
-
-        stated = DataSource(name=data_name, licence=data_licence, url=data_url, citation=data_citation)
-        require_no_paths(stated)
-        if all_:
-            chosen = run_choice.best_of_each(runs)
-        elif run is not None:
-            chosen = (run_choice.by_id(runs, run),)
-        else:
-            chosen = (run_choice.by_checkpoint(checkpoint) if checkpoint is not None else run_choice.best(runs),)
-        options = Options(
-            version=model_version,
-            require=tuple(require or ()),
-            private_key=sign,
-            fp16=fp16,
-            qat=qat,
-            stated=stated,
+        raise UsageError(
+            "--model-version cannot be written into a manifest",
+            expected="letters, digits and . _ + -",
+            got=repr(model_version),
         )
-        return _export_all(chosen, out, data, cache, options, console)
-
-    raise typer.Exit(commands.run(json, work, quiet=quiet))
 
 
 def _export_all(
-    chosen: Sequence[Chosen], out: Path, data: Path | None, cache: Path | None, options: Options, console: Console
+    chosen: Sequence[tuple[Chosen, Path]], out: Path, cache: Path | None, options: Options, console: Console
 ) -> int:
-    """Export one run after another; a fault in one does not keep the others from their bundles."""
+    """Exports one run after another, each with its data; a fault in one does not keep the others from their bundles."""
     from brainseg_export import preflight, summary
-    from brainseg_export.export import export
-    from brainseg_export.sealing.sign import require_signer
+    from brainseg_export.export import export as export_run
     from brainseg_export.sources import patients
 
-    if options.private_key is not None:
-        require_signer(options.private_key)
-    targets = (
-        {_data_of(item, data) for item in chosen}
-        | {item.folder for item in chosen}
-        | {out / item.model for item in chosen}
-    )
+    targets = {path for item, data in chosen for path in (data, item.folder, out / item.model)}
     check_outputs({"--json": console.json_target}, folders=[path for path in targets if path.is_dir()])
-    bundles: list[Json] = []
+    results: list[Json] = []
     faults: list[Json] = []
     paths: list[str] = []
 
-    def refused(item: Chosen, error: BrainsegError) -> None:
+    def refuse(item: Chosen, error: BrainsegError) -> None:
         console.fault(error, about=f"{item.model}: ")
         faults.append({"model": item.model, **_fault(error)})
 
-    fit: list[Chosen] = []
-    for item in chosen:  # every place is looked at before the first bundle is made
+    possible: list[tuple[Chosen, Path]] = []
+    for item, data in chosen:  # every place is looked at before the first bundle is made
         try:
-            preflight.require_data(_data_of(item, data))
-            preflight.require_place(out / item.model, item, _data_of(item, data))
-            fit.append(item)
+            preflight.require_data(data)
+            preflight.require_place(out / item.model, item, data)
+            possible.append((item, data))
         except BrainsegError as error:
-            refused(item, error)
-    for item in fit:
+            refuse(item, error)
+    for item, data in possible:
         console.note(f"exporting {item.model}: run {item.run}, {item.reason}")
         try:
-            dataset = patients.open_dataset(_data_of(item, data), digest=item.info.data_digest, cache=cache)
-            result = export(item, dataset, out / item.model, options, console)
+            dataset = patients.open_dataset(data, digest=item.info.data_digest, cache=cache)
+            result = export_run(item, dataset, out / item.model, options, console)
         except BrainsegError as error:
-            refused(item, error)
+            refuse(item, error)
             continue
         for line in summary.sentences(result):
             console.say(line)
         console.table(summary.HEADERS, summary.rows(result))
-        bundles.append(summary.to_json(result))
+        results.append(summary.to_json(result))
         paths.append(str(result.path))
-    console.emit({"bundles": bundles, "faults": faults})
+    console.emit({"bundles": results, "faults": faults})
     for path in paths:
         console.say(path)
-    return commands.FAULT if faults else commands.DONE
+    return FAULT if faults else DONE
 
 
 def _fault(error: BrainsegError) -> dict[str, Json]:
-    """An error's parts; what it leaves open is null, a list of problems stays a list."""
-    told: dict[str, Json] = {}
+    """An error's parts; one that is not known is null, a list of problems stays a list."""
+    parts: dict[str, Json] = {}
     for key, part in error.to_json().items():
-        told[key] = [*map(str, part)] if isinstance(part, list) else None if part is None else str(part)
-    return told
+        parts[key] = [*map(str, part)] if isinstance(part, list) else None if part is None else str(part)
+    return parts
 
 
 def _data_of(chosen: Chosen, data: Path | None) -> Path:
-    """The data set's folder: as told, else where it was when the study began, else the usual place."""
+    """The data set's folder: as given, else where it was when the study began, else the usual place."""
     if data is not None:
         return data
     return Path(chosen.study.record.data) if chosen.study else _DATA

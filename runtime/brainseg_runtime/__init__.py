@@ -10,8 +10,7 @@ before numpy is there; onnxruntime is loaded with the first model.
 
 The folders, from the ground up; each imports only from those before it, and its `__init__` says what is in it:
 
-    problems, version, errors, plurals, extras    what goes wrong, and how it is put into words; tests/packaging reads
-                                                  version
+    problems, version, errors, plurals, extras    what goes wrong, in words (version: tests/packaging)
     safe_io         files written whole, paths that may be written, strict and typed JSON, checked arguments
     contract        what a model takes and gives, and the limits
     metrics         scores from counts, distances and histograms

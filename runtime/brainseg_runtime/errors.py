@@ -19,6 +19,7 @@ BrainsegError
 │   ├── WorkerError             the isolated process crashed, hung or ran out of memory
 │   └── CancelledError          the caller cancelled
 ├── FileWriteError              a result could not be written
+├── OutOfMemoryError            there is not enough memory for what was asked
 ├── UsageError                  a command's options do not go together, whatever the data
 └── MissingExtraError           an optional dependency is not installed
 """
@@ -174,6 +175,10 @@ class FileWriteError(BrainsegError):
 
 class UsageError(BrainsegError):
     """A command's options do not go together, whatever the data: wrong usage, exit code 2."""
+
+
+class OutOfMemoryError(BrainsegError):
+    """There is not enough memory for what was asked; what was saved before is kept."""
 
 
 class MissingExtraError(BrainsegError):

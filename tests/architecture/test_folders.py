@@ -11,8 +11,6 @@ import pytest
 from tests.architecture.folders import arrows, circles, folders, is_folder, mapped
 from tests.architecture.sources import FOLDERS, ROOT, Source, sources
 
-# Folders whose docstring does not yet name its modules, and where those without a test file of their own are tested.
-OWED: frozenset[str] = frozenset()
 EVERY_PACKAGE = pytest.mark.parametrize("package", FOLDERS)
 TESTS = ROOT / "tests"
 MODULES = [source for source in sources() if source.path.name not in {"__init__.py", "__main__.py"}]
@@ -21,13 +19,11 @@ EVERY_FOLDER = pytest.mark.parametrize("home", [source for source in sources() i
 
 @EVERY_PACKAGE
 def test_the_map_in_the_docstring_names_each_folder_once(package: str) -> None:
-    _skip_if_owed(package)
     assert sorted(mapped(package)) == [*folders(package)]
 
 
 @EVERY_PACKAGE
 def test_folders_import_only_from_those_named_before_them_in_the_map(package: str) -> None:
-    _skip_if_owed(package)
     order = {name: place for place, name in enumerate(mapped(package))}
     upwards = [arrow for arrow in arrows(package) if order[arrow.ends[0]] < order[arrow.ends[1]]]
     assert not upwards, "\n".join(map(str, upwards))
@@ -40,7 +36,6 @@ def test_no_two_modules_need_each_other(package: str) -> None:
 
 @EVERY_FOLDER
 def test_a_folders_docstring_names_each_of_its_modules(home: Source) -> None:
-    _skip_if_owed(home.module)
     text = ast.get_docstring(home.tree) or ""
     assert not [name for name in _modules(home) if not _is_named(name, text)]
 
@@ -48,7 +43,6 @@ def test_a_folders_docstring_names_each_of_its_modules(home: Source) -> None:
 @pytest.mark.parametrize("source", MODULES, ids=str)
 def test_a_module_has_tests_of_its_name_or_its_folder_says_where_it_is_tested(source: Source) -> None:
     """Such as "`bins` and `curves` are tested by `test_histogram`" in the docstring of the folder."""
-    _skip_if_owed(source.module.rpartition(".")[0])
     *parents, name = source.module.split(".")[1:]
     mirrored = ROOT.joinpath("tests", FOLDERS[source.package], *parents, f"test_{name}.py")
     home = source.path.with_name("__init__.py")
@@ -63,11 +57,6 @@ def test_every_folder_of_tests_mirrors_a_folder(package: str) -> None:
     """`oracles` and `examples` aside, which hold tests against other programs and of `examples/`."""
     tested = {path.parent.name for path in (ROOT / "tests" / FOLDERS[package]).glob("*/test_*.py")}
     assert tested - {"oracles", "examples"} <= set(folders(package))
-
-
-def _skip_if_owed(home: str) -> None:
-    if home in OWED:
-        pytest.skip(f"the docstring of {home} is not written yet")
 
 
 def _modules(home: Source) -> list[str]:

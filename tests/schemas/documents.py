@@ -17,8 +17,7 @@ from brainseg_runtime.inference.providers import Choice, ProviderStatus
 from brainseg_runtime.installation.benchmark import BenchRow
 from brainseg_runtime.installation.doctor import Problem
 from brainseg_runtime.installation.verify import Check
-from brainseg_runtime.prediction.record import SCHEMA as PREDICTIONS_SCHEMA
-from brainseg_runtime.prediction.record import OutputFile, SliceEntry
+from brainseg_runtime.prediction.record import BundleEntry, OutputFile, Predictions, SliceEntry
 from brainseg_train.comparison.leaderboard import SCHEMA as LEADERBOARD_SCHEMA
 from brainseg_train.config import TrainConfig
 from brainseg_train.data.check_report import PatientReport, SiteReport
@@ -56,39 +55,9 @@ MODEL: Final = {"path": TEXT, "digest": nullable(SHA256)}
 def predictions(defs: Definitions) -> Schema:
     """`predictions.json`, and `brainseg predict --json`."""
     file = nullable(defs.ref(OutputFile, file=TEXT, sha256=SHA256))
-    entry = defs.ref(SliceEntry, mask=file, probability=file, overlay=file, error=nullable(ERROR))
-    area = record({"name": TEXT, "number": nullable(INTEGER), "area_px": nullable(INTEGER)})
-    patient = record(
-        {
-            "id": TEXT,
-            "folder": TEXT,
-            "n_slices": INTEGER,
-            "n_done": INTEGER,
-            "volume_px": told(nullable(INTEGER), "Null unless all slices are done and of one size."),
-            "volume_ml": told(nullable(NUMBER), "Null without spacing or volume_px."),
-            "areas": listed(area),
-            "warnings": listed(TEXT),
-        }
-    )
-    return record(
-        {
-            "schema": {"const": PREDICTIONS_SCHEMA},
-            "status": {"enum": ["complete", "faulty", "interrupted"]},
-            **dict.fromkeys(("n_slices", "n_done", "n_failed", "n_pending"), INTEGER),
-            "bundle": record(MODEL),
-            "provider": TEXT,
-            "variant": TEXT,
-            "threshold": told(nullable(NUMBER), "Probability from which a pixel is tumour in these masks."),
-            "validated_threshold": told(nullable(NUMBER), "The bundle's own."),
-            "versions": by_name(TEXT),
-            "layout": {"enum": ["flat", "by-patient"]},
-            "spacing_mm": nullable({"type": "array", "items": NUMBER, "minItems": 3, "maxItems": 3}),
-            "warnings": told(listed(TEXT), "What holds for the whole run."),
-            "patients": listed(patient),
-            "slices": listed(entry),
-            "earlier": told(listed(entry), "Slices of earlier runs by the same model whose files stay in the folder."),
-        }
-    )
+    defs.ref(SliceEntry, mask=file, probability=file, overlay=file, error=nullable(ERROR))
+    defs.ref(BundleEntry, **MODEL)
+    return defs.ref(Predictions)
 
 
 def evaluation(defs: Definitions) -> Schema:

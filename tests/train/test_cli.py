@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from brainseg_runtime.version import __version__
-from brainseg_train.commands import train
+from brainseg_train.commands import patients
 from brainseg_train.phantom.patients import write_phantom
 from tests.train.studies import run_command
 
@@ -124,7 +124,7 @@ def test_without_data_the_phantom_stands_in_and_it_says_so(
     tmp_path: Path, small_patients: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(train, "PHANTOM_PATIENTS", 20)
+    monkeypatch.setattr(patients, "PHANTOM_PATIENTS", 20)
     (tmp_path / "cache").mkdir()
     (tmp_path / "cache" / f"phantom-{__version__}-20").symlink_to(small_patients, target_is_directory=True)
     options = [

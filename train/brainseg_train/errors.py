@@ -12,11 +12,11 @@
         ├── CheckpointError          a checkpoint is missing, damaged or of another network
         ├── RecordError              a run's or study's record is missing, damaged or contradicts itself
         ├── DeviceError              the device or precision asked for is not available
-        ├── OutOfMemoryError         the network, its batch or the data do not fit the memory
         ├── DivergedError            training left the range of numbers: a loss or gradient is not finite
         └── StudyError               a study cannot go on: nothing completed, or its settings changed
 
-Faults in the data itself are the runtime's (`DatasetError`, `ImageError`), which training raises unchanged.
+The runtime's errors are raised unchanged: faults in the data (`DatasetError`, `ImageError`), wrong usage (`UsageError`)
+and too little memory (`OutOfMemoryError`).
 """
 
 from __future__ import annotations
@@ -66,10 +66,6 @@ class RecordError(TrainError):
 
 class DeviceError(TrainError):
     """The device or precision asked for is not available."""
-
-
-class OutOfMemoryError(TrainError):
-    """The network, its batch or the data do not fit the memory; the last checkpoint is kept."""
 
 
 class DivergedError(TrainError):

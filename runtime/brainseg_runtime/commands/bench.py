@@ -3,53 +3,70 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
 
 from brainseg_runtime.bundles.bundle import open_bundle
-from brainseg_runtime.commands import DONE, FAULT
+from brainseg_runtime.commands.options import THREADS, BundleArgument, DigestOption
 from brainseg_runtime.errors import BrainsegError
 from brainseg_runtime.inference.processor import inspect_processor
 from brainseg_runtime.inference.providers import choose, list_providers
 from brainseg_runtime.installation.benchmark import BenchRow, cases, measure_apart, refusal
 from brainseg_runtime.safe_io.output_paths import check_outputs
+from brainseg_runtime.terminal.application import command
+from brainseg_runtime.terminal.command import DONE, FAULT
 from brainseg_runtime.terminal.console import Console
 
 _HEADERS = ("provider", "variant", "threads", "batch", "p50 ms", "p95 ms", "slices/s", "peak MiB")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Timing:
-    """What to time; see the command's options. Empty providers and variants mean all that can be had."""
+@command("brainseg bench models/resunet --provider cpu --batch 1 --batch 8 --threads 2 --json bench.json")
+def bench(  # noqa: PLR0913 - the command's options
+    console: Console,
+    *,
+    bundle: BundleArgument,
+    provider: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Provider to time; may be repeated; default: all that are available."),
+    ] = None,
+    variant: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Variant to time; may be repeated; default: all of the bundle."),
+    ] = None,
+    batch: Annotated[
+        list[int] | None,
+        typer.Option(metavar="N", min=1, max=64, help="Slices a call; may be repeated; default: 1 and 8."),
+    ] = None,
+    threads: Annotated[
+        list[int] | None, typer.Option(metavar="N", min=1, max=256, help=f"{THREADS} May be repeated.")
+    ] = None,
+    side: Annotated[
+        int, typer.Option(metavar="N", min=16, max=2048, help="Height and width of a slice, in pixels.")
+    ] = 256,
+    seconds: Annotated[float, typer.Option(metavar="S", min=0.0, max=600.0, help="How long to time each row.")] = 3.0,
+    digest: DigestOption = None,
+) -> int:
+    """Time a model on this machine, each row in a process of its own.
 
-    bundle: Path
-    providers: Sequence[str]
-    variants: Sequence[str]
-    batches: Sequence[int]
-    threads: Sequence[int | None]
-    side: int
-    seconds: float
-    digest: str | None = None
+    A combination that is not available is named and left out; it is a fault if its provider or variant was asked for.
 
-
-def bench(console: Console, wanted: Timing) -> int:
-    """Times every combination; see `brainseg bench --help`.
-
-    A combination that is not available is named and left out before a process is started for it; it is a fault if its
-    provider or variant was asked for.
+    The JSON has: rows (provider, variant, batch, threads, side, calls, p50_ms, p95_ms, slices_per_s, load_ms, first_ms,
+    peak_rss_mib; times are those of a call), refused (the rows that were not available, with the error), bundle,
+    machine.
     """
-    check_outputs({"--json": console.json_target}, folders=[wanted.bundle])
-    bundle = open_bundle(wanted.bundle, digest=wanted.digest)
+    check_outputs({"--json": console.json_target}, folders=[bundle])
+    opened = open_bundle(bundle, digest=digest)
     plan = cases(
-        wanted.bundle,
-        providers=wanted.providers or [each.name for each in list_providers() if each.available],
-        variants=wanted.variants or list(bundle.manifest.variants),
-        batches=wanted.batches,
-        threads=wanted.threads,
-        digest=bundle.digest,  # the bundle must not change between rows
-        side=wanted.side,
-        seconds=wanted.seconds,
+        bundle,
+        providers=provider or [each.name for each in list_providers() if each.available],
+        variants=variant or list(opened.manifest.variants),
+        batches=batch or (1, 8),
+        threads=threads or (None,),
+        digest=opened.digest,  # the bundle must not change between rows
+        side=side,
+        seconds=seconds,
     )
     processor = inspect_processor()
     rows: list[BenchRow] = []
@@ -57,7 +74,7 @@ def bench(console: Console, wanted: Timing) -> int:
     with console.progress("rows", len(plan)) as advance:
         for case in plan:
             try:
-                choose(bundle.manifest, case.provider, case.variant, processor)
+                choose(opened.manifest, case.provider, case.variant, processor)  # before a process is started for it
                 rows.append(measure_apart(case))
             except BrainsegError as error:
                 console.fault(error, about=f"{case.provider} {case.variant}, batch {case.batch}: ")
@@ -69,14 +86,13 @@ def bench(console: Console, wanted: Timing) -> int:
         {
             "rows": [row.to_json() for row in rows],
             "refused": refused,
-            "bundle": {"path": str(wanted.bundle), "digest": bundle.digest},
+            "bundle": {"path": str(bundle), "digest": opened.digest},
             "machine": machine,
         }
     )
     if rows:
         console.table(_HEADERS, [_cells(row) for row in rows])
-    asked_for = bool(wanted.providers or wanted.variants)
-    return FAULT if not rows or (refused and asked_for) else DONE
+    return FAULT if not rows or (refused and (provider or variant)) else DONE
 
 
 def _cells(row: BenchRow) -> tuple[str, ...]:

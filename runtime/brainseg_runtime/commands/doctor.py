@@ -3,24 +3,40 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
-from brainseg_runtime.commands import DONE, FAULT
+import typer
+
 from brainseg_runtime.installation.doctor import Diagnosis, diagnose
 from brainseg_runtime.plurals import counted
 from brainseg_runtime.safe_io.output_paths import check_outputs
+from brainseg_runtime.terminal.application import command
+from brainseg_runtime.terminal.command import DONE, FAULT
 from brainseg_runtime.terminal.console import Console
 
 
-def doctor(console: Console, bundle: Path | None) -> int:
-    """Looks at this machine; see `brainseg doctor --help`."""
+@command("brainseg doctor models/resunet --json doctor.json")
+def doctor(
+    console: Console,
+    *,
+    bundle: Annotated[
+        Path | None, typer.Argument(metavar="BUNDLE", help="Also show what would run this model.")
+    ] = None,
+) -> int:
+    """Show what is installed, which providers are available, what auto would choose and why, and what collides.
+
+    The JSON has: ok, versions, system, python, processor (architecture, features, cores, name), exact_integers,
+    default_threads, providers (name, available, reason), choice (provider, variant, reasons; null without a bundle),
+    rule, problems (what, remedy). The exit code is 1 if there is a problem.
+    """
     check_outputs({"--json": console.json_target}, folders=[bundle] if bundle is not None else [])
     found = diagnose(bundle)
     console.emit(found.to_json())
-    _tell(console, found)
+    _show(console, found)
     return DONE if found.ok else FAULT
 
 
-def _tell(console: Console, found: Diagnosis) -> None:
+def _show(console: Console, found: Diagnosis) -> None:
     """Shows everything, the problems last, where they are read."""
     machine = [
         ("system", found.system),

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Annotated
 
-from brainseg_runtime.commands import DONE, Model, running
+import typer
+
+from brainseg_runtime.commands.options import ModelOptions, ReportOption, SpacingOption, running
+from brainseg_runtime.errors import UsageError
 from brainseg_runtime.evaluation.dataset import evaluate_dataset
 from brainseg_runtime.evaluation.evaluate import evaluate_masks
 from brainseg_runtime.evaluation.page import MaskOf, evaluation_page, patient_picture
@@ -22,26 +26,118 @@ from brainseg_runtime.images.dataset import Patient, scan_dataset
 from brainseg_runtime.metrics.surface import TOLERANCE
 from brainseg_runtime.plurals import counted
 from brainseg_runtime.safe_io.output_paths import check_outputs
+from brainseg_runtime.terminal.application import command
+from brainseg_runtime.terminal.command import DONE
 from brainseg_runtime.terminal.console import Console, write_page
 from brainseg_runtime.version import __version__
 
+Patients = Mapping[str, Patient]
+
+
+@command(
+    "brainseg evaluate models/resunet data/kaggle_3m --json scores.json --report scores.html",
+    "brainseg evaluate --predictions masks data/kaggle_3m --spacing 0.94 0.94 5",
+)
+def evaluate(
+    console: Console,
+    *,
+    paths: Annotated[
+        list[Path],
+        typer.Argument(metavar="[BUNDLE] DATA", help="The model's folder, and patients' folders with masks."),
+    ],
+    predictions: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Score the masks in this folder, of any program; no BUNDLE then."),
+    ] = None,
+    report: ReportOption = None,
+    spacing: SpacingOption = None,
+    tolerance: Annotated[
+        float,
+        typer.Option(metavar="X", min=0.0, max=1000.0, help="Of the surface Dice: pixels, and mm with --spacing."),
+    ] = TOLERANCE,
+    model: ModelOptions,
+) -> int:
+    """Score a model, or masks that are there already, on patients whose true masks are known.
+
+    Scores: Dice, IoU, precision, recall, F1, ROC-AUC, PR-AUC; by patient also HD95, ASSD, surface Dice, lesion-wise
+    Dice and F1, and volume errors.
+
+    The JSON has: n_patients, n_slices, threshold, provider, variant, predictions, pooled (dice, iou, precision, recall,
+    f1, roc_auc, pr_auc), volume_dice (mean, median, min, ci95), slice_dice_tumour and slice_dice_all (mean, ci95),
+    surface (hd95_px, assd_px, nsd_px, hd95_mm, assd_mm, nsd_mm), lesions (dice, f1, ...), volume_error (px, ml,
+    relative), patients (id, n_slices, dice, iou, surface, lesions, volume, ...), missing (reason, figures), run
+    (bundle, digest, data, seconds, left_out, versions), and more that docs/commands.md lists. A figure that is
+    undefined, or would rest on too few patients, is null, and missing says why.
+    """
+    _require_one_source(len(paths), predictions, model)
+    data, source = paths[-1], paths[0] if predictions is None else predictions
+    check_outputs({"--json": console.json_target, "--report": report}, folders=[source, data])
+    left_out: list[str] = []
+    patients = _patients(console, data, left_out)
+    if predictions is None:
+        scored = _of_model(console, source, model, patients, spacing, tolerance)
+    else:
+        scored = _of_masks(console, predictions, patients, spacing, tolerance)
+    ran = {**scored.source, "data": str(data), "seconds": round(scored.seconds, 3)}
+    run = {**ran, "left_out": left_out, "versions": dict(scored.versions)}
+    console.emit({**scored.evaluation.to_json(), "run": run})
+    if report is not None:
+        _write_report(report, scored, patients, ran)
+    _show(console, scored.evaluation)
+    return DONE
+
+
+def _require_one_source(n_paths: int, predictions: Path | None, model: ModelOptions) -> None:
+    """Refuses anything but BUNDLE and DATA, or masks and DATA alone.
+
+    Raises:
+        UsageError: Something is missing, or given beside what excludes it.
+    """
+    if predictions is None and n_paths != 2:
+        raise UsageError(
+            "evaluate scores a model or masks",
+            expected="BUNDLE and DATA, or --predictions FOLDER and DATA",
+            got=counted(n_paths, "path"),
+        )
+    if predictions is not None and (n_paths != 1 or model != ModelOptions()):
+        raise UsageError(
+            "--predictions scores masks that are there already, and no model runs",
+            expected="DATA alone, without BUNDLE, --provider, --variant, --threads and --digest",
+            got=f"{counted(n_paths, 'path')}{' and options for a model' if model != ModelOptions() else ''}",
+        )
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Scoring:
-    """What `evaluate` is to do besides choosing the model; see its options."""
+class _Scored:
+    """An evaluation and where it comes from.
 
-    data: Path
-    report: Path | None = None
-    spacing_mm: tuple[float, float, float] | None = None
-    tolerance: float = TOLERANCE
+    Attributes:
+        evaluation: The scores.
+        title: The report's title.
+        source: The bundle's path and digest; None for both where masks were scored.
+        versions: Of what ran.
+        seconds: How long scoring took.
+        mask_of: A patient's predicted masks, for the report's pictures.
+    """
+
+    evaluation: Evaluation
+    title: str
+    source: Mapping[str, object]
+    versions: Mapping[str, str]
+    seconds: float
+    mask_of: Callable[[str], MaskOf]
 
 
-def evaluate(console: Console, model: Model, wanted: Scoring) -> int:
-    """Scores a model on a data set; see `brainseg evaluate --help`."""
-    _check_outputs(console, wanted, model.bundle)
-    left_out: list[str] = []
-    patients = _patients(console, wanted.data, left_out)
-    segmenter = model.load()
+def _of_model(
+    console: Console,
+    bundle: Path,
+    model: ModelOptions,
+    patients: Patients,
+    spacing: tuple[float, float, float] | None,
+    tolerance: float,
+) -> _Scored:
+    """Scores a model."""
+    segmenter = model.load(bundle)
     info = segmenter.info
     console.note(f"{counted(len(patients), 'patient')}, {running(segmenter)}")
     begun = time.perf_counter()
@@ -49,89 +145,71 @@ def evaluate(console: Console, model: Model, wanted: Scoring) -> int:
         evaluation = evaluate_dataset(
             segmenter,
             patients.values(),
-            spacing_mm=wanted.spacing_mm,
-            tolerance=wanted.tolerance,
+            spacing_mm=spacing,
+            tolerance=tolerance,
             on_patient=lambda scores: advance(scores.n_slices),
         )
-    seconds = time.perf_counter() - begun
-    digest = info.provenance.bundle_digest
-    ran = {"bundle": str(model.bundle), "digest": digest, "data": str(wanted.data), "seconds": round(seconds, 3)}
-    recorded = {**ran, "left_out": left_out, "versions": dict(info.versions)}
-    console.emit({**evaluation.to_json(), "run": recorded})
-    if wanted.report is not None:
-        masks: dict[str, MaskOf] = dict.fromkeys(patients, lambda _, image: segmenter.predict(image).mask)
-        used = {**ran, "provider": info.provider, "variant": info.variant, **info.versions}
-        _write_report(wanted.report, evaluation, patients, masks, used, f"Evaluation of {info.provenance.model}")
-    _tell_evaluation(console, evaluation)
-    return DONE
+    return _Scored(
+        evaluation=evaluation,
+        title=f"Evaluation of {info.provenance.model}",
+        source={"bundle": str(bundle), "digest": info.provenance.bundle_digest},
+        versions=info.versions,
+        seconds=time.perf_counter() - begun,
+        mask_of=lambda _: lambda _, image: segmenter.predict(image).mask,
+    )
 
 
-def evaluate_predictions(console: Console, folder: Path, wanted: Scoring) -> int:
-    """Scores masks that are there already; see `brainseg evaluate --help`."""
-    _check_outputs(console, wanted, folder)
-    left_out: list[str] = []
-    patients = _patients(console, wanted.data, left_out)
+def _of_masks(
+    console: Console, folder: Path, patients: Patients, spacing: tuple[float, float, float] | None, tolerance: float
+) -> _Scored:
+    """Scores masks that are there already."""
     predicted = find_predictions(folder, tuple(patients.values()))
     n_slices = sum(len(patient.slices) for patient in patients.values())
     console.note(f"{counted(len(patients), 'patient')}, {counted(n_slices, 'mask')} of {folder}")
     settings = Settings(
-        predictions=str(folder),
-        no_probability=predicted.no_probability,
-        spacing_mm=wanted.spacing_mm,
-        tolerance=wanted.tolerance,
+        predictions=str(folder), no_probability=predicted.no_probability, spacing_mm=spacing, tolerance=tolerance
     )
     begun = time.perf_counter()
     with console.progress("slices", n_slices) as advance:
         evaluation = evaluate_masks(
             predicted_cases(predicted), settings, on_patient=lambda scores: advance(scores.n_slices)
         )
-    seconds = time.perf_counter() - begun
-    ran = {"bundle": None, "digest": None, "data": str(wanted.data), "seconds": round(seconds, 3)}
-    recorded = {**ran, "left_out": left_out, "versions": {"brainseg": __version__}}
-    console.emit({**evaluation.to_json(), "run": recorded})
-    if wanted.report is not None:
-
-        def mask_of(patient_id: str) -> MaskOf:
-            return lambda at, _: read_mask(predicted.patients[patient_id][at].mask)
-
-        masks = {patient_id: mask_of(patient_id) for patient_id in patients}
-        used = {"predictions": str(folder), "data": str(wanted.data), "brainseg": __version__}
-        _write_report(wanted.report, evaluation, patients, masks, used, f"Evaluation of the masks in {folder.name}")
-    _tell_evaluation(console, evaluation)
-    return DONE
-
-
-def _check_outputs(console: Console, wanted: Scoring, other: Path) -> None:
-    """Refuses outputs that would lie among the patients, or in the bundle or the folder of predicted masks."""
-    check_outputs({"--json": console.json_target, "--report": wanted.report}, folders=[other, wanted.data])
+    return _Scored(
+        evaluation=evaluation,
+        title=f"Evaluation of the masks in {folder.name}",
+        source={"bundle": None, "digest": None},
+        versions={"brainseg": __version__},
+        seconds=time.perf_counter() - begun,
+        mask_of=lambda patient: lambda at, _: read_mask(predicted.patients[patient][at].mask),
+    )
 
 
 def _patients(console: Console, data: Path, left_out: list[str]) -> dict[str, Patient]:
-    """The data set's patients by name; tells what was left out, and adds it to a list."""
+    """The data set's patients by name; shows what was left out, and adds it to a list."""
     patients = scan_dataset(data, masks="required", tell=left_out.append)
     for line in left_out:
         console.note(line)
     return {patient.id: patient for patient in patients}
 
 
-def _write_report(
-    path: Path,
-    evaluation: Evaluation,
-    patients: Mapping[str, Patient],
-    masks: Mapping[str, MaskOf],
-    used: Mapping[str, object],
-    title: str,
-) -> None:
+def _write_report(path: Path, scored: _Scored, patients: Patients, ran: Mapping[str, object]) -> None:
     """Writes the page, with the best, the median and the worst patient."""
+    evaluation = scored.evaluation
     pictures = [
-        patient_picture(masks[each.id], patients[each.id], each, label)
+        patient_picture(scored.mask_of(each.id), patients[each.id], each, label)
         for label, each in chosen_patients(evaluation).items()
     ]
+    if evaluation.predictions is None:
+        used = {**ran, "provider": evaluation.provider, "variant": evaluation.variant}
+    else:
+        used = {"predictions": evaluation.predictions, "data": ran["data"]}
     moment = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S %Z}"
-    write_page(path, evaluation_page(evaluation, pictures, {**used, "written": moment}, title=title))
+    write_page(
+        path, evaluation_page(evaluation, pictures, {**used, **scored.versions, "written": moment}, title=scored.title)
+    )
 
 
-def _tell_evaluation(console: Console, evaluation: Evaluation) -> None:
+def _show(console: Console, evaluation: Evaluation) -> None:
     """Shows the scores that most readers come for, and why some are missing."""
     shown = [
         (name, NOT_DEFINED if value is None else f"{value:.4f}", interval_text(ends, places=4))

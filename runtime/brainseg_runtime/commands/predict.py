@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from brainseg_runtime.commands import DONE, FAULT, INTERRUPTED, Model, running
-from brainseg_runtime.errors import InputError
+import typer
+
+from brainseg_runtime.commands.options import BundleArgument, ModelOptions, SpacingOption, running
+from brainseg_runtime.errors import InputError, UsageError
 from brainseg_runtime.html.page import NOT_DEFINED
-from brainseg_runtime.images.formats import SUFFIXES
+from brainseg_runtime.images.formats import is_image_name
 from brainseg_runtime.plurals import counted
 from brainseg_runtime.prediction.inputs import Item, collect_all
 from brainseg_runtime.prediction.layout import OUTPUTS, Layout, file_name, place
-from brainseg_runtime.prediction.record import DECISIVE, FILE, Origin, PatientEntry, Predictions, SliceEntry
+from brainseg_runtime.prediction.record import FILE, Origin, PatientEntry, Predictions, Run, SliceEntry
 from brainseg_runtime.prediction.resume import (
     Earlier,
     read_earlier,
+    remove_abandoned,
     remove_earlier,
-    remove_outputs,
     remove_unfinished,
     require_ours,
     require_same,
@@ -29,7 +30,10 @@ from brainseg_runtime.prediction.resume import (
 from brainseg_runtime.prediction.segment_files import PredictConfig, make_folder, predict_files
 from brainseg_runtime.problems import printable
 from brainseg_runtime.safe_io.output_paths import check_outputs
+from brainseg_runtime.safe_io.typed_json import to_json
 from brainseg_runtime.segmentation.results import threshold_warnings
+from brainseg_runtime.terminal.application import command
+from brainseg_runtime.terminal.command import DONE, FAULT, INTERRUPTED
 from brainseg_runtime.terminal.console import Console
 from brainseg_runtime.terminal.interrupts import stoppable
 
@@ -40,97 +44,135 @@ _SAVE_SECONDS = 0.5  # between two writes of predictions.json, at least: what a 
 _ALIKE = 10  # more lines than these that say the same become one
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Prediction:
-    """What `predict` is to do; see its options."""
-
-    inputs: Sequence[Path]
-    out: Path
-    probability: bool = False
-    overlay: bool = False
-    resume: bool = False
-    overwrite: bool = False
-    by_patient: bool = False
-    threshold: float | None = None
-    strict: bool = False
-    flair_only: bool = False
-    spacing_mm: tuple[float, float, float] | None = None
-
-    @property
-    def layout(self) -> Layout:
-        """Where files lie in OUT."""
-        return "by-patient" if self.by_patient else "flat"
-
-    def places(self, items: Sequence[Item]) -> list[str]:
-        """What each slice's files are called after, from OUT on."""
-        return [place(item.name, item.patient, self.layout) for item in items]
+def _probability(value: float | None) -> float | None:
+    """Refuses a threshold at which every pixel, or none, is tumour."""
+    if value is not None and not 0 < value <= 1:
+        raise typer.BadParameter("expected a probability above 0 and at most 1")
+    return value
 
 
-def predict(console: Console, model: Model, wanted: Prediction) -> int:
-    """Segments every input; see `brainseg predict --help`."""
-    _check_outputs(console.json_target, model, wanted)
-    collected = collect_all(wanted.inputs, wanted.out, wanted.layout)
-    items, places = collected.items, wanted.places(collected.items)
-    _refuse_result(console.json_target, wanted.out, places)
+@command("brainseg predict models/resunet data/kaggle_3m -o masks --overlay --resume")
+def predict(  # noqa: PLR0913 - the command's options
+    console: Console,
+    *,
+    bundle: BundleArgument,
+    inputs: Annotated[
+        list[Path], typer.Argument(metavar="INPUT...", help="TIFF, PNG or JPEG files, patient folders or data sets.")
+    ],
+    out: Annotated[
+        Path, typer.Option("-o", "--out", metavar="OUT", help="Folder for the results, outside the inputs.")
+    ],
+    probability: Annotated[
+        bool, typer.Option("--probability", help="Also write <name>_probability.tif: float32 in [0, 1].")
+    ] = False,
+    overlay: Annotated[
+        bool, typer.Option("--overlay", help="Also write <name>_overlay.png: the outline on FLAIR.")
+    ] = False,
+    by_patient: Annotated[
+        bool, typer.Option("--by-patient/--flat", help="A folder in OUT for each patient, or all files side by side.")
+    ] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Keep what an earlier run finished, if all hashes still agree.")
+    ] = False,
+    overwrite: Annotated[
+        bool,
+        typer.Option(
+            "--overwrite",
+            help="Remove what a run of another model, threshold or layout left in OUT, and replace other files there.",
+        ),
+    ] = False,
+    threshold: Annotated[
+        float | None,
+        typer.Option(
+            metavar="T",
+            help="Probability from which a pixel is tumour, in place of the bundle's own, validated one.",
+            callback=_probability,
+        ),
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Refuse slices that the input guard warns of; not with --flair-only.")
+    ] = False,
+    flair_only: Annotated[
+        bool,
+        typer.Option("--flair-only", help="The images are FLAIR alone (grey); it stands in for the other channels."),
+    ] = False,
+    spacing: SpacingOption = None,
+    model: ModelOptions,
+) -> int:
+    """Segment slices: writes <name>_mask.tif (0 and 255) for each, and predictions.json, into the folder OUT.
+
+    The JSON (predictions.json, and --json) has: schema, status, n_slices, n_done, n_failed, n_pending, bundle,
+    provider, variant, threshold, validated_threshold, versions, layout, spacing_mm, warnings, patients (id, folder,
+    n_slices, n_done, volume_px, volume_ml, areas, warnings), slices (name, input, patient, number, status,
+    input_sha256, height, width, area_px, mask, probability, overlay, warnings, error), earlier (as slices).
+    """
+    if strict and flair_only:
+        raise UsageError(
+            "--strict and --flair-only exclude each other",
+            expected="one of them",
+            got="both: with FLAIR in all three channels two sequences are missing, and --strict refuses such slices",
+            remedy="leave --strict out; the warnings are in predictions.json",
+        )
+    _refuse_overwritten_inputs(console.json_target, bundle, inputs, out)
+    layout: Layout = "by-patient" if by_patient else "flat"
+    collected = collect_all(inputs, out, layout)
+    items = collected.items
+    places = [place(item.name, item.patient, layout) for item in items]
+    _refuse_overwritten_result(console.json_target, out, places)
     for line in collected.warnings:
         found = line.removeprefix("warning: ")
         console.note(line) if found == line else console.warn(found)
-    segmenter = model.load()
-    info = segmenter.info
-    own = info.provenance.threshold
-    origin = Origin(
-        digest=info.provenance.bundle_digest or "",
-        provider=info.provider,
-        variant=info.variant,
-        versions={name: info.versions[name] for name in DECISIVE},
-        threshold=None if wanted.threshold == own else wanted.threshold,
-    )
-    earlier = _settle(console, wanted, origin, places)
-    here, done = set(places), {} if earlier is None else earlier.done
-    resumed = wanted.resume and earlier is not None and earlier.origin == origin
-    known = {where: entry for where, entry in done.items() if where in here and resumed}
-    others = [entry for where, entry in done.items() if where not in here]
-    told = threshold_warnings(own, origin.threshold)
-    for text in told:
+    segmenter = model.load(bundle)
+    origin = Origin.of(segmenter.info, threshold)
+    earlier = _made_ready(console, out, origin, layout, places, overwrite=overwrite)
+    done, here = {} if earlier is None else earlier.done, set(places)
+    kept = resume and earlier is not None and earlier.origin == origin
+    known = {where: entry for where, entry in done.items() if where in here and kept}
+    of_the_run = threshold_warnings(segmenter.info.provenance.threshold, origin.threshold)
+    for text in of_the_run:
         console.warn(text)
-    warnings = (*(f"warning: {text}" for text in told), *collected.warnings)
-    if wanted.resume:
+    if resume:
         console.note(f"resume: {counted(len(known), 'slice')} of an earlier run by the same model to check")
     console.note(f"{counted(len(items), 'slice')}, {running(segmenter)}")
-    made = _segment(console, segmenter, items, wanted, _Frame(origin, str(model.bundle), known, others, warnings))
-    console.emit(made.to_json())
-    return _tell_predictions(console, made, wanted.out)
+    run = Run(
+        bundle=bundle,
+        info=segmenter.info,
+        threshold=origin.threshold,
+        layout=layout,
+        spacing_mm=spacing,
+        warnings=(*(f"warning: {text}" for text in of_the_run), *collected.warnings),
+        folders=[item.patient for item in items],
+        earlier=[entry for where, entry in done.items() if where not in here],
+    )
+    config = PredictConfig(
+        probability=probability,
+        overlay=overlay,
+        strict=strict,
+        threshold=origin.threshold,
+        layout=layout,
+        flair_only=flair_only,
+    )
+    record = _segment(console, segmenter, items, out, config, run, known)
+    console.emit(to_json(record))
+    return _show(console, record, out)
 
 
-@dataclass(frozen=True, slots=True)
-class _Frame:
-    """What a run's record says beside its slices.
-
-    Attributes:
-        origin: What makes the masks.
-        bundle: The bundle's path as it was given.
-        known: What an earlier run did of these slices, by place.
-        others: What it did of others, whose files stay.
-        warnings: What holds for the whole run.
-    """
-
-    origin: Origin
-    bundle: str
-    known: Mapping[str, SliceEntry]
-    others: Sequence[SliceEntry]
-    warnings: tuple[str, ...]
-
-
-def _check_outputs(json_target: str | None, model: Model, wanted: Prediction) -> None:
-    """Refuses a folder for results, or a file for `--json`, that would replace an input, the bundle or each other."""
+def _refuse_overwritten_inputs(json_target: str | None, bundle: Path, inputs: Sequence[Path], out: Path) -> None:
+    """Refuses an OUT, or a file for `--json`, that would replace an input, the bundle or each other."""
     check_outputs(
-        {"--json": json_target, "-o": wanted.out / FILE},
-        files=_beside(wanted.inputs),
-        folders=[model.bundle, *(Path(given) for given in wanted.inputs if Path(given).is_dir())],
+        {"--json": json_target, "-o": out / FILE},
+        files=_beside(inputs),
+        folders=[bundle, *(given for given in inputs if given.is_dir())],
     )
 
 
-def _refuse_result(json_target: str | None, out: Path, places: Sequence[str]) -> None:
+def _beside(inputs: Sequence[Path]) -> Iterator[Path]:
+    """Files that are given by name, and the images and masks beside them."""
+    for folder in {given.parent for given in inputs if given.is_file()}:
+        yield from (each for each in folder.iterdir() if is_image_name(each.name))
+
+
+def _refuse_overwritten_result(json_target: str | None, out: Path, places: Sequence[str]) -> None:
     """Refuses a file for `--json` that a slice's result is to be."""
     target, out = Path(json_target or "-").resolve(), out.resolve()
     if target.is_relative_to(out):
@@ -143,81 +185,63 @@ def _refuse_result(json_target: str | None, out: Path, places: Sequence[str]) ->
             )
 
 
-def _settle(console: Console, wanted: Prediction, origin: Origin, places: Sequence[str]) -> Earlier | None:
+def _made_ready(
+    console: Console, out: Path, origin: Origin, layout: Layout, places: Sequence[str], *, overwrite: bool
+) -> Earlier | None:
     """Makes OUT ready: what another model left there is refused, or removed where that was asked for."""
-    make_folder(wanted.out)
+    make_folder(out)
     try:
-        earlier = read_earlier(wanted.out)
+        earlier = read_earlier(out)
     except InputError:
-        if not wanted.overwrite:
+        if not overwrite:
             raise
-        console.warn(f"{wanted.out / FILE} cannot be read, so that other files of that run may stay in {wanted.out}")
-        remove_earlier(None, wanted.out)
+        console.warn(f"{out / FILE} cannot be read, so other files of that run may stay in {out}")
+        remove_earlier(None, out)
         return None
-    told = [] if earlier is None else earlier.differences(origin, wanted.layout, places)
-    if not wanted.overwrite:
-        require_same(told, wanted.out)
-        require_ours(places, earlier, wanted.out)
-    remove_unfinished([*places, *(earlier.places if earlier is not None else ())], wanted.out)
-    if earlier is not None and told:
-        console.note(f"removing the results of another run in {wanted.out}: {counted(len(earlier.places), 'slice')}")
-        remove_earlier(earlier, wanted.out)
+    differences = [] if earlier is None else earlier.differences(origin, layout, places)
+    if not overwrite:
+        require_same(differences, out)
+        require_ours(places, earlier, out)
+    remove_unfinished([*places, *(earlier.places if earlier is not None else ())], out)
+    if earlier is not None and differences:
+        console.note(f"removing the results of another run in {out}: {counted(len(earlier.places), 'slice')}")
+        remove_earlier(earlier, out)
         return None
     if earlier is not None:
-        for where in earlier.places - set(places) - set(earlier.done):
-            remove_outputs(where, wanted.out)  # begun and never finished: nothing will tell of them any more
+        remove_abandoned(earlier, places, out)
     return earlier
 
 
 def _segment(
-    console: Console, segmenter: Segmenter, items: Sequence[Item], wanted: Prediction, frame: _Frame
+    console: Console,
+    segmenter: Segmenter,
+    items: Sequence[Item],
+    out: Path,
+    config: PredictConfig,
+    run: Run,
+    known: Mapping[str, SliceEntry],
 ) -> Predictions:
-    """Segments the slices, and keeps the record up to date on the way."""
-    info, known = segmenter.info, frame.known
-    config = PredictConfig(
-        probability=wanted.probability,
-        overlay=wanted.overlay,
-        strict=wanted.strict,
-        threshold=frame.origin.threshold,
-        layout=wanted.layout,
-        flair_only=wanted.flair_only,
-    )
-    places = wanted.places(items)
-    # What an earlier run did stays on record until its turn comes, so that a second interruption does not forget it.
-    entries = {where: taken_over(known.get(where), item) for where, item in zip(places, items, strict=True)}
-    told = 0
+    """Segments the slices, and keeps the record up to date on the way.
 
-    def record() -> Predictions:
-        return Predictions(
-            origin=frame.origin,
-            bundle=frame.bundle,
-            versions=info.versions,
-            entries=tuple(entries.values()),
-            spacing_mm=wanted.spacing_mm,
-            validated_threshold=info.provenance.threshold,
-            layout=wanted.layout,
-            warnings=frame.warnings,
-            earlier=frame.others,
-            interrupted=told < len(items),
-        )
+    What an earlier run did stays on record until its turn comes, so that a second interruption does not forget it.
+    """
+    places = (place(item.name, item.patient, config.layout) for item in items)
+    entries = [taken_over(known.get(where), item) for where, item in zip(places, items, strict=True)]
+    done = 0
+
+    def so_far() -> Predictions:
+        return run.record(entries, stopped=done < len(items))
 
     try:
         with stoppable() as stopped, console.progress("slices", len(items)) as advance:
-            coming = predict_files(segmenter, items, wanted.out, config, known=known, cancelled=stopped)
-            saved = _saved_now_and_then(coming, lambda: record().save(wanted.out))
-            for where, entry in zip(places, saved, strict=False):
-                entries[where] = entry
-                told += 1
+            coming = predict_files(segmenter, items, out, config, known=known, cancelled=stopped)
+            for entry in _saved_now_and_then(coming, lambda: so_far().save(out)):
+                entries[done] = entry
+                done += 1
                 advance()
     finally:
-        record().save(wanted.out)
-    return record()
-
-
-def _beside(inputs: Sequence[Path]) -> Iterator[Path]:
-    """Files that are given by name, and the images and masks beside them."""
-    for folder in {given.parent for given in map(Path, inputs) if given.is_file()}:
-        yield from (each for each in folder.iterdir() if each.suffix.lower() in SUFFIXES)
+        so_far().save(out)
+    return so_far()
 
 
 def _saved_now_and_then(entries: Iterator[SliceEntry], save: Callable[[], None]) -> Iterator[SliceEntry]:
@@ -235,22 +259,21 @@ def _saved_now_and_then(entries: Iterator[SliceEntry], save: Callable[[], None])
             due = now + max(_SAVE_SECONDS, 20 * (now - begun))
 
 
-def _tell_predictions(console: Console, made: Predictions, out: Path) -> int:
-    """Shows what became of the slices and of the patients."""
-    patients = made.patients()
-    if patients:
+def _show(console: Console, made: Predictions, out: Path) -> int:
+    """Shows what became of the slices and of the patients; returns the exit code."""
+    if made.patients:
         headers = ["patient", "slices", "done", "tumour pixels", *(["mL"] if made.spacing_mm else [])]
-        console.table(headers, [_patient_row(patient, made.spacing_mm is not None) for patient in patients])
-    for line in alike((entry.input, text) for entry in made.entries for text in entry.warnings):
+        console.table(headers, [_patient_row(patient, made.spacing_mm is not None) for patient in made.patients])
+    for line in alike((entry.input, text) for entry in made.slices for text in entry.warnings):
         console.warn(line)
-    for line in alike((entry.input, _one_line(entry)) for entry in made.entries if entry.error is not None):
+    for line in alike((entry.input, _one_line(entry)) for entry in made.slices if entry.error is not None):
         console.error(line)
-    for line in alike((patient.folder, text) for patient in patients for text in patient.warnings):
+    for line in alike((patient.folder, text) for patient in made.patients for text in patient.warnings):
         console.warn(line)
-    counts = made.counts()
-    left_out = ", ".join(f"{number} {kind}" for kind, number in counts.items() if kind != "done" and number)
-    of_all = counted(len(made.entries), "slice")
-    console.say(f"{counts['done']} of {of_all} done{f' ({left_out})' if left_out else ''}: {out}")
+    rest = {"failed": made.n_failed, "pending": made.n_pending}
+    left_out = ", ".join(f"{number} {kind}" for kind, number in rest.items() if number)
+    of_all = counted(len(made.slices), "slice")
+    console.say(f"{made.n_done} of {of_all} done{f' ({left_out})' if left_out else ''}: {out}")
     if made.status == "interrupted":
         console.note("interrupted; what is done is kept, --resume goes on from there")
         return INTERRUPTED
@@ -258,14 +281,14 @@ def _tell_predictions(console: Console, made: Predictions, out: Path) -> int:
 
 
 def _patient_row(patient: PatientEntry, in_ml: bool) -> tuple[str, ...]:
-    """A patient's line of the table."""
+    """A patient's row of the table."""
     volume = NOT_DEFINED if patient.volume_px is None else f"{patient.volume_px}"
     ml = NOT_DEFINED if patient.volume_ml is None else f"{patient.volume_ml:.2f}"
-    return (patient.id, str(len(patient.slices)), str(patient.n_done), volume, *([ml] if in_ml else []))
+    return (patient.id, str(patient.n_slices), str(patient.n_done), volume, *([ml] if in_ml else []))
 
 
 def _one_line(entry: SliceEntry) -> str:
-    """What went wrong with a slice, in one line; its path is left to the line's beginning."""
+    """What went wrong with a slice, in one line, without its path, with which the line begins."""
     error = entry.error or {}
     parts = {"expected": "expected", "got": "got", "remedy": "remedy:"}
     named = (f"{word} {error[part]}" for part, word in parts.items() if error.get(part) is not None)
@@ -274,10 +297,15 @@ def _one_line(entry: SliceEntry) -> str:
 
 
 def alike(told: Iterable[tuple[str, str]]) -> Iterator[str]:
-    """Lines that each begin with what they are about; what is said of many alike is one line that counts them.
+    """Lines that begin with what they are about; a text that many share is one line that counts them.
 
     Args:
-        told: What it is about, such as a slice's path, and the text.
+        told: What a line is about, such as a slice's path, and its text.
+
+    >>> list(alike([("a.tif", "is blank"), ("b.tif", "is cut off")]))
+    ['a.tif: is blank', 'b.tif: is cut off']
+    >>> list(alike((f"{number}.tif", "is blank") for number in range(12)))
+    ['0.tif, 1.tif, 2.tif and 9 more: is blank']
     """
     lines = [(printable(each), printable(text)) for each, text in told]
     about: dict[str, list[str]] = {}

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Annotated
 
-from brainseg_runtime.commands import DONE, FAULT
+import typer
+
+from brainseg_runtime.commands.options import BundleArgument, DigestOption, ProviderOption, ReportOption
 from brainseg_runtime.errors import InputError
 from brainseg_runtime.inference.processor import inspect_processor
 from brainseg_runtime.installation.doctor import installed_versions
@@ -13,15 +16,30 @@ from brainseg_runtime.installation.page import verification_page
 from brainseg_runtime.installation.verify import verify_bundle
 from brainseg_runtime.safe_io.files import read_capped
 from brainseg_runtime.safe_io.output_paths import check_outputs
+from brainseg_runtime.terminal.application import command
+from brainseg_runtime.terminal.command import DONE, FAULT
 from brainseg_runtime.terminal.console import Console, write_page
 
 _MAX_KEY_BYTES = 1 << 16  # a key takes a few hundred
 
 
+@command("brainseg verify models/resunet --digest 1f0c... --report installation.html")
 def verify(
-    console: Console, bundle: Path, *, digest: str | None, public_key: Path | None, provider: str, report: Path | None
+    console: Console,
+    *,
+    bundle: BundleArgument,
+    digest: DigestOption = None,
+    public_key: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="PEM public key that model.sig must be signed with.")
+    ] = None,
+    provider: ProviderOption = "auto",
+    report: ReportOption = None,
 ) -> int:
-    """Checks a bundle on this machine; see `brainseg verify --help`."""
+    """Check a bundle and this machine: hashes, contract, signature, and the golden answers of every variant.
+
+    The JSON has: bundle, ok, digest, name, provider, providers, checks (name, status, detail); a status is PASS, FAIL,
+    or SKIP if a check could not be made, which does not count against the bundle. The exit code is 1 on FAIL.
+    """
     kept = [] if public_key is None else [public_key]
     check_outputs({"--json": console.json_target, "--report": report}, files=kept, folders=[bundle])
     if public_key is not None:
@@ -37,17 +55,17 @@ def verify(
 
 
 def _require_key(path: Path) -> None:
-    """Refuses a key that is none: the caller's slip is no fault of the bundle.
+    """Refuses a file that is no key before any check: the caller's slip is no fault of the bundle.
 
     Raises:
-        InputError: The file is missing, cannot be read, or holds no public key in PEM.
+        InputError: The file is missing, cannot be read, or holds no public key in PEM form.
     """
     if not path.exists():
         raise InputError(f"there is no public key at {path}", expected="a PEM file", got="nothing")
     data = read_capped(path.resolve(), _MAX_KEY_BYTES)
     if b"-----BEGIN PUBLIC KEY-----" not in data:
         raise InputError(
-            f"{path} is no public key",
+            f"{path} is not a public key",
             expected='a PEM file with "BEGIN PUBLIC KEY"',
-            got=f"{len(data)} bytes of another kind",
+            got=f"{len(data)} bytes of something else",
         )

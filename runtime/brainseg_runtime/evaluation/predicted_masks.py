@@ -13,6 +13,7 @@ set that has the name. ``<name>_mask`` comes before ``<name>``, which may be the
 from __future__ import annotations
 
 import contextlib
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,18 +22,18 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from brainseg_runtime.contract import DEFAULT_LIMITS, Limits
-from brainseg_runtime.errors import DatasetError, ImageError
+from brainseg_runtime.errors import DataError, DatasetError, ImageError
 from brainseg_runtime.evaluation.dataset import until_faulty
 from brainseg_runtime.evaluation.evaluate import MaskCase, MaskSlice
 from brainseg_runtime.images.dataset import Patient, SlicePaths
 from brainseg_runtime.images.finder import files_below
-from brainseg_runtime.images.names import MASK, TIFF
+from brainseg_runtime.images.formats import is_lossless_name
+from brainseg_runtime.images.names import MASK
 from brainseg_runtime.images.probability_map import read_probability
 from brainseg_runtime.images.reading import read_pair, size_problem
-from brainseg_runtime.prediction.file_of_slice import read_record
+from brainseg_runtime.prediction.record import FILE, OutputFile, SliceEntry, read_predictions
 from brainseg_runtime.problems import Problem, printable
 
-_SUFFIXES: Final = TIFF | {".png"}
 _PROBABILITY: Final = "_probability"
 _DEPTH: Final = 4  # levels below the folder that are searched; links may form loops
 _NO_MASK: Final = "has no predicted mask"
@@ -155,7 +156,8 @@ class _Finder:
         self.problems: list[Problem] = []
         self._names = names
         self._files = _files(folder)
-        self._recorded = {(one.patient.casefold(), one.name.casefold()): one for one in read_record(folder)}
+        self._folder = folder
+        self._recorded = _recorded(folder)
 
     def slice_of(self, patient: Patient, paths: SlicePaths) -> PredictedSlice | None:
         """A slice with its files; None, and a problem, where it has no mask of its own."""
@@ -167,7 +169,7 @@ class _Finder:
             mask = self._only([(who, name + ending) for ending in (MASK, "") for who in owners], shown)
             probability = self._only([(who, name + _PROBABILITY) for who in owners], shown)
         else:
-            mask, probability = known.mask, known.probability
+            mask, probability = (_inside(self._folder, file) for file in (known.mask, known.probability))
         if mask is None:
             kind = f"is recorded as {known.status}, without a mask" if known else _NO_MASK
             self.problems.append(Problem(shown, kind))
@@ -197,10 +199,30 @@ def _files(folder: Path) -> dict[Key, list[Path]]:
         raise DatasetError(f"{folder} cannot be read; expected a folder of predicted masks; got {got}")
     found: dict[Key, list[Path]] = {}
     for path in files_below(folder, depth=_DEPTH):
-        if path.suffix.casefold() in _SUFFIXES:
+        if is_lossless_name(path.name):
             for who in {"", folder.resolve().name.casefold(), *map(str.casefold, path.relative_to(folder).parts[:-1])}:
                 found.setdefault((who, path.stem.casefold()), []).append(path)
     return found
+
+
+def _recorded(folder: Path) -> dict[Key, SliceEntry]:
+    """What the record of `brainseg predict` says of each slice; nothing where it left none."""
+    remedy = "move it away to have the masks found by their names"
+    found = read_predictions(folder, error=DataError, remedy=remedy, ours_only=False)
+    entries = () if found is None else found.slices
+    for file in (file for each in entries for file in (each.mask, each.probability)):
+        _inside(folder, file)
+    return {((each.patient or "").casefold(), each.name.casefold()): each for each in entries}
+
+
+def _inside(folder: Path, file: OutputFile | None) -> Path | None:
+    """The path of a recorded file, which must lie in the folder."""
+    if file is None:
+        return None
+    parts = file.file.split("/")
+    if {"", ".", ".."} & set(parts) or set("\\:" if os.name == "nt" else "\\") & set(file.file):
+        raise DataError(f"{folder / FILE} cannot be read", expected="files in its folder", got=repr(file.file)[:200])
+    return folder / file.file
 
 
 def _name(paths: SlicePaths) -> str:

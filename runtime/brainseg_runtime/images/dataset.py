@@ -5,9 +5,9 @@
     ROOT/<patient>/<patient>_<n>.tif         n = 0 or 1, 2, ... without gaps
                    <patient>_<n>_mask.tif
 
-A patient may have any name; `TCGA_<site>_<id>_<date>` tells site and person too. ROOT may also be one patient's folder,
-or lie up to two folders above the patients'. What counts as a slice is decided by `finder`, for every command alike;
-this file says what a set for evaluation or training must be beyond that. Only names are looked at; nothing is decoded.
+A patient may have any name; `TCGA_<site>_<id>_<date>` also names site and person. ROOT may be one patient's folder, or
+lie up to two folders above the patients. `finder` decides for every command what counts as a slice; this file says what
+else a set for evaluation or training needs. Only names are looked at; nothing is decoded.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Patient:
 
     Attributes:
         id: The folder's name.
-        site: Code of the hospital, the second part of the name, such as ``CS``; empty where the name tells none.
+        site: Code of the hospital, the second part of the name, such as ``CS``; empty if the name has no such part.
         slices: In the order of their numbers.
     """
 
@@ -71,14 +71,14 @@ class Patient:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Survey:
-    """Everything that a folder holds, sound or not.
+    """Everything that a folder holds, faulty or not.
 
     Attributes:
-        patients: Folders with slices, also those that something is wrong with.
+        patients: Folders with slices, including faulty ones.
         orphans: Masks without an image.
         problems: What is wrong.
         left_out: Results of earlier runs, and folders that were reached twice.
-        copies: Folders that hold the same patients; the survey then says nothing else.
+        copies: Two folders that hold the same patients; nothing else is surveyed then.
     """
 
     patients: tuple[Patient, ...]
@@ -97,13 +97,19 @@ def scan_dataset(
         root: Folder of patient folders, or one patient's; links to folders and files are followed.
         masks: ``required``: every image needs its mask. ``optional``: it may be missing. ``absent``: masks are not
             looked at.
-        tell: Called with a line for each kind of thing that was left out, such as results of earlier runs.
+        tell: Called with a line for each kind of thing that is left out, such as results of earlier runs.
 
     Returns:
         Patients by name, at least one, each with its slices by number.
 
     Raises:
         DatasetError: The folder is missing, or holds anything that does not fit; it lists every problem with its name.
+
+    >>> Path("found/ann").mkdir(parents=True)
+    >>> for name in ("ann_1.tif", "ann_1_mask.tif", "ann_2.tif", "ann_2_mask.tif"):
+    ...     Path("found/ann", name).touch()
+    >>> [(patient.id, len(patient.slices)) for patient in scan_dataset("found")]
+    [('ann', 2)]
     """
     root = Path(root)
     surveyed = survey(root, masks=masks)
@@ -222,13 +228,21 @@ def find_copies(folders: Iterable[SliceFolder]) -> Copies | None:
 
 
 def site_of(patient_id: str) -> str:
-    """Code of the hospital, the second part of a patient folder's name; empty where the name is of another form."""
+    """Code of the hospital, the second part of a patient folder's name; empty if the name has another form.
+
+    >>> site_of("TCGA_CS_4941_19960909")
+    'CS'
+    """
     name = _TCGA.fullmatch(patient_id)
     return name["site"] if name else ""
 
 
 def person_of(patient_id: str) -> str:
-    """Whom an examination is of: ``TCGA_CS_4941`` for ``TCGA_CS_4941_19960909``, else the whole name."""
+    """The person who was examined, from a patient folder's name; the whole name if it has another form.
+
+    >>> person_of("TCGA_CS_4941_19960909")
+    'TCGA_CS_4941'
+    """
     name = _TCGA.fullmatch(patient_id)
     return name["person"] if name else patient_id
 
@@ -244,7 +258,7 @@ def _patient(folder: SliceFolder, masks: Masks) -> Patient:
 
 
 def _mask_problems(folder: SliceFolder, masks: Masks) -> Iterator[Problem]:
-    """Images without mask, and masks without image."""
+    """Images without a mask, and masks without an image."""
     if masks == "absent":
         if not folder.slices:
             yield Problem(printable(str(folder.path)), "holds masks and no image")
@@ -267,7 +281,7 @@ def _name_problems(found: Found) -> Iterator[Problem]:
 
 
 def _gaps(numbers: Iterable[int]) -> Iterator[str]:
-    """The ranges that are missing between 0 or 1 and the highest number; the numbers are never counted through."""
+    """The ranges that are missing between 0 or 1 and the highest number, without counting through them."""
     last = 0
     for number in sorted(numbers):
         if number > last + 1:

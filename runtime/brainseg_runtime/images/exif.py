@@ -1,4 +1,4 @@
-"""The orientation that cameras and viewers note in EXIF.
+"""The orientation that cameras and viewers store in EXIF.
 
 Source: CIPA DC-008 (EXIF 3.0), section 4.6; the block is laid out as a TIFF's page.
 """
@@ -14,14 +14,19 @@ from brainseg_runtime.images.raster import UPRIGHT
 
 _ORIENTATION: Final = 274
 _WHOLE: Final = MappingProxyType({1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i"})
-"""Field types of whole numbers; SHORT is the rule, and viewers heed the others too."""
+"""Field types of whole numbers; SHORT is the rule, and viewers accept the others too."""
 
 
 def refuse_turned(exif: bytes) -> None:
-    """Raise where a viewer would turn or mirror the pixels before it shows them.
+    """Refuse pixels that a viewer would turn or mirror before it shows them.
 
     Args:
-        exif: The EXIF block; empty or damaged, it says nothing.
+        exif: The EXIF block; one that is empty or damaged is ignored.
+
+    Raises:
+        ImageError: The orientation is another than upright.
+
+    >>> refuse_turned(b"")
     """
     orientation = _orientation(exif)
     if 2 <= orientation <= 8:
@@ -34,8 +39,8 @@ def refuse_turned(exif: bytes) -> None:
 
 
 def _orientation(exif: bytes) -> int:
-    """The number, 1 where there is none."""
-    exif = exif.removeprefix(b"Exif\0\0")  # the mark that JPEG has in front, which some writers put into PNG too
+    """The orientation's number; 1, upright, without one."""
+    exif = exif.removeprefix(b"Exif\0\0")  # the mark before it in JPEG, which some writers put into PNG too
     order = {b"II": "<", b"MM": ">"}.get(exif[:2])
     if order is None or len(exif) < 8:
         return 1

@@ -2,9 +2,9 @@
 
 `brainseg predict`, `brainseg evaluate`, `brainseg-train` and `brainseg-export` all find their slices here, by the same
 rules. A folder that directly holds images is a patient's; folders are searched `DEPTH` levels down. Links are followed,
-and each folder is looked at once, not under a link's name where it has one of its own here; so links that form a loop
-end. Litter is passed over without a word; results of earlier runs are left out and told; whatever else does not fit is
-a problem and told as well. Only names are looked at.
+but each folder is visited once, under its own name if it has one below the input; so loops of links end. Hidden files
+and litter are ignored; results of earlier runs are left out and reported; whatever else does not fit is reported as a
+problem. Only names are looked at.
 """
 
 from __future__ import annotations
@@ -18,16 +18,8 @@ from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
 from brainseg_runtime.errors import DatasetError
-from brainseg_runtime.images.names import (
-    PICTURES,
-    TIFF,
-    Role,
-    belongs,
-    folder_name,
-    own_name,
-    slice_name,
-    suffix,
-)
+from brainseg_runtime.images.formats import format_names, is_data_set_name, is_image_name
+from brainseg_runtime.images.names import Role, belongs, folder_name, own_name, slice_name
 from brainseg_runtime.images.pairing import FoundSlice, order_problems, paired
 from brainseg_runtime.problems import Problem, printable
 from brainseg_runtime.safe_io.litter import is_hidden
@@ -38,13 +30,13 @@ DEPTH: Final = 3
 TOO_DEEP: Final = f"lies more than {DEPTH} folders below the one that was given, and was not searched"
 
 _PEEK: Final = 10_000
-"""Entries looked at below that, to tell whether images lie there; beyond, they are taken to."""
+"""Entries looked at below that for images; where there are more, images are assumed."""
 
 PREDICTIONS: Final = "predictions.json"
 """The record of a prediction, beside the masks that it made."""
 
 RECORDS: Final = frozenset({PREDICTIONS, "run.json", "study.json"})
-"""Files that tell the folder of a prediction, a training run or a study."""
+"""Files by which the folder of a prediction, a training run or a study is recognised."""
 
 Kind: TypeAlias = Literal["folder", "file", "other", "broken", "absent", "unreadable"]
 
@@ -76,7 +68,7 @@ class Found:
     Attributes:
         folders: Folders with slices, in order of path.
         problems: What does not fit.
-        left_out: What was recognised as a result of an earlier run, or reached twice.
+        left_out: Results of earlier runs, and folders that were reached twice.
     """
 
     folders: tuple[SliceFolder, ...]
@@ -89,7 +81,7 @@ def find(root: Path, *, pictures: bool = False) -> Found:
 
     Args:
         root: An existing folder.
-        pictures: Whether PNG and JPEG files are slices too.
+        pictures: Whether files of every format that is read are slices, PNG and JPEG too.
     """
     search = _Search(root, pictures)
     if search.visit(root, 0, among_results=False) == "nothing" and not search.problems:
@@ -123,7 +115,7 @@ class _Search:
         self.left_out.append(Problem(printable(str(path)), kind, printable(detail)))
 
     def visit(self, folder: Path, level: int, *, among_results: bool) -> _Held:
-        """Look at a folder and at those in it; tells what they hold.
+        """Look at a folder and those in it; returns what they hold.
 
         Args:
             folder: Where.
@@ -139,7 +131,7 @@ class _Search:
             names = sorted(path.name for path in folder.iterdir() if not is_hidden(path.name))
         except OSError as error:
             self.problem(folder, f"cannot be listed: {error.strerror}")
-            return "slices"  # it may hold some; that it cannot be listed is told
+            return "slices"  # it may hold some; the problem is reported
         among_results = among_results or PREDICTIONS in names
         files, folders = self._sorted_out(folder, names)
         own = self._take(folder, files, among_results=among_results)
@@ -160,7 +152,7 @@ class _Search:
         """A folder's image files, and the folders in it."""
         files, folders = [], []
         for path in (folder / name for name in names):
-            image = suffix(path) in TIFF or suffix(path) in PICTURES
+            image = is_image_name(path.name)
             kind = kind_of(path)
             if kind == "folder":
                 folders.append(path)
@@ -196,7 +188,7 @@ class _Search:
         for path in files:
             by_role[slice_name(path).role].append(path)
         images, pictures = self._images(by_role["image"])
-        masks = [path for path in by_role["mask"] if suffix(path) in TIFF]
+        masks = [path for path in by_role["mask"] if is_data_set_name(path.name)]
         if by_role["result"]:
             what = "probability maps and overlays of an earlier run"
             self.leave_out(folder, f"holds {what}", f" ({len(by_role['result'])})")
@@ -211,17 +203,20 @@ class _Search:
         return "slices"
 
     def _images(self, found: Sequence[Path]) -> tuple[list[Path], list[Path]]:
-        """The images that count as slices, and those that are of no format that does."""
-        tiffs = [path for path in found if suffix(path) in TIFF]
-        others = [path for path in found if suffix(path) not in TIFF]
-        return (list(found), []) if self.pictures else (tiffs, others)
+        """The images that count as slices, and those in other formats."""
+        if self.pictures:
+            return list(found), []
+        slices = [path for path in found if is_data_set_name(path.name)]
+        return slices, [path for path in found if not is_data_set_name(path.name)]
 
     def _without_images(
         self, folder: Path, by_role: Mapping[Role, Sequence[Path]], pictures: Sequence[Path], *, among_results: bool
     ) -> _Held:
         """What a folder is that holds no image: a patient's whose images are gone, or an earlier run's."""
         if pictures:
-            self.problem(folder, "holds PNG or JPEG images and no TIFF: save them as TIFF", f" ({len(pictures)} files)")
+            own = format_names(lambda reader: reader.in_data_sets)
+            others = format_names(lambda reader: not reader.in_data_sets)
+            self.problem(folder, f"holds {others} images and no {own}: save them as {own}", f" ({len(pictures)} files)")
             return "slices"
         masks, results = by_role["mask"], by_role["result"]
         if not masks:
@@ -241,7 +236,7 @@ def _real_folders(folder: str, depth: int) -> Iterator[str]:
     yield folder
     try:
         inner = [each.path for each in os.scandir(folder) if depth and each.is_dir(follow_symlinks=False)]
-    except OSError:  # told where the search itself meets it
+    except OSError:  # reported when the search itself comes to it
         return
     for path in inner:
         if not is_hidden(Path(path).name):
@@ -249,7 +244,7 @@ def _real_folders(folder: str, depth: int) -> Iterator[str]:
 
 
 def kind_of(path: Path) -> Kind:
-    """What a path is, links followed; never an error, whatever the path."""
+    """What a path is, links followed; never raises."""
     try:
         mode = path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
@@ -277,7 +272,7 @@ def files_below(folder: Path, *, depth: int) -> Iterator[Path]:
 
 
 def _holds_image(folder: Path) -> bool:
-    """Whether an image lies somewhere below a folder, as far as a bounded look can tell; links are not followed."""
+    """Whether an image lies somewhere below a folder, or too much to look through; links are not followed."""
     looked = 0
     for _, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if not is_hidden(name)]
@@ -291,4 +286,4 @@ def _holds_image(folder: Path) -> bool:
 
 def _is_slice(path: Path) -> bool:
     """Whether a file's name is that of an image."""
-    return suffix(path) in TIFF | PICTURES and slice_name(path).role == "image"
+    return is_image_name(path.name) and slice_name(path).role == "image"

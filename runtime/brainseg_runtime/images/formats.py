@@ -1,10 +1,13 @@
 """The formats that are read, and which of them a file is.
 
-What a file holds decides, not its name: a PNG called `slice.tif` is read as PNG, with a note.
+The content decides, not the name: a PNG called `slice.tif` is read as PNG, with a note. To add a format, write a file
+with its `Reader` and list it in `READERS`; finding, predicting, evaluating, checking and training all ask here.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import PurePath
 from typing import Final
@@ -20,10 +23,71 @@ READERS: Final[tuple[Reader, ...]] = (TIFF, PNG, JPEG)
 SUFFIXES: Final = tuple(suffix for reader in READERS for suffix in reader.suffixes)
 """What the name of a slice or mask can end in, lower case with the dot."""
 
+_added: list[Reader] = []
+
+
+@contextmanager
+def also_reading(reader: Reader) -> Iterator[None]:
+    """Adds a format for a while, in the whole process: for a program that brings a reader of its own, and for tests.
+
+    Args:
+        reader: The format's reader; it is asked after those in `READERS`.
+    """
+    _added.append(reader)
+    try:
+        yield
+    finally:
+        _added.remove(reader)
+
+
+def readers() -> tuple[Reader, ...]:
+    """Every format that is read."""
+    return (*READERS, *_added)
+
+
+def suffixes() -> tuple[str, ...]:
+    """What the name of a file that is read can end in, lower case with the dot."""
+    return tuple(suffix for reader in readers() for suffix in reader.suffixes)
+
+
+def format_names(which: Callable[[Reader], bool] = lambda _: True) -> str:
+    """The formats in words.
+
+    Args:
+        which: Tells which of them are named.
+
+    >>> format_names()
+    'TIFF, PNG or JPEG'
+    """
+    *first, last = (reader.name for reader in readers() if which(reader))
+    return f"{', '.join(first)} or {last}" if first else last
+
 
 def is_image_name(name: str) -> bool:
-    """Whether a file's name ends as one of a format that is read, in upper or lower case."""
-    return PurePath(name).suffix.lower() in SUFFIXES
+    """Whether a file's name ends as one of a format that is read, in upper or lower case.
+
+    >>> is_image_name("TCGA_CS_4941_1.TIF"), is_image_name("notes.txt")
+    (True, False)
+    """
+    return _named(name, lambda _: True)
+
+
+def is_data_set_name(name: str) -> bool:
+    """Whether a file's name ends as one of a format that the slices of a data set may have.
+
+    >>> is_data_set_name("a_1.tif"), is_data_set_name("a_1.png")
+    (True, False)
+    """
+    return _named(name, lambda reader: reader.in_data_sets)
+
+
+def is_lossless_name(name: str) -> bool:
+    """Whether a file's name ends as one of a format that keeps a mask's values.
+
+    >>> is_lossless_name("a_1_mask.png"), is_lossless_name("a_1_mask.jpg")
+    (True, False)
+    """
+    return _named(name, lambda reader: reader.lossless)
 
 
 def read_raster(data: bytes, where: str, limits: Limits) -> Raster:
@@ -38,20 +102,26 @@ def read_raster(data: bytes, where: str, limits: Limits) -> Raster:
         ImageError: The bytes are of no format that is read, or cannot be decoded.
         MissingExtraError: The library that decodes it is not installed.
     """
-    for reader in READERS:
+    suffix = PurePath(where).suffix.lower()
+    for reader in readers():
         if reader.recognises(data):
             raster = reader.decode(data, limits)
-            suffix = PurePath(where).suffix.lower()
-            if suffix in SUFFIXES and suffix not in reader.suffixes:
+            if is_image_name(where) and suffix not in reader.suffixes:
                 note = f"It is a {reader.name} file, though its name ends in {suffix}; it was read as {reader.name}."
                 raster = replace(raster, notes=(note, *raster.notes))
             return raster
     raise ImageError(
         "not an image that can be read",
-        expected=" or ".join(reader.name for reader in READERS),
+        expected=" or ".join(reader.name for reader in readers()),
         got=_described(data),
         remedy=_remedy(data),
     )
+
+
+def _named(name: str, which: Callable[[Reader], bool]) -> bool:
+    """Whether a name ends as one of some formats."""
+    suffix = PurePath(name).suffix.lower()
+    return any(suffix in reader.suffixes for reader in readers() if which(reader))
 
 
 def _described(data: bytes) -> str:

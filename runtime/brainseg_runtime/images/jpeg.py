@@ -1,7 +1,7 @@
 """JPEG bytes to pixels: files of their own, and the strips and tiles of a TIFF.
 
-libjpeg fills up what is missing with grey and goes on. So a stream must be complete: its end must be marked, and bytes
-added before that mark must change nothing, for if the decoder were short of data it would read them as pixels.
+libjpeg fills missing pixels with grey and goes on. So a stream must be complete: it must have an end marker, and bytes
+added before that marker must change nothing; if data were missing, the decoder would read them as pixels.
 
 Source: ITU-T T.81 (markers); TIFF technical note 2, 1995 (tables that strips share).
 """
@@ -43,10 +43,10 @@ class Frame:
         height: Rows.
         width: Columns.
         components: 1 for grey, 3 for colour, 4 for CMYK.
-        colours: The colour space that a mark in the stream names, "RGB" or "YCbCr"; empty if there is none.
+        colours: The colour space that a marker names, "RGB" or "YCbCr"; empty without one.
         subsampled: Whether components differ in resolution, as only those of YCbCr do.
         end: Where the end-of-image marker begins.
-        exif: The EXIF block, empty if there is none.
+        exif: The EXIF block; empty without one.
     """
 
     height: int
@@ -63,6 +63,8 @@ class _Jpeg:
 
     name = "JPEG"
     suffixes = (".jpg", ".jpeg")
+    in_data_sets = False
+    lossless = False
 
     def recognises(self, data: bytes) -> bool:
         """Whether the bytes begin with start-of-image and a marker."""
@@ -144,7 +146,7 @@ def read_frame(data: bytes) -> Frame:
 
 
 class _Seen:
-    """What the markers so far have said."""
+    """What the markers have said up to now."""
 
     def __init__(self) -> None:
         self._size: tuple[int, int, int] | None = None
@@ -155,7 +157,7 @@ class _Seen:
         self._exif = b""
 
     def take(self, marker: int, body: bytes) -> None:
-        """Note what one marker says."""
+        """Record what one marker says."""
         if marker in _FRAMES or marker in _OTHER_FRAMES:
             if self._size is not None:
                 raise ImageError("the JPEG data is damaged", expected="one frame", got="a second")
@@ -191,7 +193,7 @@ class _Seen:
 
 
 def _count_scan(body: bytes, missing: dict[int, list[int]]) -> None:
-    """Note which coefficients a scan brings, and down to which bit."""
+    """Record which coefficients a scan holds, and down to which bit."""
     count = body[0] if body else 0
     components = body[1 : 1 + 2 * count : 2]
     if not 1 <= count <= 4 or len(body) != 4 + 2 * count or not missing.keys() >= set(components):

@@ -1,4 +1,4 @@
-"""The decoding libraries, imported where they are used: they come with an extra, and a light import stays light."""
+"""The libraries that decode and encode, imported where they are used: they come with an extra."""
 
 from __future__ import annotations
 
@@ -18,6 +18,21 @@ def pillow() -> ModuleType:
         from PIL import Image
     except ImportError as error:
         raise MissingExtraError(
-            "this image cannot be read", expected="pillow", got=error, remedy=install_remedy("io")
+            "this image cannot be read or written", expected="pillow", got=error, remedy=install_remedy("io")
         ) from error
     return Image
+
+
+def tifffile() -> ModuleType:
+    """`tifffile`.
+
+    Raises:
+        MissingExtraError: It is not installed.
+    """
+    try:
+        import tifffile
+    except ImportError as error:
+        raise MissingExtraError(
+            "TIFF files cannot be written", expected="tifffile", got=error, remedy=install_remedy("io")
+        ) from error
+    return tifffile

@@ -5,7 +5,7 @@
     <patient>/<patient>_<n>.tif         image; n counts from 0 or 1, zeros in front do not count
               <patient>_<n>_mask.tif    its mask
 
-Upper and lower case do not count, `.tiff` is as good as `.tif`, and a name need not hold a number.
+Upper and lower case are the same, so are `.tiff` and `.tif`, and a name need not hold a number.
 """
 
 from __future__ import annotations
@@ -15,21 +15,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
-from brainseg_runtime.images.formats import SUFFIXES
 from brainseg_runtime.problems import printable
 
 Role: TypeAlias = Literal["image", "mask", "result"]
 
-TIFF: Final = frozenset({".tif", ".tiff"})
-PICTURES: Final = frozenset(SUFFIXES) - TIFF
-"""Formats besides TIFF that a slice to be segmented may have."""
-
 MASK: Final = "_mask"
 RESULTS: Final = ("_probability", "_overlay")
-"""What the names of results that are no mask end in."""
+"""What the names of the other results end in."""
 
 _NUMBER: Final = re.compile(r"(?:.*[_\-. ])?0*(?P<number>[0-9]{1,9})", re.DOTALL)
-"""At the end of a name, by itself or after a separator. Longer ones are dates or identifiers: they count nothing."""
+"""At the end of a name, alone or after a separator. Longer numbers are dates or identifiers."""
 
 _RUN: Final = re.compile(r"([0-9]+)")
 
@@ -47,13 +42,12 @@ class SliceName:
     stem: str
 
 
-def suffix(path: Path) -> str:
-    """A file's suffix in lower case, such as `.tif`."""
-    return path.suffix.lower()
-
-
 def slice_name(path: Path) -> SliceName:
-    """Take the name of an image file apart."""
+    """Take the name of an image file apart.
+
+    >>> slice_name(Path("a_1_mask.tif"))
+    SliceName(role='mask', stem='a_1')
+    """
     stem = path.stem
     folded = stem.lower()
     if folded.endswith(MASK):
@@ -69,10 +63,13 @@ def slice_number(stem: str, folder: str) -> int | None:
 
     Args:
         stem: The file's name without suffix.
-        folder: The name of the folder that it lies in: digits in which that ends are no slice's.
+        folder: The name of its folder; digits at the end of that are no slice's number.
 
     Returns:
-        0 or more; None where the name holds no number.
+        0 or more; None if the name holds no number.
+
+    >>> slice_number("TCGA_CS_4941_19960909_12", "TCGA_CS_4941_19960909"), slice_number("scan", "a")
+    (12, None)
     """
     own = belongs(stem, folder)
     found = _NUMBER.fullmatch(stem[len(folder) :] if own else stem)
@@ -80,13 +77,21 @@ def slice_number(stem: str, folder: str) -> int | None:
 
 
 def belongs(stem: str, folder: str) -> bool:
-    """Whether a slice is named after its folder; upper and lower case do not count."""
+    """Whether a slice is named after its folder, in upper or lower case.
+
+    >>> belongs("p1_3", "P1"), belongs("p10_3", "p1")
+    (True, False)
+    """
     rest = stem[len(folder) :]
     return stem.lower().startswith(folder.lower()) and (not rest or not rest[0].isalnum())
 
 
 def natural_order(name: str) -> tuple[tuple[str | int, ...], str]:
-    """Sort key under which runs of digits count as numbers, so that slice2 comes before slice10."""
+    """Sort key that treats runs of digits as numbers.
+
+    >>> sorted(["slice10", "slice2"], key=natural_order)
+    ['slice2', 'slice10']
+    """
     parts = _RUN.split(name.lower())
     return tuple(int(part) if index % 2 else part for index, part in enumerate(parts)), name
 
@@ -97,5 +102,5 @@ def own_name(folder: Path) -> str:
 
 
 def folder_name(folder: Path) -> str:
-    """What a patient is called: the folder's own name, also where it was given as `.`, escaped where it is no text."""
+    """A patient's name: the folder's own, even if it was given as `.`; bytes that are no text are escaped."""
     return printable(own_name(folder))

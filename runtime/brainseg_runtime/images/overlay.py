@@ -10,12 +10,11 @@ import io
 import numpy as np
 from numpy.typing import NDArray
 
-from brainseg_runtime.errors import MissingExtraError
-from brainseg_runtime.extras import install_remedy
+from brainseg_runtime.images.libraries import pillow
 
 FLAIR = 1  # channel order of the data set: pre-contrast, FLAIR, post-contrast
 TRUTH = (92, 214, 120)  # green
-PREDICTION = (255, 138, 48)  # orange: told from green by colour-blind readers as well
+PREDICTION = (255, 138, 48)  # orange: colour-blind readers can tell it from green
 BOTH = (255, 246, 190)  # where the two outlines coincide
 
 Pixels = NDArray[np.uint8]
@@ -29,14 +28,14 @@ def overlay(
     channel: int = FLAIR,
     enlarge: int = 2,
 ) -> Pixels:
-    """Draws the outlines of masks on one channel, shown in grey.
+    """Draws outlines of masks on one channel, shown in grey.
 
     Args:
         image_hwc: (H, W, 3) uint8.
         truth: (H, W), nonzero inside the reader's outline, drawn green; None draws none.
         prediction: (H, W), nonzero inside the model's outline, drawn orange; None draws none.
         channel: Which channel is the grey background.
-        enlarge: How many pixels of the picture stand for one of the image, so that outlines cover little of it.
+        enlarge: Side of the square that a pixel becomes, so that outlines cover little of the image.
 
     Returns:
         (H * enlarge, W * enlarge, 3) uint8; the arguments are left as they are.
@@ -55,13 +54,16 @@ def overlay(
 
 
 def outline(mask: NDArray[np.generic]) -> NDArray[np.bool_]:
-    """The pixels inside a mask that touch its outside, up, down, left or right; beyond the border is outside.
+    """The pixels of a mask with a neighbour outside it (up, down, left or right, or beyond the border).
 
     Args:
         mask: (H, W), nonzero inside.
 
     Returns:
         (H, W) bool.
+
+    >>> int(outline(np.ones((4, 4))).sum())
+    12
     """
     inside: NDArray[np.bool_] = np.asarray(mask, dtype=bool)
     padded = np.pad(inside, 1)
@@ -81,12 +83,8 @@ def encode_png(rgb: Pixels) -> bytes:
     Raises:
         MissingExtraError: pillow is not installed.
     """
-    try:
-        from PIL import Image
-    except ImportError as error:
-        raise MissingExtraError("pictures need pillow, which is not installed", remedy=install_remedy("io")) from error
     buffer = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(rgb)).save(buffer, format="PNG")
+    pillow().fromarray(np.ascontiguousarray(rgb)).save(buffer, format="PNG")
     return buffer.getvalue()
 
 

@@ -1,4 +1,4 @@
-"""Images of one folder in the order of their volume, each with its mask, and what is odd about their names."""
+"""Images of one folder in the order of their volume, each with its mask, and problems with their names."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class FoundSlice:
 
 
 def paired(images: Sequence[Path], masks: Sequence[Path]) -> tuple[tuple[FoundSlice, ...], tuple[Path, ...]]:
-    """Images in order, each with its mask, and masks that are left over."""
+    """Images in order, each with its mask, and the masks that are left over."""
     free = {path: slice_name(path).stem for path in masks}
     chosen: dict[Path, Path] = {}
     for exactly in (True, False):  # first the very name, so that names that differ by case alone keep their masks

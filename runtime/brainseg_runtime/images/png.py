@@ -58,6 +58,8 @@ class _Png:
 
     name = "PNG"
     suffixes = (".png",)
+    in_data_sets = False
+    lossless = True
 
     def recognises(self, data: bytes) -> bool:
         """Whether the bytes begin with PNG's signature."""

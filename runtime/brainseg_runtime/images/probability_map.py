@@ -1,7 +1,8 @@
-"""Probability maps from files, such as `brainseg predict --probability` writes: TIFFs of one page of floating point."""
+"""Probability maps, as `brainseg predict --probability` writes them: TIFFs of one page of floating point."""
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from brainseg_runtime.contract import DEFAULT_LIMITS, Limits
 from brainseg_runtime.errors import ImageError
+from brainseg_runtime.images.libraries import tifffile
 from brainseg_runtime.images.slices import file_bytes, naming
 from brainseg_runtime.images.tiff import decode_floats
 
@@ -34,3 +36,17 @@ def read_probability(path: Path | str, *, limits: Limits = DEFAULT_LIMITS) -> ND
         if not (low >= 0 and high <= 1):  # also false for NaN
             raise ImageError("probabilities are out of range", expected="0 to 1", got=f"{low:g} to {high:g}")
     return values
+
+
+def encode_probability(probability: NDArray[np.float32]) -> bytes:
+    """A probability map as the bytes of an uncompressed TIFF.
+
+    Args:
+        probability: (H, W) float32 in [0, 1].
+
+    Raises:
+        MissingExtraError: tifffile is not installed.
+    """
+    buffer = io.BytesIO()
+    tifffile().imwrite(buffer, probability, photometric="minisblack", metadata=None, software=False)
+    return buffer.getvalue()

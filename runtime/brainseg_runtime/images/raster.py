@@ -1,7 +1,7 @@
-"""What the reader of a format gives, and what a reader is.
+"""What a `Reader` is, and the `Raster` that it gives.
 
-A reader turns the bytes of one file into samples that mean intensity or colour, or refuses by name. Whether they make a
-slice or a mask is for `images.slices` to say. Adding a format takes one file with a `Reader` and its line in
+A reader turns the bytes of one file into samples that mean intensity or colour, or says why it cannot. Whether they
+make a slice or a mask is for `images.slices` to say. Adding a format takes one file with a `Reader` and its line in
 `images.formats`.
 
 Legend: H rows, W columns.
@@ -21,7 +21,7 @@ from brainseg_runtime.errors import ImageError
 TO_8_BITS: Final = (
     "scale the values to 0 to 255 with one factor for the whole patient, not for each slice, and save them as 8-bit"
 )
-"""The remedy for more than 8 bits: a factor for each slice would make its neighbours incomparable."""
+"""The remedy for more than 8 bits: with a factor for each slice, slices would no longer be comparable."""
 TO_RGB: Final = "convert it to RGB, such as with: magick IN -colorspace sRGB -type TrueColor -depth 8 OUT"
 UPRIGHT: Final = "turn its pixels upright, such as with: magick IN -auto-orient OUT"
 WITHOUT_ALPHA: Final = (
@@ -41,9 +41,9 @@ class Raster:
     Attributes:
         pixels: (H, W) or (H, W, 3) uint8, the caller's own. A palette's colours are looked up, and samples of fewer
             than 8 bits are spread over 0 to 255.
-        coded: What the file held if not 8-bit samples, such as "a palette" or "1-bit samples"; a mask may be that,
-            a slice may not. Empty for 8-bit grey or RGB.
-        notes: What was left out or assumed, one sentence each.
+        coded: What the file held instead of 8-bit samples, such as "a palette" or "1-bit samples", which a mask may
+            have and a slice may not. Empty for 8-bit grey or RGB.
+        notes: What was left out or assumed, a sentence each.
     """
 
     pixels: NDArray[np.uint8]
@@ -52,7 +52,7 @@ class Raster:
 
 
 class Reader(Protocol):
-    """Reads one format. Stateless, thread-safe, silent."""
+    """Reads one format. Stateless, thread-safe, prints nothing."""
 
     @property
     def name(self) -> str:
@@ -62,6 +62,16 @@ class Reader(Protocol):
     @property
     def suffixes(self) -> tuple[str, ...]:
         """What names of such files end in, lower case with the dot."""
+        ...
+
+    @property
+    def in_data_sets(self) -> bool:
+        """Whether patients' folders of a data set may hold slices and masks in this format."""
+        ...
+
+    @property
+    def lossless(self) -> bool:
+        """Whether it keeps a mask's values, so that masks to be scored may have it."""
         ...
 
     def recognises(self, data: bytes) -> bool:
@@ -83,7 +93,10 @@ class Reader(Protocol):
 
 
 def check_size(height: int, width: int, limits: Limits) -> None:
-    """Refuse a picture that is empty or larger than a model takes, before it is decoded."""
+    """Refuse a picture that is empty or larger than a model takes, before it is decoded.
+
+    >>> check_size(256, 256, Limits())
+    """
     if not (0 < height <= limits.max_side and 0 < width <= limits.max_side):
         raise ImageError(
             "the image's size is out of range",
@@ -94,7 +107,7 @@ def check_size(height: int, width: int, limits: Limits) -> None:
 
 
 def truncated(got: object) -> ImageError:
-    """The error for a file with fewer pixels than its size says; nothing is ever filled up."""
+    """The error for a file with fewer pixels than its size says; missing pixels are never made up."""
     return ImageError("the file is truncated or damaged", expected="all of its pixels", got=got, remedy=COPY_AGAIN)
 
 

@@ -1,4 +1,4 @@
-"""Slices and masks from image files, and masks back to files, with the limits that hold before anything is decoded.
+"""Slices and masks from image files, with the limits that hold before anything is decoded.
 
 Legend: H rows, W columns, in pixels; the last axis of an image is pre-contrast, FLAIR, post-contrast.
 """
@@ -6,28 +6,25 @@ Legend: H rows, W columns, in pixels; the last axis of an image is pre-contrast,
 from __future__ import annotations
 
 import contextlib
-import io
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from brainseg_runtime.contract import DEFAULT_LIMITS, Limits
-from brainseg_runtime.errors import ImageError, MissingExtraError
-from brainseg_runtime.extras import install_remedy
-from brainseg_runtime.images.dataset import SlicePaths
+from brainseg_runtime.errors import ImageError
 from brainseg_runtime.images.formats import read_raster
-from brainseg_runtime.safe_io.files import read_capped, write_bytes
+from brainseg_runtime.safe_io.files import read_capped
 
 FLAIR_ONLY: Final = (
     "if the image is FLAIR alone, run brainseg predict with --flair-only (in Python flair_only=True), and it stands in "
     "for the other two; else give an RGB image of pre-contrast, FLAIR and post-contrast"
 )
-"""What to do with a single grey image."""
+"""The remedy for a single grey image."""
 _NOT_FLAIR_ONLY: Final = "leave --flair-only (flair_only=True) out: the image has three channels of its own"
 _BINARY: Final = "save it as an 8-bit grey image with 0 and 255"
 
@@ -38,7 +35,7 @@ class DecodedImage:
 
     Attributes:
         pixels: (H, W, 3) uint8, the caller's own.
-        notes: What was left out or assumed, one sentence each, such as an opaque alpha channel that was dropped.
+        notes: What was left out or assumed, a sentence each, such as that an opaque alpha channel was dropped.
     """
 
     pixels: NDArray[np.uint8]
@@ -46,10 +43,10 @@ class DecodedImage:
 
 
 def decode_image(data: bytes, where: str, *, limits: Limits = DEFAULT_LIMITS, flair_only: bool = False) -> DecodedImage:
-    """Decode the bytes of one slice; the one door through which pixels of images come in.
+    """Decode the bytes of one slice: the only way in for pixels of images.
 
     Args:
-        data: The file's bytes; their number is the caller's to cap.
+        data: The file's bytes; the caller caps their number.
         where: What the file is called in errors.
         limits: Cap on H and W; images smaller than a model takes are read, and refused by the model.
         flair_only: The image is FLAIR alone, grey or with three equal channels; FLAIR stands in for the others, as in
@@ -58,6 +55,9 @@ def decode_image(data: bytes, where: str, *, limits: Limits = DEFAULT_LIMITS, fl
     Raises:
         ImageError: It is damaged, or not an 8-bit image of three channels (of one with `flair_only`) on one page.
         MissingExtraError: A library that decodes it is not installed.
+
+    >>> decode_image(Path("models/prediction.png").read_bytes(), "prediction.png").pixels.dtype
+    dtype('uint8')
     """
     with naming(where):
         raster = read_raster(data, where, limits)
@@ -83,7 +83,7 @@ def decode_mask(data: bytes, where: str, *, limits: Limits = DEFAULT_LIMITS) -> 
     """Decode the bytes of one mask, binary in any form.
 
     Args:
-        data: The file's bytes; their number is the caller's to cap.
+        data: The file's bytes; the caller caps their number.
         where: What the file is called in errors.
         limits: Cap on H and W.
 
@@ -93,6 +93,10 @@ def decode_mask(data: bytes, where: str, *, limits: Limits = DEFAULT_LIMITS) -> 
     Raises:
         ImageError: It is damaged, of a kind that is not read, or not binary.
         MissingExtraError: A library that decodes it is not installed.
+
+    >>> from brainseg_runtime.images.masks import encode_mask
+    >>> decode_mask(encode_mask(np.eye(2, dtype=np.uint8)), "mask.tif").tolist()
+    [[1, 0], [0, 1]]
     """
     with naming(where):
         raster = read_raster(data, where, limits)
@@ -100,7 +104,7 @@ def decode_mask(data: bytes, where: str, *, limits: Limits = DEFAULT_LIMITS) -> 
         tumour = pixels != 0
         high = int(pixels.max())
         values = np.count_nonzero(pixels == high), np.count_nonzero(tumour)
-        # One value alone says which it is only where it is one of the usual: 0, 1 and 255.
+        # A mask of one value is only unambiguous if that is one of the usual ones: 0, 1 and 255.
         if values[0] != (values[1] if high else pixels.size) or (values[1] == pixels.size and high not in (1, 255)):
             shown = ", ".join(map(str, np.unique(pixels)[:8]))
             raise ImageError(
@@ -124,6 +128,9 @@ def read_image(path: Path | str, *, limits: Limits = DEFAULT_LIMITS, flair_only:
     Raises:
         ImageError: It is missing, too large, damaged, or not an 8-bit image of three channels on one page.
         MissingExtraError: A library that decodes it is not installed.
+
+    >>> read_image("models/prediction.png").ndim
+    3
     """
     return decode_image(file_bytes(path, limits), str(path), limits=limits, flair_only=flair_only).pixels
 
@@ -141,30 +148,13 @@ def read_mask(path: Path | str, *, limits: Limits = DEFAULT_LIMITS) -> NDArray[n
     Raises:
         ImageError: It is missing, too large, damaged, of a kind that is not read, or not binary.
         MissingExtraError: A library that decodes it is not installed.
+
+    >>> from brainseg_runtime.images import write_mask
+    >>> write_mask("eye_mask.tif", np.eye(2, dtype=np.uint8))
+    >>> read_mask("eye_mask.tif").tolist()
+    [[1, 0], [0, 1]]
     """
     return decode_mask(file_bytes(path, limits), str(path), limits=limits)
-
-
-def read_slice(paths: SlicePaths, *, limits: Limits = DEFAULT_LIMITS) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Read a slice with its mask.
-
-    Args:
-        paths: Where both lie.
-        limits: Caps on the files' sizes and on H and W.
-
-    Returns:
-        (H, W, 3) uint8 image and (H, W) uint8 mask with 0 and 1.
-
-    Raises:
-        ImageError: One cannot be read, the mask is missing, or the two differ in size.
-        MissingExtraError: A library that decodes one is not installed.
-    """
-    if paths.mask is None:
-        raise ImageError(f"{paths.image} has no mask", expected="a mask beside it", got="none")
-    image, mask = read_image(paths.image, limits=limits), read_mask(paths.mask, limits=limits)
-    if image.shape[:2] != mask.shape:
-        raise ImageError(f"{paths.mask} does not cover its image", expected=image.shape[:2], got=mask.shape)
-    return image, mask
 
 
 def file_bytes(path: Path | str, limits: Limits) -> bytes:
@@ -182,39 +172,12 @@ def file_bytes(path: Path | str, limits: Limits) -> bytes:
 
 @contextlib.contextmanager
 def naming(where: str) -> Iterator[None]:
-    """Put the file's name into errors that are raised within."""
+    """Adds the file's name to errors that are raised within."""
     try:
         yield
     except ImageError as error:
         named = ImageError(f"{where}: {error.what}", expected=error.expected, got=error.got, remedy=error.remedy)
         raise named from error.__cause__
-
-
-def write_mask(path: Path | str, mask: NDArray[Any]) -> None:
-    """Write a mask in the data set's own form: one page, uncompressed, 0 and 255; whole or not at all.
-
-    Args:
-        path: Where; its folder must exist.
-        mask: (H, W) uint8 with 0 and 1, or bool.
-
-    Raises:
-        ImageError: It is no binary mask.
-        FileWriteError: The system refused.
-        MissingExtraError: tifffile is not installed.
-    """
-    if mask.ndim != 2 or not mask.size or mask.dtype not in (np.bool_, np.uint8) or mask.max() > 1:
-        raise ImageError(
-            f"{path}: not a mask", expected="(H, W) of bool, or of uint8 with 0 and 1", got=f"{mask.shape} {mask.dtype}"
-        )
-    try:
-        import tifffile
-    except ImportError as error:
-        raise MissingExtraError(
-            "TIFF files cannot be written", expected="tifffile", got=error, remedy=install_remedy("io")
-        ) from error
-    buffer = io.BytesIO()
-    tifffile.imwrite(buffer, mask.astype(np.uint8) * np.uint8(255), photometric="minisblack")
-    write_bytes(Path(path), buffer.getvalue())
 
 
 def _one_channel(pixels: NDArray[np.uint8], *, expected: str, remedy: str) -> NDArray[np.uint8]:

@@ -1,7 +1,6 @@
-"""Which slices a run of `brainseg predict` is about: files, patient folders and data sets turned into one flat list.
+"""The slices that `brainseg predict` is given: files, patient folders and data sets turned into one list.
 
-What counts as a slice is decided by `images.finder`, as for every other command. Nothing is decoded here; only names
-are looked at.
+`images.finder` decides what counts as a slice, as for every other command. Only names are looked at.
 """
 
 from __future__ import annotations
@@ -16,8 +15,8 @@ from pathlib import Path
 from brainseg_runtime.errors import DatasetError, InputError
 from brainseg_runtime.images.dataset import WHY_NO_FOLDER, find_copies
 from brainseg_runtime.images.finder import SliceFolder, find, kind_of
-from brainseg_runtime.images.formats import SUFFIXES
-from brainseg_runtime.images.names import belongs, folder_name, slice_name, slice_number, suffix
+from brainseg_runtime.images.formats import format_names, is_image_name, suffixes
+from brainseg_runtime.images.names import belongs, folder_name, slice_name, slice_number
 from brainseg_runtime.prediction.layout import Layout, place
 from brainseg_runtime.problems import Problem, grouped, printable
 
@@ -41,12 +40,11 @@ class Item:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Collected:
-    """What the inputs come to.
+    """What the inputs hold.
 
     Attributes:
         items: Every slice once.
-        warnings: What was found that does not fit ("warning: ..."), and what was left out ("left out: ..."); a line
-            for each kind.
+        warnings: What does not fit ("warning: ...") and what was left out ("left out: ..."), a line for each kind.
     """
 
     items: tuple[Item, ...]
@@ -54,7 +52,7 @@ class Collected:
 
 
 def collect(inputs: Sequence[Path], out: Path, layout: Layout = "flat") -> tuple[Item, ...]:
-    """The slices of `collect_all`, for callers who show no warnings."""
+    """The slices of `collect_all`, for callers who do not show warnings."""
     return collect_all(inputs, out, layout).items
 
 
@@ -63,22 +61,22 @@ def collect_all(inputs: Sequence[Path], out: Path, layout: Layout = "flat") -> C
 
     Args:
         inputs: Images, patient folders (images directly inside) or data sets (patient folders inside), in any mix.
-        out: Where results will go; looked at, not touched.
-        layout: How they will lie there.
+        out: The folder for results; it is not changed.
+        layout: How they will be arranged there.
 
     Returns:
-        At least one item; no two would write the same file, also where upper and lower case do not count.
+        At least one item; no two would write the same file, even on a system that ignores case.
 
     Raises:
-        InputError: An input is missing, is no image, cannot be listed or holds no image, or two slices would write the
-            same file; or the results would land among the inputs.
+        InputError: An input is missing, is not an image, cannot be listed or holds no image; two slices would write
+            the same file; or the results would lie among the inputs.
     """
     gathered = _Gathered()
     for given in inputs:
         gathered.add(Path(given))
     items = gathered.items()
     if not items:
-        got = "; ".join(grouped(gathered.left_out)) or "nothing that is one"
+        got = "; ".join(grouped(gathered.left_out)) or "none"
         raise InputError("the inputs hold no image", expected="images", got=got)
     _refuse_collisions(items, gathered.folders, layout)
     _refuse_overwriting(inputs, items, out)
@@ -88,15 +86,19 @@ def collect_all(inputs: Sequence[Path], out: Path, layout: Layout = "flat") -> C
 
 
 def missing_numbers(numbers: Iterable[int | None]) -> tuple[int, ...]:
-    """The slice numbers that are absent between the first and the last of a patient."""
+    """The slice numbers that are missing between the first and the last of a patient.
+
+    >>> missing_numbers([1, 2, 5, None])
+    (3, 4)
+    """
     known = {number for number in numbers if number is not None}
-    if not known or max(known) - min(known) > 10_000:  # numbers that far apart are no counting of slices
+    if not known or max(known) - min(known) > 10_000:  # numbers that far apart do not count slices
         return ()
     return tuple(number for number in range(min(known), max(known)) if number not in known)
 
 
 class _Gathered:
-    """The inputs looked at so far."""
+    """What the inputs up to now hold."""
 
     def __init__(self) -> None:
         self.folders: list[SliceFolder] = []
@@ -105,7 +107,7 @@ class _Gathered:
         self._items: dict[tuple[str, str], Item] = {}
 
     def items(self) -> tuple[Item, ...]:
-        """Every slice once, in the order in which they came."""
+        """Every slice once, in the order of the inputs."""
         return tuple(self._items.values())
 
     def add(self, given: Path) -> None:
@@ -115,10 +117,10 @@ class _Gathered:
             self._add_folder(given)
         elif kind in WHY_NO_FOLDER:
             raise InputError(f"{given} {WHY_NO_FOLDER[kind]}", expected="an image, a patient folder or a data set")
-        elif suffix(given) not in SUFFIXES:
+        elif not is_image_name(given.name):
             raise InputError(
-                f"{given} is no TIFF, PNG or JPEG file",
-                expected=f"a name ending in {', '.join(SUFFIXES)}",
+                f"{given} is not a {format_names()} file",
+                expected=f"a name ending in {', '.join(suffixes())}",
                 got=given.name,
             )
         else:
@@ -134,7 +136,7 @@ class _Gathered:
             what = (*found.problems, *found.left_out, *(_masks_alone(folder) for folder in found.folders))
             raise InputError(
                 f"{given} holds no image",
-                expected=f"files ending in {', '.join(SUFFIXES)}, or folders of them",
+                expected=f"files ending in {', '.join(suffixes())}, or folders of them",
                 got="; ".join(grouped(what)),
             )
         for folder, one in slices:
@@ -144,7 +146,7 @@ class _Gathered:
         self.left_out += found.left_out
 
     def _add_file(self, given: Path) -> None:
-        """A file that was named; masks and results may be, as when a shell expands `patient/*.tif`."""
+        """A file given by name; it may be a mask or a result, as when a shell expands `patient/*.tif`."""
         if slice_name(given).role == "image":
             folder = folder_name(given.parent)
             patient = given.parent if belongs(given.stem, folder) else None
@@ -154,22 +156,22 @@ class _Gathered:
             self.left_out.append(Problem(printable(str(given)), kind))
 
     def _add(self, item: Item) -> None:
-        """Adds a slice, unless it is in already; two names of one file in a store of contents are two slices."""
+        """Adds a slice unless it is there; names that are links to one file are slices of their own."""
         self._items.setdefault((os.path.realpath(item.path.parent), item.path.name), item)
 
 
 def _masks_alone(folder: SliceFolder) -> Problem:
-    """A folder whose images are gone."""
+    """The problem of a folder without images."""
     return Problem(printable(str(folder.path)), "holds masks and no image")
 
 
 def _image_beside(mask: Path) -> bool:
     """Whether the image of a mask lies beside it."""
-    return any(mask.with_name(slice_name(mask).stem + ending).exists() for ending in {mask.suffix, *SUFFIXES})
+    return any(mask.with_name(slice_name(mask).stem + ending).exists() for ending in {mask.suffix, *suffixes()})
 
 
 def _refuse_collisions(items: Sequence[Item], folders: Sequence[SliceFolder], layout: Layout) -> None:
-    """Raises where two slices would write the same file, on systems that ignore case too."""
+    """Refuses two slices that would write the same file, even where case matters."""
     places = [place(item.name, item.patient, layout).casefold() for item in items]
     counts = Counter(places)
     double = [item for item, where in zip(items, places, strict=True) if counts[where] > 1]
@@ -187,9 +189,9 @@ def _refuse_collisions(items: Sequence[Item], folders: Sequence[SliceFolder], la
 
 
 def _refuse_overwriting(inputs: Sequence[Path], items: Sequence[Item], out: Path) -> None:
-    """Raises where results would lie among the inputs.
+    """Refuses an OUT among the inputs.
 
-    A mask made here must never replace one that a reader drew, nor, beside its image, pass for one in an evaluation.
+    A predicted mask must never replace one that a reader drew, nor, beside its image, pass for one in an evaluation.
     """
     there = out.resolve()
     given = {Path(folder).resolve() for folder in inputs if kind_of(Path(folder)) == "folder"}
@@ -205,7 +207,7 @@ def _refuse_overwriting(inputs: Sequence[Path], items: Sequence[Item], out: Path
 
 
 def _free_folder(taken: set[Path]) -> Path | None:
-    """A folder for results that lies in none of those taken, as near to where the user is as can be."""
+    """A folder for results outside all of these, as near to the current folder as possible."""
     here = Path.cwd()
     above = sorted({parent for folder in taken for parent in folder.parents}, key=lambda path: -len(path.parts))
     for folder in (here, *above, Path.home(), Path(tempfile.gettempdir())):

@@ -1,22 +1,27 @@
 """`predictions.json`: what a run of `brainseg predict` made of each slice and patient, and what a later run trusts.
 
-Schema `brainseg/predictions/1`. A slice's entry is the same whether this run made it or `--resume` took it over, so an
-interrupted and resumed run ends with the entries of one that was not interrupted.
+The classes here are the file, field by field. A slice's entry is the same whether this run made it or `--resume` took
+it over, so an interrupted and resumed run ends with the entries of one that was not interrupted.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Annotated, Final, Literal, TypeAlias
 
+from brainseg_runtime.errors import BrainsegError
 from brainseg_runtime.images.names import folder_name
 from brainseg_runtime.prediction.inputs import Item, missing_numbers
-from brainseg_runtime.prediction.layout import OUTPUTS, Layout, path_text
+from brainseg_runtime.prediction.layout import Layout, path_text
 from brainseg_runtime.safe_io.files import read_capped, write_json
+from brainseg_runtime.safe_io.typed_json import Matches, from_json, to_json
+from brainseg_runtime.segmentation.results import SegmenterInfo
 
 SCHEMA: Final = "brainseg/predictions/1"
 FILE: Final = "predictions.json"
@@ -24,13 +29,16 @@ MAX_BYTES: Final = 512 << 20  # about a million slices
 DECISIVE: Final = ("brainseg", "onnxruntime")
 """Packages whose version may change a mask's bits."""
 
+Sha256: TypeAlias = Annotated[str, Matches(re.compile("[0-9a-f]{64}"), "64 hexadecimal digits")]
+Spacing: TypeAlias = tuple[float, float, float]
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OutputFile:
     """A file that was written: its path from OUT on, and the SHA-256 of its bytes, read back from the disk."""
 
     file: str
-    sha256: str
+    sha256: Sha256
 
     @classmethod
     def of(cls, out: Path, file: str) -> OutputFile:
@@ -39,12 +47,7 @@ class OutputFile:
         Raises:
             BrainsegError: It cannot be read.
         """
-        path = out / file
-        return cls(file=file, sha256=sha256(read_capped(path, MAX_BYTES)))
-
-    def to_json(self) -> dict[str, object]:
-        """As `predictions.json` holds it."""
-        return {"file": self.file, "sha256": self.sha256}
+        return cls(file=file, sha256=sha256(read_capped(out / file, MAX_BYTES)))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,7 +57,7 @@ class SliceEntry:
     Attributes:
         name: The input's file name without suffix.
         input: The input's path as it was given.
-        patient: The patient's folder, or None.
+        patient: The name of the patient's folder, or None.
         number: Place in the volume, or None.
         status: "done"; "failed", with `error`; "pending" where the run ended before its turn.
         input_sha256: Of the input file's bytes; None where it could not be read.
@@ -86,31 +89,17 @@ class SliceEntry:
     @classmethod
     def pending(cls, item: Item) -> SliceEntry:
         """The entry of a slice whose turn has not come."""
-        folder = None if item.patient is None else path_text(item.patient)
-        return cls(name=path_text(item.name), input=path_text(item.path), patient=folder, number=item.number)
+        patient = None if item.patient is None else folder_name(item.patient)
+        return cls(name=path_text(item.name), input=path_text(item.path), patient=patient, number=item.number)
 
-    @property
-    def files(self) -> tuple[OutputFile, ...]:
-        """Every file that was written for this slice."""
-        return tuple(file for file in (self.mask, self.probability, self.overlay) if file is not None)
 
-    def to_json(self) -> dict[str, object]:
-        """As `predictions.json` holds it."""
-        written = {kind: file.to_json() if (file := getattr(self, kind)) else None for kind in OUTPUTS}
-        return {
-            "name": self.name,
-            "input": self.input,
-            "patient": None if self.patient is None else folder_name(Path(self.patient)),
-            "number": self.number,
-            "status": self.status,
-            "input_sha256": self.input_sha256,
-            "height": self.height,
-            "width": self.width,
-            "area_px": self.area_px,
-            **written,
-            "warnings": list(self.warnings),
-            "error": None if self.error is None else dict(self.error),
-        }
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Area:
+    """One slice of a patient's volume: its name, its place in it, and its tumour pixels."""
+
+    name: str
+    number: int | None
+    area_px: int | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -118,59 +107,57 @@ class PatientEntry:
     """What a patient's slices add up to.
 
     Attributes:
-        folder: The patient's folder; its name is the patient's id.
-        slices: The patient's entries, in order.
-        volume_px: Tumour pixels over all slices; None while slices are not done, or where they differ in size.
-        volume_ml: The same in mL; None where `volume_px` or the spacing is unknown.
+        id: The name of the patient's folder.
+        folder: The patient's folder.
+        n_slices: Slices.
+        n_done: Those that are done.
+        volume_px: Tumour pixels over all slices; null unless all are done and of one size.
+        volume_ml: The same in mL; null without spacing or volume_px.
+        areas: The slices, in order.
         warnings: What makes the volume less than whole.
     """
 
+    id: str
     folder: str
-    slices: Sequence[SliceEntry]
+    n_slices: int
+    n_done: int
     volume_px: int | None
     volume_ml: float | None
+    areas: tuple[Area, ...]
     warnings: tuple[str, ...]
 
     @classmethod
-    def of(
-        cls, folder: str, slices: Sequence[SliceEntry], spacing_mm: tuple[float, float, float] | None
-    ) -> PatientEntry:
+    def of(cls, folder: str, slices: Sequence[SliceEntry], spacing_mm: Spacing | None) -> PatientEntry:
         """Adds up a patient's slices."""
-        whole = all(entry.status == "done" for entry in slices)
+        n_done = sum(entry.status == "done" for entry in slices)
         sizes = sorted({(entry.height, entry.width) for entry in slices if entry.status == "done"}, key=str)
-        volume = sum(entry.area_px or 0 for entry in slices) if whole and len(sizes) == 1 else None
-        ml = None if volume is None or spacing_mm is None else volume * math.prod(spacing_mm) / 1000.0
+        whole = n_done == len(slices) and len(sizes) == 1
+        volume = sum(entry.area_px or 0 for entry in slices) if whole else None
         gaps = missing_numbers(entry.number for entry in slices)
         warnings = [f"slices missing between the first and the last: {', '.join(map(str, gaps))}"] if gaps else []
-        if not whole:
+        if n_done < len(slices):
             warnings.append("not every slice is done, so no volume is given")
         if len(sizes) > 1:
             shown = ", ".join(f"{height}x{width}" for height, width in sizes)
             warnings.append(f"the slices differ in size ({shown}), so no volume is given")
-        return cls(folder=folder, slices=tuple(slices), volume_px=volume, volume_ml=ml, warnings=tuple(warnings))
+        return cls(
+            id=folder_name(Path(folder)),
+            folder=folder,
+            n_slices=len(slices),
+            n_done=n_done,
+            volume_px=volume,
+            volume_ml=None if volume is None or spacing_mm is None else volume * math.prod(spacing_mm) / 1000.0,
+            areas=tuple(Area(name=each.name, number=each.number, area_px=each.area_px) for each in slices),
+            warnings=tuple(warnings),
+        )
 
-    @property
-    def id(self) -> str:
-        """The folder's name."""
-        return folder_name(Path(self.folder))
 
-    @property
-    def n_done(self) -> int:
-        """Slices that are done."""
-        return sum(entry.status == "done" for entry in self.slices)
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BundleEntry:
+    """The bundle that ran: its path as it was given, and its digest."""
 
-    def to_json(self) -> dict[str, object]:
-        """As `predictions.json` holds it."""
-        return {
-            "id": self.id,
-            "folder": self.folder,
-            "n_slices": len(self.slices),
-            "n_done": self.n_done,
-            "volume_px": self.volume_px,
-            "volume_ml": self.volume_ml,
-            "areas": [{"name": e.name, "number": e.number, "area_px": e.area_px} for e in self.slices],
-            "warnings": list(self.warnings),
-        }
+    path: str
+    digest: Sha256 | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -191,74 +178,78 @@ class Origin:
     versions: Mapping[str, str]
     threshold: float | None = None
 
+    @classmethod
+    def of(cls, info: SegmenterInfo, threshold: float | None) -> Origin:
+        """The origin of masks that a loaded model makes.
+
+        Args:
+            info: What is loaded.
+            threshold: The threshold that was asked for, if any.
+        """
+        return cls(
+            digest=info.provenance.bundle_digest or "",
+            provider=info.provider,
+            variant=info.variant,
+            versions=_decisive(info.versions),
+            threshold=None if threshold == info.provenance.threshold else threshold,
+        )
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Predictions:
-    """Everything that `predictions.json` holds.
+    """The whole file.
 
     Attributes:
-        origin: Which model ran, and on what.
-        bundle: The bundle's path as it was given.
+        schema: The file's form.
+        status: How the run ended: every slice done, some failed, or stopped.
+        n_slices: Slices of this run.
+        n_done: Those that are done.
+        n_failed: Those that failed.
+        n_pending: Those whose turn had not come.
+        bundle: Which model ran.
+        provider: Execution provider that ran.
+        variant: Variant that ran.
+        threshold: Probability from which a pixel is tumour in these masks.
+        validated_threshold: The bundle's own.
         versions: Package name to version.
-        entries: One for each slice, in the order of the inputs.
-        spacing_mm: Pixel width, pixel height and slice distance in mm, or None.
-        validated_threshold: The bundle's own threshold.
         layout: Where the files lie in OUT.
+        spacing_mm: Pixel width, pixel height and slice distance in mm, or null.
         warnings: What holds for the whole run, what among the inputs does not fit, and what was left out.
-        earlier: Finished slices of earlier runs by the same origin, not among these inputs, whose files stay in OUT.
-        interrupted: Whether the run was stopped before its end.
+        patients: One for each patient's folder, in the order of the inputs; files without a patient have none.
+        slices: One for each slice, in the order of the inputs.
+        earlier: Slices of earlier runs by the same model, not among these inputs, whose files stay in the folder.
     """
 
-    origin: Origin
-    bundle: str
-    versions: Mapping[str, str]
-    entries: Sequence[SliceEntry]
-    spacing_mm: tuple[float, float, float] | None = None
+    schema: Literal["brainseg/predictions/1"] = SCHEMA
+    status: Literal["complete", "faulty", "interrupted"]
+    n_slices: int
+    n_done: int
+    n_failed: int
+    n_pending: int
+    bundle: BundleEntry
+    provider: str
+    variant: str
+    threshold: float | None = None
     validated_threshold: float | None = None
+    versions: Mapping[str, str]
     layout: Layout = "flat"
+    spacing_mm: Spacing | None = None
     warnings: tuple[str, ...] = ()
-    earlier: Sequence[SliceEntry] = ()
-    interrupted: bool = False
+    patients: tuple[PatientEntry, ...]
+    slices: tuple[SliceEntry, ...]
+    earlier: tuple[SliceEntry, ...] = ()
 
     @property
-    def status(self) -> Literal["complete", "faulty", "interrupted"]:
-        """How the run ended: every slice done, some failed, or stopped."""
-        if self.interrupted or any(entry.status == "pending" for entry in self.entries):
-            return "interrupted"
-        return "faulty" if any(entry.status == "failed" for entry in self.entries) else "complete"
-
-    def counts(self) -> dict[str, int]:
-        """How many slices are "done", "failed" and "pending"."""
-        return {kind: sum(entry.status == kind for entry in self.entries) for kind in ("done", "failed", "pending")}
-
-    def patients(self) -> tuple[PatientEntry, ...]:
-        """One entry for each patient's folder, in the order of the inputs; files without a patient have none."""
-        groups: dict[str, list[SliceEntry]] = {}
-        for entry in self.entries:
-            if entry.patient is not None:
-                groups.setdefault(entry.patient, []).append(entry)
-        return tuple(PatientEntry.of(folder, entries, self.spacing_mm) for folder, entries in groups.items())
-
-    def to_json(self) -> dict[str, object]:
-        """As the file holds it."""
-        return {
-            "schema": SCHEMA,
-            "status": self.status,
-            "n_slices": len(self.entries),
-            **{f"n_{kind}": number for kind, number in self.counts().items()},
-            "bundle": {"path": path_text(self.bundle), "digest": self.origin.digest},
-            "provider": self.origin.provider,
-            "variant": self.origin.variant,
-            "threshold": self.validated_threshold if self.origin.threshold is None else self.origin.threshold,
-            "validated_threshold": self.validated_threshold,
-            "versions": dict(self.versions),
-            "layout": self.layout,
-            "spacing_mm": None if self.spacing_mm is None else list(self.spacing_mm),
-            "warnings": list(self.warnings),
-            "patients": [patient.to_json() for patient in self.patients()],
-            "slices": [entry.to_json() for entry in self.entries],
-            "earlier": [entry.to_json() for entry in self.earlier],
-        }
+    def origin(self) -> Origin:
+        """What decided these masks."""
+        own = self.threshold == self.validated_threshold
+        return Origin(
+            digest=self.bundle.digest or "",
+            provider=self.provider,
+            variant=self.variant,
+            versions=_decisive(self.versions),
+            threshold=None if own else self.threshold,
+        )
 
     def save(self, out: Path) -> None:
         """Writes the file, whole.
@@ -266,9 +257,108 @@ class Predictions:
         Raises:
             FileWriteError: The system refused.
         """
-        write_json(out / FILE, self.to_json())
+        write_json(out / FILE, to_json(self))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Run:
+    """What stays the same of a run while its slices are done one after the other.
+
+    Attributes:
+        bundle: The bundle's path as it was given.
+        info: What is loaded.
+        threshold: The threshold that was asked for, if any.
+        layout: Where the files lie in OUT.
+        spacing_mm: Pixel width, pixel height and slice distance in mm, or None.
+        warnings: What holds for the whole run.
+        folders: The patient's folder of each slice, or None.
+        earlier: Finished slices of earlier runs by the same origin that are not among these, and whose files stay.
+    """
+
+    bundle: Path
+    info: SegmenterInfo
+    threshold: float | None
+    layout: Layout
+    spacing_mm: Spacing | None
+    warnings: tuple[str, ...]
+    folders: Sequence[Path | None]
+    earlier: Sequence[SliceEntry]
+
+    def record(self, entries: Sequence[SliceEntry], *, stopped: bool) -> Predictions:
+        """The file as it is to be now.
+
+        Args:
+            entries: One for each slice, in the order of the inputs.
+            stopped: Whether the run has not come to its end.
+        """
+        counts = {kind: sum(entry.status == kind for entry in entries) for kind in ("done", "failed", "pending")}
+        ended: Literal["complete", "faulty"] = "faulty" if counts["failed"] else "complete"
+        own = self.info.provenance.threshold
+        groups: dict[str, list[SliceEntry]] = {}
+        for folder, entry in zip(self.folders, entries, strict=True):
+            if folder is not None:
+                groups.setdefault(path_text(folder), []).append(entry)
+        return Predictions(
+            status="interrupted" if stopped or counts["pending"] else ended,
+            n_slices=len(entries),
+            n_done=counts["done"],
+            n_failed=counts["failed"],
+            n_pending=counts["pending"],
+            bundle=BundleEntry(path=path_text(self.bundle), digest=self.info.provenance.bundle_digest),
+            provider=self.info.provider,
+            variant=self.info.variant,
+            threshold=own if self.threshold is None else self.threshold,
+            validated_threshold=own,
+            versions=self.info.versions,
+            layout=self.layout,
+            spacing_mm=self.spacing_mm,
+            warnings=self.warnings,
+            patients=tuple(PatientEntry.of(folder, slices, self.spacing_mm) for folder, slices in groups.items()),
+            slices=tuple(entries),
+            earlier=tuple(self.earlier),
+        )
+
+
+def read_predictions(
+    folder: Path, *, error: type[BrainsegError], remedy: str, ours_only: bool = True
+) -> Predictions | None:
+    """The record in a folder for results; it is not trusted any further than its form.
+
+    Args:
+        folder: Where `brainseg predict` wrote.
+        error: The class of error to raise.
+        remedy: What to do about a file that is not such a record.
+        ours_only: Whether a file of that name by another program is an error, or else counts as none.
+
+    Returns:
+        The record; None where there is none.
+
+    Raises:
+        BrainsegError: Of the given class: it cannot be read, or is not what `Predictions.save` writes.
+    """
+    path = folder / FILE
+    if not path.exists():
+        return None
+    try:
+        found = json.loads(read_capped(path.resolve(), MAX_BYTES, error=error))
+        if not ours_only and not (isinstance(found, dict) and found.get("schema") == SCHEMA):
+            return None
+        return from_json(Predictions, found, FILE, error=error)
+    except (ValueError, RecursionError) as damage:
+        raise error(f"{path} is not JSON", got=str(damage)[:200], remedy=remedy) from damage
+    except error as fault:
+        raise error(fault.what, expected=fault.expected, got=fault.got, remedy=remedy) from fault
 
 
 def sha256(data: bytes) -> str:
-    """Hexadecimal SHA-256."""
+    """Hexadecimal SHA-256.
+
+    >>> sha256(b"")[:8]
+    'e3b0c442'
+    """
     return hashlib.sha256(data).hexdigest()
+
+
+def _decisive(versions: Mapping[str, str]) -> dict[str, str]:
+    """The versions that may change a mask's bits."""
+    return {name: versions.get(name, "") for name in DECISIVE}

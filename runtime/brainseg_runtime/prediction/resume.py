@@ -1,26 +1,35 @@
-"""What an earlier run left in a folder for results: whether a new one may go on there, and what `--resume` takes over.
+"""What an earlier run left in a folder for results: whether a new run may go on there, and what `--resume` keeps.
 
-Only what is done and proved unchanged is taken over. A run by another model, threshold or layout does not go on in the
-same folder, since masks of the two would lie side by side under one record.
+Only finished slices that are proved unchanged are kept. A run by another model, threshold or layout may not go on in
+the same folder: masks of both would lie side by side under one record.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
+import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
-from typing import Any, get_args
+from pathlib import Path
 
 from brainseg_runtime.contract import DEFAULT_LIMITS
 from brainseg_runtime.errors import BrainsegError, FileWriteError, InputError
 from brainseg_runtime.prediction.inputs import Item
 from brainseg_runtime.prediction.layout import OUTPUTS, Layout, file_name
-from brainseg_runtime.prediction.record import DECISIVE, FILE, MAX_BYTES, SCHEMA, Origin, OutputFile, SliceEntry, sha256
+from brainseg_runtime.prediction.record import (
+    DECISIVE,
+    FILE,
+    MAX_BYTES,
+    Origin,
+    OutputFile,
+    SliceEntry,
+    read_predictions,
+    sha256,
+)
 from brainseg_runtime.safe_io.files import is_unfinished, read_capped
 
-_ANEW = "run without --resume and with --overwrite, which begins anew, or give another folder with -o"
+_MOST = DEFAULT_LIMITS.max_side**2
+_ANEW = "run without --resume and with --overwrite, which starts again, or give another folder with -o"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,8 +39,8 @@ class Earlier:
     Attributes:
         origin: What made its masks.
         layout: Where its files lie.
-        done: Its finished slices by place; their files are still to be checked, see `still_holds`.
-        places: Every slice that it was about, done or not.
+        done: Its finished slices by place; their files are not checked yet, see `still_holds`.
+        places: Every slice of it, finished or not.
     """
 
     origin: Origin
@@ -40,12 +49,12 @@ class Earlier:
     places: frozenset[str]
 
     def differences(self, origin: Origin, layout: Layout, places: Collection[str]) -> list[str]:
-        """What keeps a new run from going on beside this one's files, in words; empty: nothing.
+        """What keeps a new run from going on beside this one's files, in words; empty if nothing does.
 
         Args:
             origin: What the new run makes its masks with.
             layout: Where it will put them.
-            places: Its slices; where this run has others, whose files stay, provider and versions must agree too.
+            places: Its slices. If this run has others, whose files stay, provider and versions must agree as well.
         """
         pairs = {
             "bundle": (self.origin.digest[:12], origin.digest[:12]),
@@ -63,33 +72,17 @@ def read_earlier(out: Path) -> Earlier | None:
     """The record that an earlier run left in a folder; None where there was no run.
 
     Raises:
-        InputError: The file is there and is not what `Predictions.save` writes.
+        InputError: The file is there and is not what `Predictions.save` writes, or names a file outside the folder.
     """
-    path = out / FILE
-    if not path.exists():
+    found = read_predictions(out, error=InputError, remedy=_ANEW)
+    if found is None:
         return None
-    try:
-        found = json.loads(read_capped(path.resolve(), MAX_BYTES))
-        _require_schema(found["schema"])
-        layout = _layout(found.get("layout", "flat"))
-        every = [*found.get("earlier", ()), *found["slices"]]
-        done = {_place(one, layout): _entry(one, layout) for one in every if one["status"] == "done"}
-        return Earlier(
-            origin=Origin(
-                digest=_text(found["bundle"]["digest"]),
-                provider=_text(found["provider"]),
-                variant=_text(found["variant"]),
-                versions={name: _text(found["versions"][name]) for name in DECISIVE},
-                threshold=_threshold(found),
-            ),
-            layout=layout,
-            done=done,
-            places=frozenset({*done, *(_place(one, layout) for one in found["slices"])}),
-        )
-    except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
-        raise InputError(
-            f"{path} cannot be resumed from", expected="what an earlier run wrote", got=repr(error), remedy=_ANEW
-        ) from error
+    done = {}
+    for entry in (*found.earlier, *found.slices):
+        if entry.status == "done":
+            done[_place(entry, found.layout)] = _checked(entry, found.layout)
+    places = frozenset({*done, *(_place(entry, found.layout) for entry in found.slices)})
+    return Earlier(origin=found.origin, layout=found.layout, done=done, places=places)
 
 
 def require_same(told: Sequence[str], out: Path) -> None:
@@ -111,7 +104,7 @@ def require_same(told: Sequence[str], out: Path) -> None:
 
 
 def require_ours(places: Iterable[str], earlier: Earlier | None, out: Path) -> None:
-    """Refuse to replace files that no earlier run is known to have made, such as masks that a reader drew.
+    """Refuse to replace files that no record lists, such as masks that a reader drew.
 
     Raises:
         InputError: There are some, or a patient's folder in OUT is a link that leads elsewhere.
@@ -128,7 +121,7 @@ def require_ours(places: Iterable[str], earlier: Earlier | None, out: Path) -> N
             strange.extend(name for name in names if name.rpartition("/")[2] in there[folder])
     if strange:
         raise InputError(
-            f"{out} holds files of the names that would be written, which no record there tells of",
+            f"{out} holds files of the names that would be written, and no record there lists them",
             expected="none, or those of an earlier run beside its predictions.json",
             got=", ".join(strange[:3]) + (f" and {len(strange) - 3} more" if len(strange) > 3 else ""),
             remedy="give another folder with -o, or --overwrite if they may go",
@@ -153,6 +146,23 @@ def remove_earlier(earlier: Earlier | None, out: Path) -> None:
     _remove(out / FILE)
 
 
+def remove_abandoned(earlier: Earlier, places: Collection[str], out: Path) -> None:
+    """Remove files of slices that an earlier run began and never finished, unless they are to be made again.
+
+    No record will name them any more.
+
+    Args:
+        earlier: The earlier run's record.
+        places: The slices of this run.
+        out: Where it wrote.
+
+    Raises:
+        FileWriteError: The system refused.
+    """
+    for where in earlier.places - set(places) - set(earlier.done):
+        remove_outputs(where, out)
+
+
 def remove_outputs(place: str, out: Path) -> None:
     """Remove a slice's files of an earlier run, of all kinds.
 
@@ -164,7 +174,7 @@ def remove_outputs(place: str, out: Path) -> None:
 
 
 def remove_unfinished(places: Iterable[str], out: Path) -> None:
-    """Remove what a killed run left of files that it was writing, of these slices and of the record.
+    """Remove half-written files of these slices and of the record, which a killed run left.
 
     Raises:
         FileWriteError: The system refused.
@@ -182,7 +192,7 @@ def remove_unfinished(places: Iterable[str], out: Path) -> None:
 
 
 def taken_over(before: SliceEntry | None, item: Item) -> SliceEntry:
-    """The entry that a slice has until its turn comes: an earlier run's, at its place in this one, or a pending one.
+    """The entry of a slice until its turn comes: an earlier run's, at its place in this one, or a pending one.
 
     Args:
         before: What the earlier run left, or None.
@@ -193,7 +203,7 @@ def taken_over(before: SliceEntry | None, item: Item) -> SliceEntry:
 
 
 def still_holds(entry: SliceEntry, input_sha256: str, out: Path, wanted: Sequence[str]) -> bool:
-    """Whether an earlier run's slice can be kept: same input bytes, every wanted file there with the bytes it had.
+    """Whether an earlier run's slice can be kept: the input and every wanted file have the bytes they had.
 
     Args:
         entry: What the earlier run left.
@@ -207,7 +217,7 @@ def still_holds(entry: SliceEntry, input_sha256: str, out: Path, wanted: Sequenc
     try:
         return all(sha256(read_capped(out / file.file, MAX_BYTES)) == file.sha256 for file in files)
     except BrainsegError:
-        return False  # gone or unreadable: it is made again
+        return False  # missing or unreadable: the slice is made again
 
 
 def _remove(path: Path) -> None:
@@ -232,93 +242,38 @@ def _names_in(folder: Path, *, inside: bool) -> set[str]:
         return set()
 
 
-def _require_schema(found: object) -> None:
-    """Refuses a record of another kind."""
-    if found != SCHEMA:
-        raise ValueError(f"schema {found!r}")
-
-
 def _threshold_text(origin: Origin) -> str:
     """A threshold in words."""
     return "the bundle's own" if origin.threshold is None else f"{origin.threshold:g}"
 
 
-def _threshold(found: Mapping[str, Any]) -> float | None:
-    """The threshold of a record where it is not the bundle's own; records of earlier versions do not tell."""
-    used, own = found.get("threshold"), found.get("validated_threshold")
-    if used is not None and (isinstance(used, bool) or not isinstance(used, int | float)):
-        raise TypeError(f"expected a threshold, got {used!r}")
-    return None if used is None or used == own else float(used)
+def _place(entry: SliceEntry, layout: Layout) -> str:
+    """A recorded slice's place: a file's name in OUT, or a folder's and a file's, that leads nowhere else."""
+    names = [entry.name] if layout == "flat" or not entry.patient else [entry.patient, entry.name]
+    strange = "/\\:\0" if os.name == "nt" else "/\0"
+    if any(name in {"", ".", ".."} or set(strange) & set(name) for name in names):
+        raise _foreign(f"{'/'.join(names)!r}, which leads out of the folder")
+    return "/".join(names)
 
 
-def _entry(found: Mapping[str, Any], layout: Layout) -> SliceEntry:
-    """A finished slice as read back; a run that takes it over sets `input`, `patient` and `number` anew."""
-    where = _place(found, layout)
-    files = {kind: None if found[kind] is None else _file(found[kind], file_name(where, kind)) for kind in OUTPUTS}
-    return SliceEntry(
-        name=_text(found["name"]),
-        input=_text(found["input"]),
-        patient=None if found["patient"] is None else _text(found["patient"]),
-        number=None if found["number"] is None else _number(found["number"]),
-        status="done",
-        input_sha256=_text(found["input_sha256"]),
-        height=_count(found["height"]),
-        width=_count(found["width"]),
-        area_px=_count(found["area_px"]),
-        mask=files["mask"],
-        probability=files["probability"],
-        overlay=files["overlay"],
-        warnings=tuple(_text(line) for line in found["warnings"]),
+def _checked(entry: SliceEntry, layout: Layout) -> SliceEntry:
+    """A finished slice, unless it counts pixels that no image has, or names another file than its own."""
+    counts = (entry.height, entry.width, entry.area_px, entry.number or 0)
+    if not all(each is not None and 0 <= each <= _MOST for each in counts[:3]) or counts[3] < 0:
+        raise _foreign(f"counts of {counts} for {entry.name!r}")
+    where = _place(entry, layout)
+    for kind in OUTPUTS:
+        file: OutputFile | None = getattr(entry, kind)
+        if file is not None and file.file != file_name(where, kind):
+            raise _foreign(f"{file.file!r} for {file_name(where, kind)!r}")
+    return entry
+
+
+def _foreign(got: str) -> InputError:
+    """The error for a record that this program did not write."""
+    return InputError(
+        f"{FILE} holds what brainseg predict does not write",
+        expected="files of this folder, called after their slices, and their counts of pixels",
+        got=got,
+        remedy=_ANEW,
     )
-
-
-def _place(found: Mapping[str, Any], layout: Layout) -> str:
-    """A slice's place, by its name and its patient's."""
-    patient = None if found["patient"] is None else _text(found["patient"])
-    name = _text(found["name"])
-    return _inside(name if layout == "flat" or not patient else f"{patient}/{name}")
-
-
-def _file(found: Mapping[str, Any], expected: str) -> OutputFile:
-    """A file's record, which names the file that was written for its slice and no other."""
-    if found["file"] != expected:
-        raise ValueError(f"{found['file']!r} is not {expected!r}")
-    return OutputFile(file=expected, sha256=_text(found["sha256"]))
-
-
-def _inside(file: str) -> str:
-    """A path from OUT on, if it is a file's name or a folder's and a file's, and leads nowhere else."""
-    parts = PurePosixPath(file).parts
-    plain = "/".join(parts) == file and len(parts) in {1, 2} and not {"..", "/"} & set(parts)
-    if not plain or Path(file).is_absolute() or Path(file).drive or len(Path(file).parts) != len(parts):
-        raise ValueError(f"{file!r} leads out of the folder")
-    return file
-
-
-def _layout(value: object) -> Layout:
-    """The value, if it is a layout."""
-    for known in get_args(Layout):
-        if value == known:
-            return known  # type: ignore[no-any-return]  # one of the alias's own values
-    raise ValueError(f"layout {value!r}")
-
-
-def _text(value: object) -> str:
-    """The value, if it is text."""
-    if not isinstance(value, str):
-        raise TypeError(f"expected text, got {value!r}")
-    return value
-
-
-def _number(value: object) -> int:
-    """The value, if it is a slice's number."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise TypeError(f"expected a slice's number, got {value!r}")
-    return value
-
-
-def _count(value: object) -> int:
-    """The value, if it counts pixels."""
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= DEFAULT_LIMITS.max_side**2:
-        raise TypeError(f"expected a number of pixels, got {value!r}")
-    return value

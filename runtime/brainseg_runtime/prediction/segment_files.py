@@ -1,14 +1,13 @@
-"""Segments many files: reading, inference and writing overlap, one bad file does not stop the rest.
+"""Segments many files: reading, inference and writing overlap, and one bad file does not stop the rest.
 
-The caller's thread runs the model; two threads read ahead and two write behind, within fixed bounds, so that memory
-does not grow with the number of slices. Every file is written whole or not at all. What an earlier run left of a slice
-that is made anew, or that fails, is removed first: no mask of another model stays among the new ones.
+The caller's thread runs the model; two threads read ahead and two write behind, within fixed bounds, so memory does not
+grow with the number of slices. Every file is written whole or not at all. What an earlier run left of a slice that is
+made again, or that fails, is removed first: no mask of another model stays among the new ones.
 """
 
 from __future__ import annotations
 
 import contextlib
-import io
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -21,11 +20,9 @@ from numpy.typing import NDArray
 
 from brainseg_runtime.contract import DEFAULT_LIMITS
 from brainseg_runtime.errors import BrainsegError, FileWriteError, MissingExtraError
-from brainseg_runtime.extras import install_remedy
-from brainseg_runtime.images import decode_image, write_mask
-from brainseg_runtime.images.overlay import encode_png, overlay
 from brainseg_runtime.images.reading import read_ahead
-from brainseg_runtime.images.slices import file_bytes
+from brainseg_runtime.images.slices import decode_image, file_bytes
+from brainseg_runtime.images.writers import WRITERS, Segmented
 from brainseg_runtime.prediction.inputs import Item
 from brainseg_runtime.prediction.layout import Layout, file_name, place
 from brainseg_runtime.prediction.record import OutputFile, SliceEntry, sha256
@@ -70,7 +67,7 @@ class PredictConfig:
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """A slice that was read, or what already became of it; its files are called after its place in OUT."""
+    """A slice that was read, or its entry alone if it failed or is kept from an earlier run."""
 
     entry: SliceEntry
     place: str
@@ -93,8 +90,8 @@ def predict_files(
         items: What to segment.
         out: An existing folder for each slice's `<name>_mask.tif` and what `config` adds.
         config: What to write.
-        known: Slices of an earlier run by place; one whose input and files are unchanged is taken over as it is.
-        cancelled: Asked before each slice; once it says yes, slices that are finished are still written and yielded.
+        known: Slices of an earlier run by place; those whose input and files are unchanged are kept.
+        cancelled: Asked before each slice; after a yes, finished slices are still written and yielded.
 
     Yields:
         One entry for each slice when its files are on the disk, or when it failed.
@@ -151,7 +148,7 @@ def _segment(
     except BrainsegError as error:
         return _settled(_failed(read.entry, error))
     height, width = result.mask.shape
-    # What holds for every slice alike is told once, for the run.
+    # What holds for every slice is said once, for the run.
     of_the_run = threshold_warnings(segmenter.info.provenance.threshold, config.threshold)
     warnings = (*read.entry.warnings, *(each for each in result.warnings if each not in of_the_run))
     entry = replace(read.entry, height=height, width=width, area_px=result.area, warnings=warnings)
@@ -162,20 +159,16 @@ def _segment(
 def _write(
     read: _Read, image_hwc: NDArray[np.uint8], result: Prediction, out: Path, config: PredictConfig
 ) -> SliceEntry:
-    """Writes one slice's files and tells what they hold."""
+    """Writes one slice's files; returns its entry."""
     entry = read.entry
     files: dict[str, OutputFile] = {}
+    made = Segmented(image_hwc=image_hwc, mask=result.mask, probability=result.probability)
     try:
         if "/" in read.place:
             make_folder((out / read.place).parent)
         for kind in config.outputs:
             file = file_name(read.place, kind)
-            if kind == "mask":
-                write_mask(out / file, result.mask)
-            elif kind == "probability":
-                write_bytes(out / file, encode_probability(result.probability))
-            else:
-                write_bytes(out / file, encode_png(overlay(image_hwc, prediction=result.mask)))
+            write_bytes(out / file, WRITERS[kind].encode(made))
             files[kind] = OutputFile.of(out, file)
     except MissingExtraError:
         raise
@@ -190,26 +183,6 @@ def _write(
     )
 
 
-def encode_probability(probability: NDArray[np.float32]) -> bytes:
-    """A probability map as an uncompressed TIFF of one page.
-
-    Args:
-        probability: (H, W) float32 in [0, 1].
-
-    Raises:
-        MissingExtraError: tifffile is not installed.
-    """
-    try:
-        import tifffile
-    except ImportError as error:
-        raise MissingExtraError(
-            "TIFF files need tifffile, which is not installed", remedy=install_remedy("io")
-        ) from error
-    buffer = io.BytesIO()
-    tifffile.imwrite(buffer, probability, photometric="minisblack", metadata=None, software=False)
-    return buffer.getvalue()
-
-
 def make_folder(path: Path) -> None:
     """Makes a folder for results.
 
@@ -220,17 +193,17 @@ def make_folder(path: Path) -> None:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise FileWriteError(
-            f"{path} cannot be made", expected="a folder for the results", got=error.strerror
+            f"the folder {path} cannot be made", expected="a writable place for the results", got=error.strerror
         ) from error
 
 
 def _failed(entry: SliceEntry, error: BrainsegError) -> SliceEntry:
-    """The entry of a slice that something went wrong with."""
+    """The entry of a slice that failed."""
     return replace(entry, status="failed", error=error.to_json())
 
 
 def _settled(entry: SliceEntry) -> Future[SliceEntry]:
-    """A future whose result is there already."""
+    """A future that is done."""
     future: Future[SliceEntry] = Future()
     future.set_result(entry)
     return future

@@ -5,5 +5,6 @@
 - `output_paths`: refuses, before any work, outputs that would overwrite inputs or each other.
 - `strict_json`: JSON from outside, read without trust.
 - `typed_json`: dataclasses to JSON and back by their annotations. Another kind of annotation is a method there.
+- `system_faults`: what the system refuses (memory, space, permission) as named errors.
 - `arguments`: what callers pass besides images, checked on entry.
 """

@@ -57,7 +57,7 @@ class Between:
     high: float
 
     def fault(self, value: object) -> str | None:
-        """What was expected, where a value is outside the range."""
+        """What was expected, if a value is outside the range."""
         inside = isinstance(value, int | float) and self.low <= value <= self.high
         return None if inside else f"{self.low:g} to {self.high:g}"
 
@@ -69,7 +69,7 @@ class AtLeast:
     low: float
 
     def fault(self, value: object) -> str | None:
-        """What was expected, where a value is too small, infinite or not a number."""
+        """What was expected, if a value is too small, infinite or not a number."""
         allowed = isinstance(value, int | float) and self.low <= value < math.inf
         return None if allowed else f"at least {self.low:g}"
 
@@ -81,7 +81,7 @@ class Above:
     low: float
 
     def fault(self, value: object) -> str | None:
-        """What was expected, where a value is too small, infinite or not a number."""
+        """What was expected, if a value is too small, infinite or not a number."""
         allowed = isinstance(value, int | float) and self.low < value < math.inf
         return None if allowed else f"above {self.low:g}"
 
@@ -95,18 +95,18 @@ class Matches:
     """The pattern in words, for errors."""
 
     def fault(self, value: object) -> str | None:
-        """What was expected, where a text does not match."""
+        """What was expected, if a text does not match."""
         matches = isinstance(value, str) and self.pattern.fullmatch(value)
         return None if matches else self.meaning or f"text like {self.pattern.pattern}"
 
 
 def inline(hints: Callable[[], Mapping[str, Any]]) -> Any:  # noqa: ANN401 - as dataclasses.field
-    """A field that holds a mapping whose items stand in the JSON beside the other fields.
+    """A field that holds a mapping whose items are written beside the other fields, not in an object of their own.
 
-    Reading, a key may be absent where its type has None, and is None then.
+    When it is read, a key whose type allows None may be missing; it is None then.
 
     Args:
-        hints: Gives the keys that there are, with their types, whenever a value is read.
+        hints: Returns the keys and their types; called whenever a value is read.
     """
     return dataclasses.field(metadata={_INLINE: hints})
 
@@ -128,9 +128,12 @@ def to_json(value: Any) -> dict[str, Json]:  # noqa: ANN401 - any dataclass
         The object; tuples are lists in it.
     """
     found: dict[str, Json] = {}
-    for field in dataclasses.fields(value):
-        item = _plain(getattr(value, field.name))
-        found |= cast("dict[str, Json]", item) if _INLINE in field.metadata else {field.name: item}
+    for name, inline in _names(cast("Hashable", type(value))):
+        item = _plain(getattr(value, name))
+        if inline:
+            found |= cast("dict[str, Json]", item)
+        else:
+            found[name] = item
     return found
 
 
@@ -157,7 +160,7 @@ def from_json(kind: type[T], value: object, where: str, *, error: type[BrainsegE
 
 
 def check(value: Any, where: str, *, error: type[BrainsegError]) -> None:  # noqa: ANN401 - any dataclass
-    """Refuse an instance made in code whose fields are not as annotated; for a class's `__post_init__`.
+    """Refuse an instance, made in code, whose fields are not as annotated; for a class's `__post_init__`.
 
     Args:
         value: An instance of a dataclass as `from_json` takes them. Dataclasses within have checked themselves.
@@ -176,6 +179,8 @@ def check(value: Any, where: str, *, error: type[BrainsegError]) -> None:  # noq
 
 def _plain(value: object) -> Json:
     """Any value of a field as JSON."""
+    if type(value) in _AS_THEY_ARE:  # most values of a long record
+        return cast("Json", value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         own = getattr(value, "to_json", None)
         return cast("Json", own()) if own is not None else to_json(value)
@@ -200,32 +205,32 @@ class _Decoder:
         if not isinstance(value, Mapping):
             self._refuse(where, "an object", value)
         hints, required = _annotations(cast("Hashable", kind))
-        inlined = {
-            field.name: keys
-            for field in dataclasses.fields(cast("Any", kind))
-            if (keys := inline_hints(field)) is not None
-        }
+        inlined = _inlined(kind)
         for items in inlined.values():
             hints = {**hints, **items}
-            required = required | {key for key, hint in items.items() if type(None) not in get_args(hint)}
-        if unknown := sorted(set(map(str, value)) - set(hints)):
-            got = shown(", ".join(unknown))
-            raise self._error(f"{where} has unknown keys", expected=f"only {', '.join(hints)}", got=got)
-        if missing := [key for key in hints if key not in value and (self._every_key or key in required)]:
-            got = shown(", ".join(map(str, value)))
-            raise self._error(f"{where} lacks keys", expected=", ".join(missing), got=f"only {got}")
+            required |= {key for key, hint in items.items() if type(None) not in get_args(hint)}
+        self._check_keys(set(map(str, value)), hints, required, where)
         found = {key: self.value(hints[key], item, f"{where}.{key}") for key, item in value.items()}
         gathered = {name: {key: found.pop(key, None) for key in items} for name, items in inlined.items()}
         return kind(**found, **gathered)
 
+    def _check_keys(self, keys: set[str], hints: Mapping[str, Any], required: frozenset[str], where: str) -> None:
+        """Refuse keys that no field has, and fields without their key."""
+        if unknown := sorted(keys - set(hints)):
+            got = shown(", ".join(unknown))
+            raise self._error(f"{where} has unknown keys", expected=f"only {', '.join(hints)}", got=got)
+        if missing := [key for key in hints if key not in keys and (self._every_key or key in required)]:
+            got = shown(", ".join(sorted(keys)))
+            raise self._error(f"{where} lacks keys", expected=", ".join(missing), got=f"only {got}")
+
     def value(self, hint: Any, value: object, where: str) -> object:  # noqa: ANN401 - hints have no narrower type
         """A value as its annotation asks."""
+        if type(value) is hint and hint is not float:  # most values of a long record
+            return value
         if hint is Any or isinstance(hint, ForwardRef | str):  # `Json` refers to itself; strict_json has checked it
             return value
-        if dataclasses.is_dataclass(hint) and isinstance(hint, type):
-            return self.instance(hint, value, where)
-        handler = _HANDLERS.get(get_origin(hint))
-        return handler(self, get_args(hint), value, where) if handler else self.scalar(hint, value, where)
+        handler, parts = _taken_apart(hint)
+        return handler(self, parts, value, where) if handler else self.scalar(hint, value, where)
 
     def annotated(self, hints: tuple[Any, ...], value: object, where: str) -> object:
         """A value within its range, or a text that matches its pattern."""
@@ -284,6 +289,20 @@ class _Decoder:
 
 
 @cache
+def _names(kind: Hashable) -> tuple[tuple[str, bool], ...]:
+    """The names of a dataclass's fields, and whether each one's keys stand among the others."""
+    return tuple((field.name, _INLINE in field.metadata) for field in dataclasses.fields(cast("Any", kind)))
+
+
+@cache
+def _taken_apart(hint: Any) -> tuple[Callable[..., object] | None, tuple[Any, ...]]:  # noqa: ANN401 - as above
+    """What decodes values of an annotation, and the annotation's parts; None where it has none."""
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        return lambda decoder, _, value, where: decoder.instance(hint, value, where), ()
+    return _HANDLERS.get(get_origin(hint)), get_args(hint)
+
+
+@cache
 def _annotations(kind: Hashable) -> tuple[Mapping[str, Any], frozenset[str]]:
     """The annotations of a dataclass's own keys by name, and the names of those without a default."""
     hints = get_type_hints(kind, include_extras=True)
@@ -293,6 +312,13 @@ def _annotations(kind: Hashable) -> tuple[Mapping[str, Any], frozenset[str]]:
     return {field.name: hints[field.name] for field in fields}, frozenset(required)
 
 
+def _inlined(kind: type[Any]) -> dict[str, dict[str, Any]]:
+    """The `inline` fields of a dataclass, each with its keys and their types."""
+    found = {field.name: inline_hints(field) for field in dataclasses.fields(kind)}
+    return {name: hints for name, hints in found.items() if hints is not None}
+
+
+_AS_THEY_ARE: Final = frozenset({bool, float, int, str, type(None)})
 _IN_WORDS: Final[Mapping[object, str]] = types.MappingProxyType(
     {bool: "true or false", int: "an integer", float: "a number", str: "text", Path: "a path", type(None): "null"}
 )

@@ -1,7 +1,7 @@
-"""How a command speaks: results on stdout, progress and faults on stderr, JSON where `--json` says.
+"""What a command writes: results to stdout, progress and faults to stderr, JSON where `--json` says.
 
 On a terminal rich draws tables and progress bars. Elsewhere, in a log or a pipe, lines are plain, progress is a line
-now and then, and no name is cut short or wrapped.
+from time to time, and no name is cut short or wrapped.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ class Console:
     """The two streams of one command.
 
     Args:
-        json_target: What `--json` was given, if it was: a path, or "-" for stdout, where then nothing else goes.
-        quiet: Whether only warnings and faults are told, and no results, notes and progress.
+        json_target: The value of `--json`: a path, "-" for stdout, which then gets nothing else, or None.
+        quiet: Whether to show warnings and errors only, without results, notes and progress.
     """
 
     def __init__(self, json_target: str | None = None, *, quiet: bool = False) -> None:
@@ -58,11 +58,11 @@ class Console:
 
     @property
     def quiet(self) -> bool:
-        """Whether only warnings and faults are told."""
+        """Whether only warnings and errors are shown."""
         return self._quiet
 
     def say(self, text: str) -> None:
-        """A line of the result, on stdout; left out where stdout is for JSON."""
+        """A line of the result, on stdout; left out if stdout is for JSON."""
         if self._json != "-" and not self._quiet:
             _write(sys.stdout, f"{text}\n")
 
@@ -72,22 +72,22 @@ class Console:
             _write(sys.stderr, f"{text}\n")
 
     def warn(self, text: str) -> None:
-        """A warning, on stderr, told in any case."""
+        """A warning, on stderr; shown even with `--quiet`."""
         _write(sys.stderr, f"warning: {text}\n")
 
     def error(self, text: str) -> None:
-        """What went wrong with one thing of several, on stderr, in one line."""
+        """What went wrong with one of several things, on stderr, in one line."""
         _write(sys.stderr, f"error: {text}\n")
 
     def fault(self, error: BrainsegError, *, about: str = "") -> None:
-        """What went wrong, on stderr, one part a line."""
+        """What went wrong, on stderr, a line for each part."""
         _write(sys.stderr, f"error: {about}{fault_text(error)}\n")
 
     def record_problems(self, error: BrainsegError, about: Mapping[str, object] | None = None) -> None:
-        """Writes every problem of a data set where `--json` says, since `fault` shows the first few of each kind.
+        """Writes every problem of a data set where `--json` says; `fault` shows only the first few of each kind.
 
         Args:
-            error: What went wrong; anything but a `DatasetError` is left alone.
+            error: What went wrong; anything but a `DatasetError` is ignored.
             about: What the JSON holds besides the fault.
         """
         if not isinstance(error, DatasetError):
@@ -102,7 +102,7 @@ class Console:
             self.fault(unwritten)
 
     def table(self, headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """A table of the result, on stdout; left out where stdout is for JSON."""
+        """A table of the result, on stdout; left out if stdout is for JSON."""
         if self._json == "-" or self._quiet:
             return
         if sys.stdout.isatty():
@@ -111,7 +111,7 @@ class Console:
             _write(sys.stdout, plain_table(headers, rows))
 
     def emit(self, value: object) -> None:
-        """Writes a command's JSON where `--json` said; nowhere if it was not given.
+        """Writes a command's JSON where `--json` says; nothing without it.
 
         Raises:
             FileWriteError: The file or stdout cannot be written.
@@ -131,7 +131,7 @@ class Console:
 
         Args:
             what: What is being done, such as "slices".
-            total: How many there are; None where that is not known beforehand.
+            total: How many there are; None if that is not known beforehand.
 
         Yields:
             A function to call with how many more are done.
@@ -146,7 +146,7 @@ class Console:
 
 
 def write_page(path: Path, text: str) -> None:
-    """Writes text to a file in a folder that is made if need be.
+    """Writes text to a file; makes its folder if it is not there.
 
     Raises:
         FileWriteError: The file cannot be written.
@@ -154,12 +154,18 @@ def write_page(path: Path, text: str) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise FileWriteError(f"{path.parent} cannot be made", expected="a folder", got=error.strerror) from error
+        raise FileWriteError(
+            f"the folder {path.parent} cannot be made", expected="a writable place", got=error.strerror
+        ) from error
     write_text(path, text)
 
 
 def fault_text(error: BrainsegError) -> str:
-    """An error for readers: what, then expected, got and remedy on lines of their own."""
+    r"""An error for readers: what, then expected, got and remedy on lines of their own.
+
+    >>> fault_text(BrainsegError("there is no model", remedy="name one"))
+    'there is no model\n  remedy: name one'
+    """
     named = (("expected", error.expected), ("got", error.got), ("remedy", error.remedy))
     parts = [f"  {name}: {value}" for name, value in named if value is not None]
     problems = [f"  - {problem}" for problem in getattr(error, "summary", ())]
@@ -167,11 +173,14 @@ def fault_text(error: BrainsegError) -> str:
 
 
 def plain_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table as aligned lines, as wide as it needs to be, nothing cut.
+    r"""A table as aligned lines, as wide as it needs to be.
 
     Args:
         headers: One for each column.
         rows: As many cells each.
+
+    >>> plain_table(["name", "n"], [["a", "12"]])
+    'name  n\na     12\n'
     """
     lines = [tuple(headers), *map(tuple, rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(headers))]
@@ -229,11 +238,11 @@ def _bar(what: str, total: int | None) -> Iterator[Advance]:
 
 
 def _unseen(done: int = 1) -> None:
-    """Progress that nobody wants to see."""
+    """Progress that is not shown."""
 
 
 def _lines(what: str, total: int | None) -> Advance:
-    """Progress as a line now and then, and one when all is done."""
+    """Progress as a line from time to time, and one at the end."""
     begun = said = time.monotonic()
     count = 0
 

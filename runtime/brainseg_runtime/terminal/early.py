@@ -1,7 +1,7 @@
-"""Interrupts from a command's first moment on: what stands first in a process that is a command and nothing else.
+"""Interrupts from a command's first moment on; called before anything else is imported.
 
-Only what Python itself has loaded by then is imported here, for everything else takes time in which an interrupt would
-end in a traceback.
+Only modules that Python itself has loaded by then are imported here: any other import takes time, in which an interrupt
+would end in a traceback.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ _INTERRUPTED = 130
 
 
 def take_interrupts() -> None:
-    """From now on an interrupt outside a command's work ends the process at once, with a word and without a traceback.
+    """From now on an interrupt ends the process at once, with one word and without a traceback.
 
-    While nothing has been written yet, or all is, there is nothing to clean up; in between `interrupt.interruptible` is
-    in force. An interrupt that is ignored, as by a job in the background, stays ignored.
+    Before a command's work begins, and after it, there is nothing to clean up; in between `interrupts.interruptible`
+    handles interrupts. One that is ignored, as in a background job, stays ignored.
     """
     for number in (signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(number) in {signal.default_int_handler, signal.SIG_DFL}:
@@ -33,6 +33,6 @@ def _end(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001 - th
     try:
         os.write(2, b"interrupted\n")
     except OSError:
-        pass  # nobody hears it
+        pass  # standard error is closed
     finally:
         os._exit(_INTERRUPTED)

@@ -1,7 +1,7 @@
 """Interrupts of a command: each ends it as Ctrl-C does, or the first is a stop request, checked between slices.
 
 Interrupts are SIGINT (Ctrl-C) and SIGTERM; on Windows, which cannot send SIGINT to one process, also SIGBREAK
-(Ctrl-Break, `CTRL_BREAK_EVENT`). Outside the main thread Python handles no signals, and nothing here has an effect.
+(Ctrl-Break, `CTRL_BREAK_EVENT`). Python handles signals in the main thread only; in others nothing here has an effect.
 """
 
 from __future__ import annotations
@@ -12,89 +12,108 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 _AGAIN_SECONDS = 0.01  # until an interrupt that came during an import is tried again
 
 
 @contextmanager
 def stoppable() -> Iterator[Callable[[], bool]]:
-    """Takes the first interrupt as a stop request, so that what is being written is finished; the second ends at once.
+    """Takes the first interrupt as a stop request, so that what is being written is finished; the second acts as ever.
+
+    A signal that the program ignores, or handles in a way of its own, is left to it.
 
     Yields:
-        A function that tells whether an interrupt came.
+        A function that tells whether a stop was requested.
     """
+    before: dict[signal.Signals, Any] = {}
     came = threading.Event()
 
     def handle(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the form that `signal` calls
-        if came.is_set():
-            raise KeyboardInterrupt
         came.set()
+        _put_back(before)
 
-    with _handled(_signals(), handle):
+    if threading.current_thread() is threading.main_thread():
+        before |= {number: now for number in _signals() if _is_usual(now := signal.getsignal(number))}
+        for number in before:
+            signal.signal(number, handle)
+    try:
         yield came.is_set
+    finally:
+        if not came.is_set():
+            _put_back(before)
 
 
 @contextmanager
 def interruptible() -> Iterator[None]:
     """Turns every interrupt into `KeyboardInterrupt`, as Python does with Ctrl-C by itself.
 
-    Ctrl-C that is ignored stays so: a shell lets a job in the background ignore it.
+    Ctrl-C that is ignored stays ignored: a shell lets a job in the background ignore it. An interrupt is never lost:
+    if it came where nothing can be raised, as while an object is destroyed, `KeyboardInterrupt` is raised at the end.
     """
-    with _handled(_not_ignored(), raise_interrupt):
+    handler = _Raising()
+    with _handled(handler):
         yield
+    if handler.came:
+        raise KeyboardInterrupt
 
 
 @contextmanager
 def deferred() -> Iterator[None]:
     """Holds interrupts back, and raises `KeyboardInterrupt` at the end if one came."""
     came = threading.Event()
-    with _handled(_not_ignored(), lambda number, frame: came.set()):  # noqa: ARG005 - the form that `signal` calls
+    with _handled(lambda number, frame: came.set()):  # noqa: ARG005 - the form that `signal` calls
         yield
     if came.is_set():
         raise KeyboardInterrupt
 
 
-def raise_interrupt(number: int, frame: FrameType | None) -> None:
-    """Raises `KeyboardInterrupt`, once no import is under way: libraries in C do not survive one that is cut off.
+class _Raising:
+    """Raises `KeyboardInterrupt`, once no import is under way: libraries in C do not survive one that is cut off."""
 
-    Args:
-        number: The signal's.
-        frame: Where it came.
+    def __init__(self) -> None:
+        self.came = False
 
-    Raises:
-        KeyboardInterrupt: No import is under way.
-    """
-    here = frame
-    while here is not None:
-        if here.f_code.co_filename.startswith("<frozen importlib"):
-            later = threading.Timer(_AGAIN_SECONDS, signal.raise_signal, (number,))
-            later.daemon = True
-            later.start()
-            return
-        here = here.f_back
-    raise KeyboardInterrupt
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        """Handles a signal; see the class."""
+        self.came = True
+        here = frame
+        while here is not None:
+            if here.f_code.co_filename.startswith("<frozen importlib"):
+                later = threading.Timer(_AGAIN_SECONDS, signal.raise_signal, (number,))
+                later.daemon = True
+                later.start()
+                return
+            here = here.f_back
+        raise KeyboardInterrupt
 
 
 @contextmanager
-def _handled(numbers: tuple[signal.Signals, ...], handle: Callable[[int, FrameType | None], None]) -> Iterator[None]:
-    """Handles signals so for a while; one whose handler is no Python function cannot be put back, and is left."""
+def _handled(handle: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Handles interrupts so for a while; one whose handler is no Python function cannot be put back, and is left."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
+    ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    numbers = (number for number in _signals() if not (ignored and number is signal.SIGINT))
     before = {number: handler for number in numbers if (handler := signal.getsignal(number)) is not None}
     for number in before:
         signal.signal(number, handle)
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        _put_back(before)
 
 
-def _not_ignored() -> tuple[signal.Signals, ...]:
-    """What counts as an interrupt, but Ctrl-C where it is ignored."""
-    ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-    return tuple(number for number in _signals() if not (ignored and number is signal.SIGINT))
+def _is_usual(handler: object) -> bool:
+    """Whether a handler is Python's own or a command's."""
+    return isinstance(handler, _Raising) or handler in (signal.default_int_handler, signal.SIG_DFL)
+
+
+def _put_back(handlers: dict[signal.Signals, Any]) -> None:
+    """Restores the handlers that were there before."""
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
 
 
 def _signals() -> tuple[signal.Signals, ...]:

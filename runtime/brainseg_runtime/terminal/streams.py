@@ -1,10 +1,10 @@
 """Standard output and error of a command that may be closed, full, or read by nobody any more.
 
-- Nobody reads standard output to its end (`| head -c1`): the rest is dropped, and the command ends as it would have.
-- Standard output cannot hold more (`> /dev/full`): a `FileWriteError`, since a result is lost.
-- Standard error has gone in any way: what is said there is dropped; there is no place left to say so.
-- One was closed from the start (`>&-`): the same, and its number is taken by the null device, so that no file that is
-  opened later gets what libraries print.
+- Nobody reads standard output to its end (`| head -c1`): the rest is dropped, and the command ends as usual.
+- Standard output is full (`> /dev/full`): a `FileWriteError`, since a result is lost.
+- Standard error fails in any way: what goes there is dropped; there is no place left to say so.
+- A stream was closed from the start (`>&-`): the same, and the null device takes its number, so that no file that is
+  opened later receives what libraries print.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def guarded_streams() -> Iterator[None]:
 
 
 def on_terminal() -> bool:
-    """Whether a person sees both streams."""
+    """Whether both streams are a terminal."""
     return all(stream is not None and stream.isatty() for stream in (sys.stdout, sys.stderr))
 
 
@@ -45,12 +45,12 @@ def closed_from_the_start(stream: TextIO) -> bool:
 
 
 class _Guarded:
-    """A text stream whose writes do not fail where nobody could do anything about it.
+    """A text stream whose writes do not fail if nobody could do anything about it.
 
     Args:
-        stream: What the interpreter made; None where the descriptor was closed.
+        stream: The interpreter's stream; None if the descriptor was closed.
         descriptor: The stream's number.
-        matters: Whether what is lost for want of space is an error.
+        matters: Whether losing text because the disk is full is an error.
     """
 
     def __init__(self, stream: TextIO | None, descriptor: int, *, matters: bool) -> None:
@@ -89,7 +89,7 @@ class _Guarded:
         return getattr(self._stream, name)
 
     def _lose(self, error: OSError) -> None:
-        """Drops everything from here on, what the interpreter would still write at its end included."""
+        """Drops everything from here on, including what the interpreter would write at its end."""
         self._gone = True
         with contextlib.suppress(OSError):
             null = os.open(os.devnull, os.O_WRONLY)
@@ -100,7 +100,7 @@ class _Guarded:
         self._require()
 
     def _require(self) -> None:
-        """Raises what was lost, each time anew: a library that tries the stream out may have dropped the first one.
+        """Raises the error of a lost result, every time: a library that tests the stream may have ignored the first.
 
         Raises:
             FileWriteError: A result is lost.

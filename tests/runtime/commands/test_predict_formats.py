@@ -13,7 +13,7 @@ from PIL import Image
 
 from brainseg_runtime.images import read_mask
 from tests.runtime.command_line import BUNDLE, brainseg
-from tests.runtime.made_slices import made_image
+from tests.runtime.made_slices import made_image, made_patient
 
 IMAGE = made_image(3)
 
@@ -95,3 +95,12 @@ def test_a_slice_smaller_than_a_model_takes_fails_and_names_the_limits(tmp_path:
     code, entry, _ = predicted(tmp_path / "in" / "x.tif", tmp_path / "out")
     assert code == 1
     assert "16" in str(entry["error"]["expected"])
+
+
+def test_flair_alone_and_strict_exclude_each_other(tmp_path: Path) -> None:
+    """FLAIR in three channels is what --strict refuses, so no slice could pass."""
+    folder = made_patient(tmp_path / "TCGA_X_1_19990101", slices=1)
+    done = brainseg("predict", BUNDLE, folder, "-o", tmp_path / "out", "--flair-only", "--strict")
+    assert done.code == 2
+    assert "--strict and --flair-only exclude each other" in done.err
+    assert not (tmp_path / "out").exists()

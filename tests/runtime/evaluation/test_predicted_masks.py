@@ -165,12 +165,23 @@ def test_what_is_no_folder_is_refused(data: Path, tmp_path: Path, folder: str) -
 
 
 def record(out: Path, entries: list[dict[str, Any]]) -> None:
-    (out / "predictions.json").write_text(json.dumps({"schema": "brainseg/predictions/1", "slices": entries}))
+    whole = {
+        "schema": "brainseg/predictions/1",
+        "status": "complete",
+        **dict.fromkeys(("n_slices", "n_done", "n_failed", "n_pending"), 0),
+        "bundle": {"path": "models/x", "digest": "0" * 64},
+        "provider": "cpu",
+        "variant": "fp32",
+        "versions": {},
+        "patients": [],
+        "slices": entries,
+    }
+    (out / "predictions.json").write_text(json.dumps(whole))
 
 
 def entry(patient: str, name: str, file: str | None, status: str = "done") -> dict[str, Any]:
     mask = None if file is None else {"file": file, "sha256": "0" * 64}
-    return {"patient": patient, "name": name, "status": status, "mask": mask, "probability": None}
+    return {"patient": patient, "name": name, "input": name, "number": None, "status": status, "mask": mask}
 
 
 def test_the_record_of_predict_decides_which_file_is_whose(data: Path, tmp_path: Path) -> None:

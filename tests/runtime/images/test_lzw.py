@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from brainseg_runtime.images.lzw import is_old_style, with_tail
+from brainseg_runtime.images.tiff.lzw import is_old_style, with_tail
 from tests.runtime.images.made_tiffs import lzw, old_lzw
 
 TAIL = 0xA5

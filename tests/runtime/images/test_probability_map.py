@@ -13,8 +13,7 @@ import tifffile
 from PIL import Image, ImageFile
 
 from brainseg_runtime.errors import ImageError
-from brainseg_runtime.images.probability_map import read_probability
-from brainseg_runtime.prediction.segment_files import encode_probability
+from brainseg_runtime.images.probability_map import encode_probability, read_probability
 
 
 def test_a_probability_map_reads_as_it_was_written(tmp_path: Path) -> None:

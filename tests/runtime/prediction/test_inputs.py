@@ -94,7 +94,7 @@ def test_the_folder_that_is_proposed_instead_is_taken(data: Path, given: str, ou
     ("make", "given", "says"),
     [
         ([], "absent.tif", "is not there"),
-        (["notes.txt"], "notes.txt", "no TIFF"),
+        (["notes.txt"], "notes.txt", "not a TIFF"),
         (["empty/readme.md"], "empty", "holds no image"),
         (["p/p_1_mask.tif"], "p", "holds no image"),
     ],

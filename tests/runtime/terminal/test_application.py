@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from brainseg_runtime import commands
 from brainseg_runtime.commands import bench
+from brainseg_runtime.terminal.command import DONE, FAULT, INTERRUPTED, USAGE
 from tests.runtime.command_line import BUNDLE, brainseg
 from tests.runtime.made_slices import made_data, made_patient
 from tests.runtime.tiny import copy_tiny
@@ -29,6 +29,8 @@ def test_help_names_arguments_plainly(command: str) -> None:
 def test_usage_is_as_the_documents_have_it() -> None:
     assert brainseg("predict", "--help").out.startswith("Usage: brainseg predict [OPTIONS] BUNDLE INPUT...\n")
     assert "Usage: brainseg verify [OPTIONS] BUNDLE\n" in brainseg("verify").err
+    assert "Usage: brainseg evaluate [OPTIONS] [BUNDLE] DATA\n" in brainseg("evaluate", "--help").out
+    assert "Usage: brainseg doctor [OPTIONS] [BUNDLE]\n" in brainseg("doctor", "--help").out
 
 
 @pytest.mark.parametrize(
@@ -148,4 +150,4 @@ def test_bench_starts_no_process_for_what_is_not_there(option: list[str], monkey
 
 
 def test_the_exit_codes_are_those_that_the_documents_state() -> None:
-    assert (commands.DONE, commands.FAULT, commands.INTERRUPTED) == (0, 1, 130)
+    assert (DONE, FAULT, USAGE, INTERRUPTED) == (0, 1, 2, 130)

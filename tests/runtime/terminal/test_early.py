@@ -16,6 +16,8 @@ from tests.runtime.made_slices import made_data
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="a process is interrupted by a signal of POSIX's here")
 
+# As a shell starts a command; a measurement of coverage takes SIGTERM, and a job in the background ignores SIGINT.
+USUAL = "signal.signal(2, signal.default_int_handler); signal.signal(15, signal.SIG_DFL)"
 STOPPED_AT = """
 import importlib.abc, os, signal, sys
 
@@ -29,8 +31,7 @@ class Stop(importlib.abc.MetaPathFinder):
 done = []
 sys.meta_path.insert(0, Stop())
 sys.argv[1:] = {arguments!r}
-if {number} == signal.SIGTERM:
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # as a command has it; a measurement of coverage takes it for itself
+{usual}
 from brainseg_runtime.__main__ import main
 main()
 """
@@ -38,7 +39,8 @@ main()
 
 def interrupted(module: str, number: int, *arguments: object) -> subprocess.CompletedProcess[str]:
     """Runs the command and sends it a signal as soon as it begins to import a module."""
-    script = STOPPED_AT.format(module=module, number=int(number), arguments=[str(each) for each in arguments])
+    given = [str(each) for each in arguments]
+    script = STOPPED_AT.format(module=module, number=int(number), arguments=given, usual=USUAL)
     command = [sys.executable, "-c", textwrap.dedent(script)]
     return subprocess.run(command, capture_output=True, text=True, env=environment(), check=False, timeout=120)
 
@@ -75,7 +77,7 @@ def test_in_predict_nothing_is_written_without_a_record(tmp_path: Path) -> None:
 
 def test_what_ignores_interrupts_goes_on_ignoring_them() -> None:
     """As a job in the background of a shell does."""
-    script = STOPPED_AT.format(module="numpy", number=int(signal.SIGINT), arguments=["doctor"])
+    script = STOPPED_AT.format(module="numpy", number=int(signal.SIGINT), arguments=["doctor"], usual="")
     command = ["bash", "-c", "trap '' INT; exec \"$@\"", "sh", sys.executable, "-c", script]
     done = subprocess.run(command, capture_output=True, text=True, env=environment(), check=False, timeout=120)
     assert done.returncode in {0, 1}

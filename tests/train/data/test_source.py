@@ -8,7 +8,8 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from brainseg_train.commands.train import Work
+from brainseg_train.commands.options import StudyOptions
+from brainseg_train.commands.study import source_of
 from brainseg_train.data.source import DataSource, stated_beside
 from brainseg_train.errors import ConfigError
 
@@ -61,6 +62,5 @@ def test_statements_come_before_others_one_by_one() -> None:
 
 def test_options_of_the_command_come_before_the_file(tmp_path: Path) -> None:
     root = write(tmp_path, {"name": "file", "licence": "file"})
-    stated = (None, "option", "https://x.org", None)
-    work = Work(data=str(root), runs=tmp_path, preset=None, resume=False, cache=None, stated=stated)
-    assert work.source(root) == DataSource(name="file", licence="option", url="https://x.org")
+    options = StudyOptions(data_licence="option", data_url="https://x.org")
+    assert source_of(options, root) == DataSource(name="file", licence="option", url="https://x.org")

@@ -1,4 +1,4 @@
-"""What `brainseg-train` says of a study: before it begins, and when its runs have ended."""
+"""What `brainseg-train` says about a study: before it begins, and when its runs have ended."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 
 def tell_start(study: Study, origin: str, dataset: DataSet, console: Console) -> None:
-    """What is about to happen, on standard error.
+    """Says what is about to happen.
 
     Args:
-        study: As it stands.
+        study: The study.
         origin: ``new``, ``resumed`` or ``complete``.
         dataset: What it is trained on.
-        console: Where it is said.
+        console: Where to say it.
     """
     from brainseg_train.comparison.leaderboard import LEAK
     from brainseg_train.data.persons import some_of
@@ -44,7 +44,7 @@ def tell_start(study: Study, origin: str, dataset: DataSet, console: Console) ->
     if split.persons:
         count = len(split.persons)
         console.note(
-            f"{count} person{'s have' if count > 1 else ' has'} several patients' folders, which stay in one part: "
+            f"{count} person{'s have' if count > 1 else ' has'} several patients' folders, which stay in one subset: "
             f"{some_of(split.persons)}"
         )
     if request.leaky:
@@ -52,43 +52,46 @@ def tell_start(study: Study, origin: str, dataset: DataSet, console: Console) ->
 
 
 def tell_layout(study: Study, threads: int | None, workers: int, console: Console) -> None:
-    """What about processes and threads is not as one might think.
+    """Says where processes and threads differ from what the user may expect.
 
     Args:
-        study: About to be worked on.
-        threads: That `--threads` asks for, if it does.
+        study: The study that is about to be trained.
+        threads: The value of `--threads`, if it was given.
         workers: Processes at once.
-        console: Where it is said.
+        console: Where to say it.
     """
     begun = study.record.threads
     if threads is not None and threads != begun:
-        console.note(f"it goes on with the {begun} threads a process that it was begun with: results depend on them")
+        console.note(
+            f"--threads is ignored: the study goes on with the {begun} threads per process that it began with, since "
+            "results depend on them"
+        )
     if study.request.search.kind == "tpe" and workers > 1:
         console.note(
-            f"with {workers} workers TPE's trials depend on which others have ended by then; --workers 1 gives the "
-            "same ones every time"
+            f"with {workers} workers, TPE's choice of trials depends on which others have ended by then; --workers 1 "
+            "gives the same ones every time"
         )
 
 
 def tell_differences(other: str, differences: Sequence[str], console: Console) -> None:
-    """Why `--resume` began a new study: what is asked for now is not what the newest unfinished one was begun with.
+    """Says why `--resume` began a new study: the newest unfinished one was begun with something else.
 
     Args:
         other: That study's name.
-        differences: Each setting, split or slice that differs, with what it was and is.
-        console: Where it is said.
+        differences: Each setting, split or slice that differs, with its old and new value.
+        console: Where to say it.
     """
-    console.note(f"study {other} is unfinished and was not gone on with: it was begun with other arguments or data")
+    console.note(f"study {other} is unfinished but cannot be resumed here: it was begun with other arguments or data")
     for line in differences:
         console.note(f"  {line}")
 
 
 def tell_leaderboard(study: Study, console: Console) -> None:
-    """Write leaderboard and report, and show the table; nothing but a note where another process leads the study.
+    """Writes leaderboard and report, and shows the table; only a note if another process leads the study.
 
     Args:
-        study: Whose runs have ended.
-        console: Where it is said; `--json` gets the leaderboard.
+        study: The study whose runs have ended.
+        console: Where to show it; `--json` gets the leaderboard.
     """
     from brainseg_train.comparison import leaderboard
     from brainseg_train.comparison.page import write_report
@@ -115,11 +118,11 @@ def tell_leaderboard(study: Study, console: Console) -> None:
 
 
 def tell_runs(study: Study, console: Console) -> None:
-    """Show the runs of a fit, and over folds the scores of all patients.
+    """Shows the runs of a fit and, with folds, the scores of all patients.
 
     Args:
-        study: The fit's.
-        console: Where it is said; `--json` gets the runs' records.
+        study: The fit's study.
+        console: Where to show it; `--json` gets the runs' records.
     """
     from brainseg_train.comparison import leaderboard
 
@@ -149,7 +152,7 @@ def tell_runs(study: Study, console: Console) -> None:
 
 
 def _diverged(name: str, stopped: str | None, best_epoch: int | None) -> str:
-    """A warning of a run that left the range of numbers."""
+    """The warning about a run that diverged."""
     reason = (stopped or "").partition("; remedy")[0]
     kept = "it left no weights" if best_epoch is None else f"its weights are those of epoch {best_epoch}"
     return f"warning: {name} diverged ({reason}); {kept}"

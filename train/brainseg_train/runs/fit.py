@@ -15,9 +15,10 @@ import torch
 from torch import Tensor
 
 from brainseg_runtime.inference.processor import usable_cores
+from brainseg_runtime.safe_io.system_faults import naming_shortage
+from brainseg_runtime.terminal.interrupts import stoppable
 from brainseg_train.config import TrainConfig
 from brainseg_train.errors import ConfigError
-from brainseg_train.interrupts import Interrupts
 from brainseg_train.learning.device import computing_with, place
 from brainseg_train.learning.distributed import join, local_rank
 from brainseg_train.learning.learner import Learner
@@ -31,13 +32,10 @@ from brainseg_train.runs.recorder import Recorder
 from brainseg_train.runs.records import RunRecord
 from brainseg_train.runs.resume import existing_record, load_state, require_same_run, resumed_record
 from brainseg_train.runs.state import Clock, RunState
-from brainseg_train.system_faults import naming_shortage
 
 if TYPE_CHECKING:
     from brainseg_train.data.dataset import DataSet
     from brainseg_train.data.split import Split
-    from brainseg_train.learning.device import Placement
-    from brainseg_train.learning.distributed import Group
 
 __all__ = ["SAVE_EVERY", "Progress", "ProgressCallback", "PruneCallback", "StopCallback", "fit"]
 
@@ -109,15 +107,14 @@ def fit(  # noqa: PLR0913 - what to train, where to keep it, and the callbacks: 
     placement = place(config, local_rank=local_rank())
     count = threads or (found.threads if found else min(torch.get_num_threads(), usable_cores()))
     shortage = naming_shortage(f"{config.model} of width {config.width} with batches of {config.batch}")
-    shortage = naming_shortage(f"{config.model} of width {config.width} with batches of {config.batch}")
-    with join(placement.device) as group, computing_with(count), Interrupts() as interrupts, shortage:
+    with join(placement.device) as group, computing_with(count), stoppable() as stop_requested, shortage:
         group.wait()  # nobody may write before all have looked at what is there
         if config.batch % group.size:
             raise ConfigError("the batch cannot be divided", expected=f"a multiple of {group.size}", got=config.batch)
         foresee(dataset, split, config, processes=group.size)
         learner = Learner(config, placement, group)
         _require_unseen(config, learner, split)
-        record = _new_record(dataset, split, learner, placement, group, name=run_dir.name, study=study, threads=count)
+        record = _new_record(dataset, split, learner, name=run_dir.name, study=study, threads=count)
         state, best_weights = RunState(), dict[str, Tensor]()
         if found is not None:
             require_same_run(found, config, dataset, split, run_dir.parent)
@@ -131,25 +128,17 @@ def fit(  # noqa: PLR0913 - what to train, where to keep it, and the callbacks: 
             group=group,
             device=placement.device,
             progress=progress,
-            should_stop=lambda: interrupts.requested or (should_stop is not None and should_stop()),
+            should_stop=lambda: stop_requested() or (should_stop is not None and should_stop()),
             prune=prune,
         )
-        loop = TrainingLoop(dataset, split, learner, placement, group, clock, recorder, callbacks)
-        return loop.run(state, save_every=save_every)
+        return TrainingLoop(dataset, split, learner, clock, recorder, callbacks).run(state, save_every=save_every)
 
 
 def _new_record(
-    dataset: DataSet,
-    split: Split,
-    learner: Learner,
-    placement: Placement,
-    group: Group,
-    *,
-    name: str,
-    study: str | None,
-    threads: int,
+    dataset: DataSet, split: Split, learner: Learner, *, name: str, study: str | None, threads: int
 ) -> RunRecord:
     """The record of a run that begins here and now."""
+    device = learner.placement.device
     return RunRecord(
         id=name,
         study=study,
@@ -160,14 +149,14 @@ def _new_record(
         slices={subset: len(split.indices(dataset, subset)) for subset in ("train", "validation")},
         parameters=learner.parameters,
         initial=learner.initial,
-        precision=placement.precision,
-        device=placement.device.type,
+        precision=learner.placement.precision,
+        device=device.type,
         threads=threads,
-        processes=group.size,
+        processes=learner.group.size,
         rng=SCHEME,
         versions=provenance.versions(),
         git=provenance.git_state(),
-        hardware=provenance.hardware(placement.device),
+        hardware=provenance.hardware(device),
         timing={"seconds": 0.0, "started": time.time()},
     )
 

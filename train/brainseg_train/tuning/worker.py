@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from brainseg_runtime.errors import BrainsegError
+from brainseg_runtime.safe_io.system_faults import as_fault
 from brainseg_train.data.dataset import DataSet, load_dataset
 from brainseg_train.errors import DivergedError
 from brainseg_train.runs import fit, records
 from brainseg_train.runs.callbacks import Progress
-from brainseg_train.system_faults import as_fault
 from brainseg_train.tuning import study
 from brainseg_train.tuning.progress import Event
 from brainseg_train.tuning.search import configure, describe

@@ -1,18 +1,15 @@
-"""What the system refuses (memory, space, permission) as errors with a name and a remedy, in place of a traceback."""
+"""What the system refuses (memory, disk space, permission) as named errors with a remedy, in place of a traceback."""
 
 from __future__ import annotations
 
 import contextlib
 import secrets
-from typing import TYPE_CHECKING, Final
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
 
-from brainseg_runtime.errors import BrainsegError, FileWriteError
+from brainseg_runtime.errors import BrainsegError, FileWriteError, OutOfMemoryError
 from brainseg_runtime.safe_io.files import refused_by_system
-from brainseg_train.errors import OutOfMemoryError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
 
 _SHORTAGES: Final = ("out of memory", "can't allocate memory", "not enough memory", "bad_alloc", "ALLOC_FAILED")
 """What PyTorch's allocators say: of CUDA and MPS, of Linux, of Windows, of C++, of cuBLAS and cuDNN."""
@@ -20,16 +17,21 @@ _SHORTAGES: Final = ("out of memory", "can't allocate memory", "not enough memor
 _PRIMITIVE: Final = "could not create a primitive"
 """All that oneDNN says of a shortage; where it goes on with "descriptor", a layer is not supported."""
 
-_REMEDY: Final = "take a smaller --batch or --width, or fewer --workers, or free memory"
+_REMEDY: Final = "free memory, or ask for less at a time: a smaller --batch or --width, fewer --workers"
 
 
 def as_fault(error: BaseException) -> BrainsegError | None:
-    """The named error for one that the system or PyTorch raised, or None for any other.
+    """The named error for one that the system or a library raised; None for any other.
 
     Args:
         error: What reached the edge of a process.
+
+    >>> as_fault(MemoryError()).what
+    'there is not enough memory'
+    >>> as_fault(ValueError("a bug")) is None
+    True
     """
-    if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and _is_shortage(error)):
+    if _is_shortage(error):
         return OutOfMemoryError("there is not enough memory", got=_first_line(error), remedy=_REMEDY)
     if isinstance(error, OSError):
         return refused_by_system(error)
@@ -38,18 +40,18 @@ def as_fault(error: BaseException) -> BrainsegError | None:
 
 @contextlib.contextmanager
 def naming_shortage(what: str) -> Iterator[None]:
-    """Give a shortage of memory in here a name.
+    """Turns a shortage of memory in here into an error that says what the memory was for.
 
     Args:
         what: What the memory is for.
 
     Raises:
-        OutOfMemoryError: It was not enough.
+        OutOfMemoryError: There was not enough.
     """
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        if not isinstance(error, MemoryError) and not _is_shortage(error):
+        if not _is_shortage(error):
             raise
         raise OutOfMemoryError(
             f"there is not enough memory for {what}", got=_first_line(error), remedy=_REMEDY
@@ -57,11 +59,11 @@ def naming_shortage(what: str) -> Iterator[None]:
 
 
 def require_writable(folder: Path, *, option: str) -> None:
-    """Make a folder if it is not there, and prove that a file can be written in it.
+    """Makes a folder if it is not there, and proves that a file can be written in it.
 
     Args:
         folder: The folder.
-        option: Which option names it.
+        option: The option that names it, for the remedy.
 
     Raises:
         FileWriteError: It cannot be made or written.
@@ -77,12 +79,23 @@ def require_writable(folder: Path, *, option: str) -> None:
         raise FileWriteError(
             f"the folder {folder} cannot be written",
             expected="a writable folder with space",
-            got=error.strerror or error,
+            got=_refusal(folder, error),
             remedy=f"name another folder with {option} DIR",
         ) from error
 
 
+def _refusal(folder: Path, error: OSError) -> object:
+    """Why a folder cannot be written, with the file that stands in the way where one does."""
+    blocking = next((each for each in (folder, *folder.parents) if each.exists()), None)
+    if blocking is not None and not blocking.is_dir():
+        return f"{blocking}, which is a file"
+    return error.strerror or error
+
+
 def _is_shortage(error: BaseException) -> bool:
+    """Whether an error means that memory ran out."""
+    if not isinstance(error, RuntimeError):
+        return isinstance(error, MemoryError)
     text = str(error)
     return text.strip() == _PRIMITIVE or any(words in text for words in _SHORTAGES)
 

@@ -1,12 +1,11 @@
-"""LZW data made fit for libtiff, which decodes it, so that it says nothing and what is missing shows.
+"""LZW data prepared for libtiff, which decodes it, so that libtiff prints nothing and missing pixels are noticed.
 
-libtiff writes to standard error when data is damaged or ends early. So codes are followed here to the last that is
-possible, and a tail is put behind it: a clear code and one byte over and over, as much as the segment can hold. Data
-that is whole never reaches its tail. The byte is chosen freely, so one that the picture ends with by itself is told
-from the tail's by decoding again with another.
+libtiff writes to standard error when data is damaged or ends early. So the codes are followed here up to the last
+possible one, and a tail is appended: a clear code, and one byte repeated as often as the segment can hold. Whole data
+never reaches its tail. If the picture itself ends with the tail's byte, it is decoded again with another one.
 
-The widths of codes depend on their number since the last clear code alone, so a run of them is cut out in a few array
-operations; no string is put together here.
+The width of a code depends only on its number since the last clear code, so a run of codes is cut out in a few array
+operations; nothing is decompressed here. Decision 22 says why libtiff is not called on the data as it is.
 
 Source: TIFF revision 6.0, section 13; libtiff's note on the least-significant-bit-first form of before 1992.
 """
@@ -28,12 +27,12 @@ _RUNS: Final = 1000  # however short they are
 
 
 def is_old_style(segment: bytes) -> bool:
-    """Whether codes begin in the lowest bit, as writers had it before 1992; told by the clear code in front."""
+    """Whether codes begin in the lowest bit, as before 1992; the clear code at the start shows it."""
     return len(segment) > 1 and segment[0] == 0 and segment[1] & 1 == 1
 
 
 def with_tail(segment: bytes, need: int, byte: int) -> bytes | None:
-    """A segment's codes, and behind the last of them a tail.
+    """A segment's codes, followed by a tail.
 
     Args:
         segment: One strip's or tile's data.

@@ -1,7 +1,7 @@
-"""Strips and tiles decompressed, each to no more than its share of the image, and never to less.
+"""Strips and tiles decompressed, each to exactly its share of the image.
 
-Deflate and LZMA are Python's own; PackBits, JPEG, LZW and CCITT are Pillow's, the last two by the libtiff that it
-brings. libtiff needs a file around its data, so it gets one of bare strips, made with Pillow's writer of tags.
+Deflate and LZMA are Python's own; PackBits, JPEG, LZW and CCITT are Pillow's, the last two by the libtiff within it.
+libtiff needs a file around its data, so it gets one that holds nothing but strips, made with Pillow's writer of tags.
 
 Source: TIFF revision 6.0, Adobe, 1992, sections 9 to 14; Adobe Photoshop TIFF technical notes, 2002 (Deflate).
 """
@@ -20,10 +20,10 @@ from typing import Final, TypeAlias
 from brainseg_runtime.errors import ImageError
 from brainseg_runtime.images.jpeg import decode_stream, read_frame
 from brainseg_runtime.images.libraries import pillow
-from brainseg_runtime.images.lzw import is_old_style, with_tail
 from brainseg_runtime.images.raster import COPY_AGAIN, UNCOMPRESSED, truncated
-from brainseg_runtime.images.tiff_layout import Compression, Layout, Segment
-from brainseg_runtime.images.tiff_tags import Page, Tag
+from brainseg_runtime.images.tiff.layout import Compression, Layout, Segment
+from brainseg_runtime.images.tiff.lzw import is_old_style, with_tail
+from brainseg_runtime.images.tiff.tags import Page, Tag
 
 Buffer: TypeAlias = bytes | memoryview
 _YCBCR: Final = 6
@@ -33,7 +33,7 @@ _MOST_SECONDS: Final = 30  # the largest image takes 2
 _END_OF_BLOCK: Final = 24  # bits
 _LZMA_MEMORY: Final = 96 << 20  # of xz -9, the most that a writer offers, is 65 MiB
 _TAILS: Final = (0xA5, 0x5A)
-"""What the tails of LZW data decode to: as unlike each other, and what pictures end with, as may be."""
+"""What the tails of LZW data decode to: unlike each other, and unlike what pictures usually end with."""
 _SLACK: Final = bytes(8)
 """After the last code, so that libtiff, which reads a word ahead, does not complain of an end."""
 
@@ -49,10 +49,10 @@ def decoded(layout: Layout, page: Page, compression: Compression) -> Iterator[Bu
 
 
 def _in_time(segments: Iterable[Segment]) -> Iterator[Segment]:
-    """One after the other, as long as that takes no absurd time.
+    """One segment after the other, as long as time allows.
 
     Raises:
-        ImageError: It does: a crafted file can name the same costly bytes tens of thousands of times.
+        ImageError: It takes too long: a crafted file can name the same costly bytes tens of thousands of times.
     """
     latest = time.monotonic() + _MOST_SECONDS
     for segment in segments:
@@ -62,7 +62,7 @@ def _in_time(segments: Iterable[Segment]) -> Iterator[Segment]:
 
 
 def upright_bits(segment: memoryview, page: Page) -> Buffer:
-    """A segment's bytes with the first pixel in the highest bit, whichever way the file has it."""
+    """A segment's bytes with the first pixel in the highest bit, whatever the file's bit order."""
     if page.one(Tag.FILL_ORDER, 1) != 2:
         return segment
     return bytes(segment).translate(_REVERSED)
@@ -147,7 +147,7 @@ def _from_jpeg(layout: Layout, page: Page) -> Iterator[Buffer]:
 
 
 def _from_lzw(layout: Layout, page: Page) -> Iterator[Buffer]:
-    """LZW, by libtiff, with a tail behind each segment's codes that shows where they end too early."""
+    """LZW, by libtiff; a tail behind each segment's codes shows whether they end too early."""
     segments = [bytes(upright_bits(segment.data, page)) for segment in layout.segments]
     if len({is_old_style(data) for data in segments}) > 1:  # libtiff takes the first for all
         raise truncated("LZW data of two kinds in one file")
@@ -173,7 +173,7 @@ def _from_lzw(layout: Layout, page: Page) -> Iterator[Buffer]:
 
 
 def _from_ccitt(layout: Layout, page: Page) -> Iterator[Buffer]:
-    """CCITT run lengths or group 4, by libtiff; as that fills up with white what is missing, it is encoded again."""
+    """CCITT run lengths or group 4, by libtiff. It fills missing rows with white, so the result is encoded again."""
     method = page.one(Tag.COMPRESSION)
     segments = [bytes(upright_bits(segment.data, page)) for segment in layout.segments]
     tags = {Tag.WIDTH: layout.columns, Tag.BITS: 1, Tag.COMPRESSION: method}

@@ -1,12 +1,11 @@
 """TIFF bytes to pixels, with everything checked before a decoder sees it.
 
-A TIFF can claim any size, point anywhere and hide gigabytes behind a few bytes; decoders answer with dozens of kinds of
-exceptions, lines on standard error, or pixels filled with zeros. So the tags that matter are read here
-(`images.tiff_tags`), each strip or tile must lie in the file (`images.tiff_layout`), and libraries decompress one after
-the other to its share of the image and no further (`images.tiff_codecs`). Uncompressed strips, the data set's own form,
-are the pixels then.
+A TIFF can claim any size, point anywhere and hide gigabytes behind a few bytes. Decoders answer with dozens of
+exceptions, lines on standard error, or pixels filled with zeros. So the tags that matter are read here (`tiff.tags`),
+each strip or tile must lie within the file (`tiff.layout`), and libraries decompress each to its share of the image and
+no further (`tiff.codecs`). Uncompressed strips, the data set's own form, need no decoding.
 
-Taken: one page of 8-bit grey or RGB, in strips or tiles, samples interleaved or in planes, classic or BigTIFF, either
+Read: one page of 8-bit grey or RGB, in strips or tiles, samples interleaved or in planes, classic or BigTIFF, either
 byte order; uncompressed, LZW, Deflate or LZMA (with or without horizontal predictor), PackBits or JPEG. For masks also
 1-bit, and palettes. `docs/data.md` lists what is refused and why.
 
@@ -25,9 +24,9 @@ from numpy.typing import NDArray
 from brainseg_runtime.contract import Limits
 from brainseg_runtime.errors import ImageError
 from brainseg_runtime.images.raster import TO_8_BITS, TO_RGB, UNCOMPRESSED, UPRIGHT, Raster, without_opaque
-from brainseg_runtime.images.tiff_codecs import decoded
-from brainseg_runtime.images.tiff_layout import Compression, Layout, read_layout
-from brainseg_runtime.images.tiff_tags import MAX_PAGES, Page, Tag, is_tiff, read_page
+from brainseg_runtime.images.tiff.codecs import decoded
+from brainseg_runtime.images.tiff.layout import Compression, Layout, read_layout
+from brainseg_runtime.images.tiff.tags import MAX_PAGES, Page, Tag, is_tiff, read_page
 from brainseg_runtime.plurals import counted
 
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _YCBCR = 0, 1, 2, 3, 6
@@ -53,6 +52,8 @@ class _Tiff:
 
     name = "TIFF"
     suffixes = (".tif", ".tiff")
+    in_data_sets = True
+    lossless = True
 
     def recognises(self, data: bytes) -> bool:
         """Whether the bytes begin as a classic or a big TIFF does, in either byte order."""
@@ -135,7 +136,7 @@ def _only_page(data: bytes) -> Page:
 
 
 def _samples(page: Page) -> tuple[int, int]:
-    """Samples a pixel and bits a sample, refused by name where they are not 8-bit grey or RGB, or a mask."""
+    """Samples per pixel and bits per sample; refused by name unless they are 8-bit grey or RGB, or a mask's."""
     photometric = page.one(Tag.PHOTOMETRIC) if Tag.PHOTOMETRIC in page.tags else None
     samples = page.one(Tag.SAMPLES, len(page.tags.get(Tag.BITS, (1,))))
     formats = set(page.tags.get(Tag.SAMPLE_FORMAT, (1,))[: samples or 1])
@@ -173,7 +174,7 @@ def _samples(page: Page) -> tuple[int, int]:
 
 
 def _compression(page: Page, bits: int) -> Compression:
-    """The method, refused by name where it is not decoded."""
+    """The compression; refused by name if it is not decoded."""
     number = page.one(Tag.COMPRESSION, 1)
     photometric, predictor = page.one(Tag.PHOTOMETRIC), page.one(Tag.PREDICTOR, 1)
     if number not in set(Compression):
@@ -211,7 +212,7 @@ def _compression(page: Page, bits: int) -> Compression:
 
 
 def _refuse_turned(page: Page) -> None:
-    """Raise where a viewer would turn or mirror the pixels; 0 and what no standard defines is upright."""
+    """Refuse pixels that a viewer would turn or mirror; 0 and values that no standard defines count as upright."""
     orientation = page.tags.get(Tag.ORIENTATION, (1,))[0]
     if 2 <= orientation <= 8:
         raise ImageError(
@@ -280,9 +281,9 @@ def _meaning(stored: NDArray[np.uint8], layout: Layout, page: Page) -> Raster:
 def _inverted(bits: NDArray[np.uint8], page: Page) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
     """1-bit samples of which the file says that 0 is white.
 
-    tifffile says so of every array of `bool` and yet stores True as 1; readers that go by the tag show such a mask
-    inverted. It signs its files, so that those are told from what other programs write. Other programs copy its name
-    along with the rest, and some invert the bits on the way and some do not: of such a file nobody can tell.
+    tifffile says so of every array of `bool` and yet stores True as 1; readers that follow the tag show such a mask
+    inverted. It signs its files, so they can be distinguished from those of other programs. Some programs copy its
+    signature when they rewrite a file, and some of these invert the bits and some do not: such a file is ambiguous.
     """
     software = page.tags.get(Tag.SOFTWARE)
     if software is None or (software and not bytes(software).startswith(_TIFFFILE)):

@@ -1,7 +1,7 @@
 """The tags of a TIFF that say where its pixels lie and what they mean, read under caps.
 
-What writers do wrong without harm is taken: numbers of another width than usual, a tag that is there twice, a
-pointer to a next page that leads nowhere. Further pages are counted, never decoded.
+Harmless mistakes of writers are accepted: numbers of an unusual width, a tag that is there twice, a pointer to a next
+page that leads nowhere. Further pages are counted, never decoded.
 
 Source: TIFF revision 6.0, Adobe, 1992, section 2; BigTIFF, Aware Systems; TIFF Tech Note 3 (ZIP, predictor).
 """
@@ -20,7 +20,7 @@ from brainseg_runtime.images.raster import COPY_AGAIN
 
 
 class Tag(IntEnum):
-    """The tags that say where pixels lie and what they mean; all others are passed over."""
+    """The tags that say where pixels lie and what they mean; all others are ignored."""
 
     SUBFILE = 254
     WIDTH = 256
@@ -52,16 +52,16 @@ Tags = Mapping[Tag, tuple[int, ...]]
 
 _KNOWN: Final = MappingProxyType({int(tag): tag for tag in Tag})
 _DISPENSABLE: Final = frozenset({Tag.SUBFILE, Tag.ORIENTATION, Tag.STRIP_SIZES, Tag.TILE_SIZES, Tag.SOFTWARE})
-"""Where one of these cannot be read, it is as if it were absent."""
+"""Tags that count as absent if they cannot be read."""
 _MAX_TAGS: Final = 4096  # writers of microscopes reach some hundreds
 _MAX_VALUES: Final = 1 << 16  # of one tag; 4 planes of 2048 strips of one row are 8192
 MAX_PAGES: Final = 100
-"""Pages are counted so far, to be named in an error."""
+"""Where counting of pages ends; the number is for an error's text."""
 _REDUCED, _MASK = 1, 4  # bits of SUBFILE: a smaller copy of another page, a transparency mask for it
 _NUMBERS: Final = MappingProxyType(
     {1: "B", 2: "B", 3: "H", 4: "I", 6: "b", 7: "B", 8: "h", 9: "i", 13: "I", 16: "Q", 17: "q", 18: "Q"}
 )
-"""Field types by the format of their numbers; fractions and floating point are no numbers of a tag that is known."""
+"""Formats of numbers by field type; no tag that is read holds fractions or floating point."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,8 +70,8 @@ class Page:
 
     Attributes:
         tags: Values of the known tags.
-        pages: How many full pages the file has, this one among them.
-        notes: What was passed over.
+        pages: How many full pages the file has, including this one.
+        notes: What was ignored.
     """
 
     tags: Tags
@@ -79,10 +79,10 @@ class Page:
     notes: tuple[str, ...]
 
     def one(self, tag: Tag, default: int | None = None) -> int:
-        """The value of a tag that has one, or several that are equal.
+        """The value of a tag that has one value, or several equal ones.
 
         Raises:
-            ImageError: It has none, or different ones.
+            ImageError: It has none, or several that differ.
         """
         values = self.tags.get(tag, () if default is None else (default,))
         if len(values) == 1:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
-from brainseg_runtime.errors import FileWriteError
-from brainseg_train.errors import OutOfMemoryError
-from brainseg_train.system_faults import as_fault, naming_shortage, require_writable
+from brainseg_runtime.errors import FileWriteError, OutOfMemoryError
+from brainseg_runtime.safe_io.system_faults import as_fault, naming_shortage, require_writable
+from tests.runtime.command_line import BUNDLE, environment
+from tests.runtime.made_slices import made_data
 
 SHORTAGES = [
     MemoryError(),
-    torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of\nadvice"),
+    RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of\nadvice"),
     RuntimeError("[enforce fail at alloc_cpu.cpp:124] err == 0. DefaultCPUAllocator: can't allocate memory: you tried"),
     RuntimeError("MPS backend out of memory (MPS allocated: 5 GB)"),
     RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 9 bytes."),
@@ -38,8 +39,6 @@ def test_every_allocators_refusal_is_a_shortage_of_memory(error: Exception) -> N
 def test_an_array_that_is_too_large_is_a_shortage() -> None:
     with pytest.raises(OutOfMemoryError, match="Unable to allocate"), naming_shortage("it"):
         np.empty(1 << 60, dtype=np.uint8)
-    with pytest.raises(OutOfMemoryError, match="allocate"), naming_shortage("it"):
-        torch.empty(1 << 60, dtype=torch.uint8)
 
 
 def test_any_other_fault_stays_what_it_is() -> None:
@@ -63,36 +62,34 @@ def test_a_folder_is_made_and_left_empty(tmp_path: Path) -> None:
     assert list((tmp_path / "a" / "b").iterdir()) == []
 
 
-def test_a_folder_that_cannot_be_made_names_the_option(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(FileWriteError, match=r"file/runs cannot be written.*--runs DIR"):
-        require_writable(tmp_path / "file" / "runs", option="--runs")
+def test_a_folder_that_cannot_be_made_names_the_option_and_what_stands_in_the_way(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("")
+    with pytest.raises(FileWriteError, match=r"file/runs cannot be written.*--runs DIR") as caught:
+        require_writable(file / "runs", option="--runs")
+    assert re.search(r"got .*file, which is a file", str(caught.value))
 
 
 _STARVED = """
 import resource, sys
-from pathlib import Path
-from brainseg_train.config import TrainConfig
-from brainseg_train.runs.fit import fit
-from brainseg_train.errors import OutOfMemoryError
-from tests.train.arrays import make_dataset, make_split
-dataset = make_dataset(size=64)
-def starve(progress):
+from brainseg_runtime.cli import main
+from brainseg_runtime.prediction import inputs
+from brainseg_runtime.commands import predict
+def starve(*arguments, **more):
     taken = int(next(line for line in open("/proc/self/status") if line.startswith("VmSize")).split()[1]) * 1024
-    resource.setrlimit(resource.RLIMIT_AS, (taken + (8 << 20),) * 2)
-config = TrainConfig(width=int(sys.argv[2]), batch=24, epochs=2, device="cpu", precision="fp32", channels_last=False)
-try:
-    fit(config, dataset, make_split(dataset), Path(sys.argv[1]), threads=1, progress=starve)
-except OutOfMemoryError as error:
-    sys.stdout.write(str(error))
+    resource.setrlimit(resource.RLIMIT_AS, (taken + (1 << 20),) * 2)
+    return bytearray(64 << 20)
+predict.collect_all = starve
+main(sys.argv[1:])
 """
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the limit of a process's memory is Linux's")
-def test_training_that_runs_out_of_memory_says_so_and_can_go_on(tmp_path: Path) -> None:
-    root = Path(__file__).parents[2]
-    command = [sys.executable, "-c", _STARVED, str(tmp_path / "run"), "24"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=root)
-    assert done.returncode == 0, done.stderr
-    assert "not enough memory for unet of width 24 with batches of 24" in done.stdout
-    assert (tmp_path / "run" / "run.json").exists()
+def test_a_command_that_runs_out_of_memory_says_so(tmp_path: Path) -> None:
+    arguments = ["predict", str(BUNDLE), str(made_data(tmp_path / "data")), "-o", str(tmp_path / "out")]
+    done = subprocess.run(
+        [sys.executable, "-c", _STARVED, *arguments], capture_output=True, text=True, check=False, env=environment()
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("error: there is not enough memory\n")
+    assert "Traceback" not in done.stderr

@@ -1,7 +1,7 @@
-"""Where a TIFF's pixels lie: the grid of strips or tiles, and each one's bytes, checked against the file and the caps.
+"""Where a TIFF's pixels lie: the grid of strips or tiles, and the bytes of each, checked against the file and the caps.
 
-A byte count that is absent, zero or runs past the end is no fault as long as the pixels are there. What is missing is
-one: a strip without a place in the file, or one that is shorter than its share of the image.
+A byte count that is absent, zero or beyond the end is accepted as long as the pixels are there. Missing pixels are a
+fault: a strip without a place in the file, or one that is shorter than its share of the image.
 
 Legend: H rows, W columns, S samples a pixel.
 Source: TIFF revision 6.0, Adobe, 1992, sections 8 and 15.
@@ -17,14 +17,14 @@ from typing import Final, NamedTuple
 from brainseg_runtime.contract import Limits
 from brainseg_runtime.errors import ImageError
 from brainseg_runtime.images.raster import COPY_AGAIN, check_size, truncated
-from brainseg_runtime.images.tiff_tags import Page, Tag
+from brainseg_runtime.images.tiff.tags import Page, Tag
 
 _MAX_TILE_SIDE: Final = 4096  # twice the largest image: one tile may be the whole of it, rounded up
 _MAX_SEGMENTS: Final = 1 << 16
 
 
 class Compression(IntEnum):
-    """The methods that are decoded."""
+    """The compressions that are decoded."""
 
     NONE = 1
     CCITT_RLE = 2
@@ -41,7 +41,7 @@ class Segment(NamedTuple):
     """One strip or tile of one plane.
 
     Attributes:
-        data: Its bytes, as far as it may use them.
+        data: The bytes that it may use.
         plane: Index of its plane; 0 where samples are interleaved.
         top: Its first row.
         left: Its first column.
@@ -119,13 +119,7 @@ def read_layout(
     offsets = offsets or page.tags.get(Tag.STRIP_OFFSETS, ())
     sizes = page.tags.get(Tag.TILE_SIZES, ()) or page.tags.get(Tag.STRIP_SIZES, ())
     notes: list[str] = []
-    if tiled:
-        rows, columns = page.one(Tag.TILE_HEIGHT), page.one(Tag.TILE_WIDTH)
-        if not (0 < rows <= _MAX_TILE_SIDE and 0 < columns <= _MAX_TILE_SIDE):
-            expected = f"sides of 1 to {_MAX_TILE_SIDE} pixels"
-            raise ImageError("the TIFF's tiles are damaged", expected=expected, got=f"{rows}x{columns}")
-    else:
-        rows, columns = _strip_rows(page, height, planes, len(offsets), notes), width
+    rows, columns = _tile_sides(page) if tiled else (_strip_rows(page, height, planes, len(offsets), notes), width)
     grid = [(top, left) for top in range(0, height, rows) for left in range(0, width, columns)]
     count = planes * len(grid)
     if count > _MAX_SEGMENTS or len(offsets) < count:
@@ -158,6 +152,15 @@ def read_layout(
             "Byte counts are absent, zero or run past the end of the file; the pixels are there and were read."
         )
     return replace(layout, segments=tuple(segments), notes=tuple(notes))
+
+
+def _tile_sides(page: Page) -> tuple[int, int]:
+    """Rows and columns of a tile."""
+    rows, columns = page.one(Tag.TILE_HEIGHT), page.one(Tag.TILE_WIDTH)
+    if not (0 < rows <= _MAX_TILE_SIDE and 0 < columns <= _MAX_TILE_SIDE):
+        expected = f"sides of 1 to {_MAX_TILE_SIDE} pixels"
+        raise ImageError("the TIFF's tiles are damaged", expected=expected, got=f"{rows}x{columns}")
+    return rows, columns
 
 
 def _has_tiles(page: Page) -> bool:
