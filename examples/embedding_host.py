@@ -22,8 +22,15 @@ from typing import TextIO
 import numpy as np
 from numpy.typing import NDArray
 
-from brainseg_runtime import BrainsegError, CancelledError, InputError, PostProcessing, VolumePrediction, WorkerError
-from brainseg_runtime.isolation.isolated_segmenter import IsolatedSegmenter
+from brainseg_runtime import (
+    BrainsegError,
+    CancelledError,
+    InputError,
+    IsolatedSegmenter,
+    PostProcessing,
+    VolumePrediction,
+    WorkerError,
+)
 
 logger = logging.getLogger("workstation")
 
@@ -40,7 +47,7 @@ class Series:
 
 
 def acquire() -> Iterator[Series]:
-    """What the scanner sends: three made-up series, one of which the reader cancels."""
+    """What the scanner sends: made-up series, one of which the reader cancels, and one that is too small."""
     rng = np.random.default_rng(0)
     for number in range(3):
         head = np.zeros((6, 64, 64, 3))
@@ -54,14 +61,14 @@ def acquire() -> Iterator[Series]:
 
 
 def audit(log: TextIO, series: Series, **facts: object) -> None:
-    """One line for each series, written and flushed before the next begins."""
+    """One line for each series, written and flushed before the next series starts."""
     line = {"time": datetime.now(UTC).isoformat(), "series": series.id, **facts}
     log.write(json.dumps(line) + "\n")
     log.flush()
 
 
 def outcome(segmenter: IsolatedSegmenter, series: Series) -> dict[str, object]:
-    """Segment one series and say what came of it; nothing that can go wrong with a series ends the worker."""
+    """Segment one series and report the outcome; no fault of a series ends the worker."""
     try:
         volume = segmenter.predict_volume(
             series.slices,
@@ -71,9 +78,9 @@ def outcome(segmenter: IsolatedSegmenter, series: Series) -> dict[str, object]:
         )
     except CancelledError:
         return {"outcome": "cancelled"}
-    except InputError as error:  # the series is at fault: show it to the reader
+    except InputError as error:  # the series is at fault: tell the reader
         return {"outcome": "refused", "error": error.to_json()}
-    except WorkerError as error:  # the process died or hung: the next series gets a new one
+    except WorkerError as error:  # the process died or hung: the next series gets a new process
         return {"outcome": "failed", "error": error.to_json(), "retry": True}
     except BrainsegError as error:
         return {"outcome": "failed", "error": error.to_json()}
@@ -81,7 +88,7 @@ def outcome(segmenter: IsolatedSegmenter, series: Series) -> dict[str, object]:
 
 
 def facts(volume: VolumePrediction) -> dict[str, object]:
-    """What an auditor asks for later: which model, on what, how sure, how long."""
+    """What an auditor asks for later: which model, on which provider, with which remarks, how long."""
     origin = volume.provenance
     return {
         "model": origin.model,
@@ -106,10 +113,10 @@ def main(bundle: str, digest: str, audit_file: str) -> int:
     """Run the host until the acquisition ends."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
-        # Refused unless it is the very bundle that this site approved.
+        # Refused unless it is the bundle that this site has approved.
         segmenter = IsolatedSegmenter.load(bundle, digest=digest, deadline=30.0)
     except BrainsegError as error:
-        logger.error("%s", error)  # noqa: TRY400 - the message says it all; a traceback would hide it
+        logger.error("%s", error)  # noqa: TRY400 - the message is enough; a traceback would hide it
         return 1
     inbox: queue.Queue[Series | None] = queue.Queue(maxsize=8)  # a full inbox holds the acquisition back
     with segmenter, Path(audit_file).open("a", encoding="utf-8") as log:

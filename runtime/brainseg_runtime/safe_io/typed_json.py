@@ -57,7 +57,7 @@ class Between:
     high: float
 
     def fault(self, value: object) -> str | None:
-        """What was expected, where a value is outside the range."""
+        """What was expected, if a value is outside the range."""
         inside = isinstance(value, int | float) and self.low <= value <= self.high
         return None if inside else f"{self.low:g} to {self.high:g}"
 
@@ -69,7 +69,7 @@ class AtLeast:
     low: float
 
     def fault(self, value: object) -> str | None:
-        """What was expected, where a value is too small, infinite or not a number."""
+        """What was expected, if a value is too small, infinite or not a number."""
         allowed = isinstance(value, int | float) and self.low <= value < math.inf
         return None if allowed else f"at least {self.low:g}"
 
@@ -81,7 +81,7 @@ class Above:
     low: float
 
     def fault(self, value: object) -> str | None:
-        """What was expected, where a value is too small, infinite or not a number."""
+        """What was expected, if a value is too small, infinite or not a number."""
         allowed = isinstance(value, int | float) and self.low < value < math.inf
         return None if allowed else f"above {self.low:g}"
 
@@ -95,18 +95,18 @@ class Matches:
     """The pattern in words, for errors."""
 
     def fault(self, value: object) -> str | None:
-        """What was expected, where a text does not match."""
+        """What was expected, if a text does not match."""
         matches = isinstance(value, str) and self.pattern.fullmatch(value)
         return None if matches else self.meaning or f"text like {self.pattern.pattern}"
 
 
 def inline(hints: Callable[[], Mapping[str, Any]]) -> Any:  # noqa: ANN401 - as dataclasses.field
-    """A field that holds a mapping whose items stand in the JSON beside the other fields.
+    """A field that holds a mapping whose items are written beside the other fields, not in an object of their own.
 
-    Reading, a key may be absent where its type has None, and is None then.
+    When it is read, a key whose type allows None may be missing; it is None then.
 
     Args:
-        hints: Gives the keys that there are, with their types, whenever a value is read.
+        hints: Returns the keys and their types; called whenever a value is read.
     """
     return dataclasses.field(metadata={_INLINE: hints})
 
@@ -160,7 +160,7 @@ def from_json(kind: type[T], value: object, where: str, *, error: type[BrainsegE
 
 
 def check(value: Any, where: str, *, error: type[BrainsegError]) -> None:  # noqa: ANN401 - any dataclass
-    """Refuse an instance made in code whose fields are not as annotated; for a class's `__post_init__`.
+    """Refuse an instance, made in code, whose fields are not as annotated; for a class's `__post_init__`.
 
     Args:
         value: An instance of a dataclass as `from_json` takes them. Dataclasses within have checked themselves.
@@ -205,23 +205,23 @@ class _Decoder:
         if not isinstance(value, Mapping):
             self._refuse(where, "an object", value)
         hints, required = _annotations(cast("Hashable", kind))
-        inlined = {
-            field.name: keys
-            for field in dataclasses.fields(cast("Any", kind))
-            if (keys := inline_hints(field)) is not None
-        }
+        inlined = _inlined(kind)
         for items in inlined.values():
             hints = {**hints, **items}
-            required = required | {key for key, hint in items.items() if type(None) not in get_args(hint)}
-        if unknown := sorted(set(map(str, value)) - set(hints)):
-            got = shown(", ".join(unknown))
-            raise self._error(f"{where} has unknown keys", expected=f"only {', '.join(hints)}", got=got)
-        if missing := [key for key in hints if key not in value and (self._every_key or key in required)]:
-            got = shown(", ".join(map(str, value)))
-            raise self._error(f"{where} lacks keys", expected=", ".join(missing), got=f"only {got}")
+            required |= {key for key, hint in items.items() if type(None) not in get_args(hint)}
+        self._check_keys(set(map(str, value)), hints, required, where)
         found = {key: self.value(hints[key], item, f"{where}.{key}") for key, item in value.items()}
         gathered = {name: {key: found.pop(key, None) for key in items} for name, items in inlined.items()}
         return kind(**found, **gathered)
+
+    def _check_keys(self, keys: set[str], hints: Mapping[str, Any], required: frozenset[str], where: str) -> None:
+        """Refuse keys that no field has, and fields without their key."""
+        if unknown := sorted(keys - set(hints)):
+            got = shown(", ".join(unknown))
+            raise self._error(f"{where} has unknown keys", expected=f"only {', '.join(hints)}", got=got)
+        if missing := [key for key in hints if key not in keys and (self._every_key or key in required)]:
+            got = shown(", ".join(sorted(keys)))
+            raise self._error(f"{where} lacks keys", expected=", ".join(missing), got=f"only {got}")
 
     def value(self, hint: Any, value: object, where: str) -> object:  # noqa: ANN401 - hints have no narrower type
         """A value as its annotation asks."""
@@ -310,6 +310,12 @@ def _annotations(kind: Hashable) -> tuple[Mapping[str, Any], frozenset[str]]:
     missing = dataclasses.MISSING
     required = (field.name for field in fields if field.default is missing and field.default_factory is missing)
     return {field.name: hints[field.name] for field in fields}, frozenset(required)
+
+
+def _inlined(kind: type[Any]) -> dict[str, dict[str, Any]]:
+    """The `inline` fields of a dataclass, each with its keys and their types."""
+    found = {field.name: inline_hints(field) for field in dataclasses.fields(kind)}
+    return {name: hints for name, hints in found.items() if hints is not None}
 
 
 _AS_THEY_ARE: Final = frozenset({bool, float, int, str, type(None)})

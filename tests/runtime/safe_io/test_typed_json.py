@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from brainseg_runtime.errors import DataError
 from brainseg_runtime.safe_io.strict_json import Json
-from brainseg_runtime.safe_io.typed_json import Between, Matches, from_json, inline, to_json
+from brainseg_runtime.safe_io.typed_json import Above, AtLeast, Between, Matches, check, from_json, inline, to_json
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,16 @@ class Defaulted:
 @dataclass(frozen=True)
 class Nested:
     only: Defaulted
+
+
+@dataclass(frozen=True)
+class Ranged:
+    count: Annotated[int, AtLeast(1)] = 1
+    rate: Annotated[float, Above(0)] = 0.1
+    inner: Inner = field(default_factory=lambda: Inner(0.0))
+
+    def __post_init__(self) -> None:
+        check(self, "settings", error=DataError)
 
 
 class Colour(StrEnum):
@@ -192,6 +202,23 @@ def test_an_error_shows_a_short_escaped_value() -> None:
         from_json(Outer, {"name": ["\x1b[31m" * 100]}, "it", error=DataError)
     assert "\x1b" not in str(caught.value)
     assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [
+        ({"count": 0}, r"settings\.count.*at least 1"),
+        ({"count": 1.5}, r"settings\.count.*an integer"),
+        ({"rate": 0.0}, r"settings\.rate.*above 0"),
+        ({"rate": float("inf")}, r"settings\.rate"),
+        ({"rate": "fast"}, r"settings\.rate.*a number"),
+    ],
+)
+def test_an_instance_made_in_code_is_held_to_its_annotations_too(wrong: dict[str, Any], named: str) -> None:
+    with pytest.raises(DataError, match=named):
+        Ranged(**wrong)
+    with pytest.raises(DataError, match=next(iter(wrong))):
+        from_json(Ranged, wrong, "settings", error=DataError)
 
 
 @dataclass(frozen=True, kw_only=True)

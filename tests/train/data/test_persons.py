@@ -44,7 +44,7 @@ def test_an_expression_takes_its_group() -> None:
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [("(", "no regular expression"), ("sub-[0-9]+", "one group"), ("(a)(b)", "one group"), ("none.csv", "none.csv")],
+    [("(", "not a regular expression"), ("sub-[0-9]+", "one group"), ("(a)(b)", "one group"), ("none.csv", "none.csv")],
 )
 def test_what_is_no_rule_is_refused(text: str, said: str) -> None:
     with pytest.raises(ConfigError, match=said):

@@ -29,17 +29,7 @@ MAX_JSON_BYTES: Final = 8 << 20
 
 
 def write_tensors(stem: Path, kind: str, tensors: Mapping[str, Tensor], body: Mapping[str, Any]) -> None:
-    """Write the tensors, then the JSON that vouches for them.
-
-    Args:
-        stem: Where, without the ending.
-        kind: Name and version of what is written; reading asks for the same.
-        tensors: By name, on any device.
-        body: What the JSON says besides.
-
-    Raises:
-        FileWriteError: A file could not be written; the JSON before it stands.
-    """
+    """Write the tensors, then the JSON that vouches for them: `kind`, the body, size and digests."""
     payload = safetensors.torch.save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
     head = {"format": kind, **body, "bytes": len(payload), "sha256": hashlib.sha256(payload).hexdigest()}
     files.write_bytes(tensor_path(stem), payload)
@@ -47,11 +37,7 @@ def write_tensors(stem: Path, kind: str, tensors: Mapping[str, Tensor], body: Ma
 
 
 def read_tensors(stem: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Tensors, and what their JSON says, `sha256` of the tensors included; all checked.
-
-    Args:
-        stem: Where, without the ending.
-        kind: As for `write_tensors`.
+    """Tensors, and what their JSON says, `sha256` of the tensors included.
 
     Raises:
         CheckpointError: A file is missing, damaged, too large or of another kind.
@@ -70,11 +56,7 @@ def read_tensors(stem: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, An
 
 
 def read_body(stem: Path, kind: str) -> dict[str, Any]:
-    """What the JSON says, `sha256` of the tensors included, checked against its own digest; tensors are not read.
-
-    Args:
-        stem: Where, without the ending.
-        kind: As for `write_tensors`.
+    """What the JSON says, as `read_tensors` gives it, without reading the tensors.
 
     Raises:
         CheckpointError: The JSON is missing, damaged, too large or of another kind.

@@ -15,16 +15,16 @@ _LIMIT: Final = 16 * 1024 * 1024
 
 
 def read_columns(path: Path, columns: Sequence[str], *, error: type[BrainsegError]) -> tuple[tuple[str, ...], ...]:
-    """The named columns of every row that is not empty, without spaces around values.
+    """The named columns of every row that is not empty, with spaces around values removed.
 
     Args:
-        path: The file; its first line names the columns, in any case and order. Other columns are passed over.
-        columns: Names in small letters.
-        error: What to raise, a kind of `BrainsegError`.
+        path: The file; its first line names the columns, in any case and order. Other columns are ignored.
+        columns: Names in lower case.
+        error: The class of error to raise.
 
     Raises:
-        BrainsegError: Of the kind asked for: the file is missing, too large or no text, lacks a column, or a row of it
-            has an empty value.
+        BrainsegError: Of the given class: the file is missing, too large or not text, lacks a column, or has a row with
+            an empty value.
     """
     try:
         text = read_capped(path, _LIMIT, error=error).decode("utf-8-sig")

@@ -24,8 +24,8 @@ from brainseg_train.data.slices import SliceRef, find_slices
 class DataSet:
     """A `kaggle_3m` folder, read, checked and resized once.
 
-    `images` and `masks` are memory-mapped and read-only. They are for training and for choosing among epochs; whatever
-    is reported starts from `native_image` and `native_mask`.
+    `images` and `masks` are memory-mapped and read-only. They are for training and for choosing among epochs; reported
+    scores start from `native_image` and `native_mask`.
     """
 
     root: Path
@@ -81,7 +81,7 @@ class DataSet:
         """(H, W, 3) uint8: a slice's image, read from its file.
 
         Raises:
-            ImageError: The file has gone or changed its form since the set was opened.
+            ImageError: The file has been deleted or damaged since the set was opened.
         """
         return read_image(self.slices[index].image)
 
@@ -89,7 +89,7 @@ class DataSet:
         """Rows of the slices of some patients, ascending.
 
         Raises:
-            DataError: A patient is not of this set.
+            DataError: A patient is not in this set.
         """
         wanted = self.patient_indices(patient_ids)
         return np.flatnonzero(np.isin(self.patient_of_slice, wanted))
@@ -98,7 +98,7 @@ class DataSet:
         """Positions of patients in `patients`, in the order given.
 
         Raises:
-            DataError: A patient is not of this set.
+            DataError: A patient is not in this set.
         """
         known = {patient.id: index for index, patient in enumerate(self.patients)}
         names = list(patient_ids)
@@ -117,7 +117,7 @@ class DataSet:
 
     @cached_property
     def burden(self) -> NDArray[np.float64]:
-        """(patients,) share of each patient's native pixels that is tumour, in [0, 1]."""
+        """(patients,) fraction of each patient's native pixels that is tumour, in [0, 1]."""
         count = len(self.patients)
         tumour = np.bincount(self.patient_of_slice, weights=self.tumour_pixels, minlength=count)
         pixels = np.bincount(self.patient_of_slice, minlength=count) * (self.size[0] * self.size[1])
@@ -129,12 +129,12 @@ def load_dataset(
 ) -> DataSet:
     """Open a folder in the `kaggle_3m` layout, resizing it into the cache the first time.
 
-    Every later time the files are only hashed, and the cache used if it is of these very bytes and undamaged.
+    Later the files are only hashed, and the cache is used if it was made from the same bytes and is undamaged.
 
     Args:
         root: The folder of patient folders.
-        cache: Folder of the cache; the user's cache folder without it.
-        on_slice: Called, where slices must be resized, with how many of how many are, after each one.
+        cache: Folder of the cache; by default the user's cache folder.
+        on_slice: Called after each slice that is resized, with how many of how many are done.
 
     Raises:
         DatasetError: The set is faulty; it names every fault.
@@ -148,5 +148,5 @@ def load_dataset(
 
 
 def default_cache_folder() -> Path:
-    """`brainseg` in the folder where this system keeps a user's caches."""
+    """`brainseg` in the folder where this system keeps the user's caches."""
     return platformdirs.user_cache_path("brainseg", appauthor=False)

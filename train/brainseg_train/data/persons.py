@@ -1,13 +1,13 @@
 """Whose a patient folder is: one person examined on two dates has two folders, and both must stay in one subset.
 
 In a name like `TCGA_CS_4941_19960909` the date is the examination's, so `TCGA_CS_4941` names the person. Any other name
-is taken whole, unless the user says how a person is found in it.
+is the person's as a whole, unless the user says how to find the person in it.
 """
 
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,12 +27,18 @@ _SHOWN: Final = 5
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PersonRule:
-    """How persons are found in patient folders' names.
+    """How persons are found in the names of patients' folders.
 
     Attributes:
         text: What the user gave: a regular expression, or the name of a CSV file; None for `person_of`.
         pattern: The expression, whose only group is the person.
         table: Person by patient, as the CSV file has it.
+
+    Examples:
+        >>> PersonRule().persons(["TCGA_CS_4941_19960909"])
+        {'TCGA_CS_4941_19960909': 'TCGA_CS_4941'}
+        >>> PersonRule.read("(sub-[0-9]+)").persons(["sub-01_ses-1", "sub-01_ses-2"])
+        {'sub-01_ses-1': 'sub-01', 'sub-01_ses-2': 'sub-01'}
     """
 
     text: str | None = None
@@ -48,21 +54,23 @@ class PersonRule:
                 the rule of `person_of`.
 
         Raises:
-            ConfigError: It is no expression with one group, or the file cannot be read.
+            ConfigError: It is not an expression with one group, or the file cannot be read.
         """
         if text is None:
             return cls()
         if text.casefold().endswith(".csv"):
             rows = read_columns(Path(text), ("patient", "person"), error=ConfigError)
-            table: dict[str, str] = {row[0]: row[1] for row in rows}
-            if len(table) < len(rows):
-                raise ConfigError(f"{text} names a patient twice", expected="each once", got=_first_repeated(rows))
-            return cls(text=Path(text).name, table=MappingProxyType(table))
+            counts = Counter(patient for patient, _ in rows)
+            if repeated := [patient for patient, count in counts.items() if count > 1]:
+                raise ConfigError(f"{text} names patients twice", expected="each once", got=some_of(repeated))
+            return cls(text=Path(text).name, table=MappingProxyType({row[0]: row[1] for row in rows}))
         try:
             pattern = re.compile(text)
         except re.error as error:
             raise ConfigError(
-                "--person-from is no regular expression", expected="one with a group, such as '(sub-[0-9]+)'", got=error
+                "--person-from is not a regular expression",
+                expected="one with a group, such as '(sub-[0-9]+)'",
+                got=error,
             ) from error
         if pattern.groups != 1:
             raise ConfigError(
@@ -101,10 +109,14 @@ class PersonRule:
 
 
 def several(persons: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
-    """Those persons who have more than one patient folder, with the folders' names; both in order.
+    """The persons who have more than one patient folder, with the folders' names; both in order.
 
     Args:
         persons: Person by patient.
+
+    Examples:
+        >>> several({"a_1": "a", "a_2": "a", "b_1": "b"})
+        {'a': ('a_1', 'a_2')}
     """
     names: defaultdict[str, list[str]] = defaultdict(list)
     for name, person in persons.items():
@@ -115,8 +127,3 @@ def several(persons: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
 def some_of(names: Iterable[str]) -> str:
     """The first few names, and how many more there are."""
     return first_few(names, few=_SHOWN)
-
-
-def _first_repeated(rows: Iterable[tuple[str, ...]]) -> str:
-    seen: set[str] = set()
-    return next(row[0] for row in rows if row[0] in seen or seen.add(row[0]))  # type: ignore[func-returns-value]

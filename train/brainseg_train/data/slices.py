@@ -1,6 +1,6 @@
 """What the slices of a data set hold: every pixel read once, checked, counted and hashed.
 
-The cache and the check both read a set through here, so both see the same faults, and both see all of them.
+The cache and the check both read a set through here, so both report the same faults, and all of them.
 
 Legend: H rows, W columns; channel 0 pre-contrast, 1 FLAIR, 2 post-contrast.
 """
@@ -37,7 +37,7 @@ _THREADS = 4
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SliceRef:
-    """One slice of a data set: whose it is and where its two files lie."""
+    """One slice of a data set: its patient and its two files."""
 
     patient: int
     """Index into the data set's patients."""
@@ -48,7 +48,7 @@ class SliceRef:
 
     @property
     def key(self) -> str:
-        """The name that no other slice of the set has: the file's, after the patient's where it does not begin so."""
+        """A name unique in the set: the file's, with the patient's in front where it does not begin with that."""
         stem, folder = self.image.stem, folder_name(self.image.parent)
         return printable(stem) if belongs(stem, folder) else f"{folder}/{printable(stem)}"
 
@@ -65,7 +65,7 @@ class SlicePixels:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SliceFacts:
-    """What a slice's pixels say, without the pixels."""
+    """What is known about a slice's pixels, without the pixels."""
 
     image_digest: bytes
     """SHA-256 of size and pixels, 32 bytes."""
@@ -81,7 +81,7 @@ class SliceFacts:
     mean: tuple[float, float, float]
     """Mean intensity of each channel."""
     blank: bool
-    """Every channel holds a single value: the slice says nothing about whose it is."""
+    """Every channel holds a single value, so that the slice could be anybody's."""
     pre_repeats_flair: bool
     """The pre-contrast channel equals FLAIR pixel by pixel, in a slice that is not blank: the sequence is missing."""
     post_repeats_flair: bool
@@ -95,11 +95,11 @@ def find_slices(
 
     Args:
         root: The folder of patient folders.
-        tell: Called with a line for each kind of thing that was left out, such as results of earlier runs.
+        tell: Called with a line for each kind of file that was left out, such as results of earlier runs.
 
     Raises:
         DatasetError: The folder's structure is faulty. It names every fault in structure and in pixels, so that one
-            run of the check shows all that must be mended.
+            check shows all that must be fixed.
     """
     found = survey(Path(root))
     if found.problems:
@@ -126,13 +126,13 @@ def read_slices(
 ) -> tuple[SliceFacts, ...]:
     """Read every slice, in order, a few ahead of the one that is visited.
 
-    Every slice of a set has one size: `NATIVE_SIZE` where any slice has it, else the size that most slices have.
+    All slices of a set must have one size: `NATIVE_SIZE` where any slice has it, else the size that most slices have.
 
     Args:
         root: The data set's folder, for messages.
         slices: What to read.
-        visit: Called in this thread with each slice's index and pixels, as long as no slice was at fault.
-        on_slice: Called in this thread with how many slices of how many are read, after each one.
+        visit: Called in this thread with each slice's index and pixels, until a slice is faulty.
+        on_slice: Called in this thread after each slice, with how many of how many are read.
 
     Returns:
         The facts of each slice.
@@ -155,13 +155,13 @@ def read_slices(
             on_slice(index + 1, len(slices))
     problems += _size_problems(sizes)
     if problems:
-        remedy = "put the named files right; nothing is skipped silently"
+        remedy = "correct the named files; nothing is skipped silently"
         raise unusable(root, problems, remedy=remedy)
     return tuple(facts)
 
 
 def content_digest(patients: Sequence[Patient], slices: Sequence[SliceRef], facts: Sequence[SliceFacts]) -> str:
-    """SHA-256 of the whole set: names, numbers and pixels, not files, so compression and location do not count.
+    """SHA-256 of the whole set: names, numbers and pixels, not files, so compression and location do not matter.
 
     Args:
         patients: The set's patients.
@@ -190,7 +190,7 @@ def duplicates_across_patients(
 ) -> tuple[tuple[int, ...], ...]:
     """Groups of slices, by position, that are identical pixel for pixel and belong to more than one patient.
 
-    A blank slice says nothing about whose it is, so equal blank slices are no group.
+    A blank slice could be anybody's, so equal blank slices are not a group.
 
     Args:
         slices: The set's slices.
@@ -232,7 +232,7 @@ def slice_facts(pixels: SlicePixels) -> SliceFacts:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Pair:
-    """What came of reading one slice's files."""
+    """Result of reading one slice's files."""
 
     pixels: SlicePixels | None
     facts: SliceFacts | None
@@ -246,7 +246,7 @@ def _read_all(pairs: Iterable[tuple[Path | None, Path | None]]) -> Iterable[_Pai
 
 
 def _read_pair(image_path: Path | None, mask_path: Path | None) -> _Pair:
-    """Read an image and its mask, or the one of them that is there."""
+    """Read an image and its mask, or the one of them that exists."""
     read = read_pair(image_path, mask_path)
     pixels = None
     if read.image is not None and read.mask is not None and not read.problems:
@@ -271,7 +271,7 @@ def _size_problems(sizes: Sequence[tuple[Path, tuple[int, int]]]) -> list[Proble
 
 
 def _pixel_problems(found: Survey) -> list[Problem]:
-    """Faults in the pixels of every image and mask that a faulty structure still shows."""
+    """Faults in the pixels of all images and masks that were found in spite of a faulty structure."""
     pairs: list[tuple[Path | None, Path | None]] = [
         (paths.image, paths.mask) for patient in found.patients for paths in patient.slices
     ]

@@ -44,7 +44,7 @@ _FORMS: Final = (
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SplitFile:
-    """What a split file says, before it meets the data set.
+    """What a split file says, before it is matched with the data set.
 
     Attributes:
         path: The file.
@@ -61,7 +61,7 @@ class SplitFile:
         """Read a file of any of the three forms.
 
         Raises:
-            SplitError: It is missing or of another form, or names a patient twice or an unknown subset.
+            SplitError: It is missing or has another form, or names a patient twice or an unknown subset.
             LeakageError: A patient is in two subsets.
         """
         if path.suffix.casefold() == ".csv":
@@ -75,7 +75,7 @@ class SplitFile:
             split = Split.from_json(value, str(path))
             if split.leaky:
                 raise SplitError(
-                    f"{path} splits by slice", expected="a split by patient", got="a leaky one",
+                    f"{path} splits by slice", expected="a split by patient", got="a split by slice, which leaks",
                     remedy="--split-by slice with the same --seed makes that split again",
                 )  # fmt: skip
             return cls(path=path, subsets={subset: split.subset(subset) for subset in SUBSETS}, split=split)
@@ -92,8 +92,8 @@ class SplitFile:
             test: Whether a test subset is wanted.
 
         Raises:
-            SplitError: A patient is unknown or missing, or a subset is empty that is needed, or is there though it is
-                not wanted.
+            SplitError: A patient is unknown or missing, a subset that is needed is empty, or there is a test subset
+                that is not wanted.
             LeakageError: A person or identical slices are in two subsets; every one is named.
         """
         self._require_cover({patient.id for patient in dataset.patients})
@@ -129,7 +129,7 @@ class SplitFile:
             raise SplitError(
                 f"{self.path} leaves patients out",
                 expected="every patient of the data set once",
-                got=f"nothing of {some_of(missing)}",
+                got=f"no subset for {some_of(missing)}",
                 remedy="put them into a subset, or take their folders out of the data set",
             )
 
@@ -177,5 +177,5 @@ def _is_names(value: object) -> bool:
 
 
 def _kind(value: object) -> str:
-    """What stands in place of a split, in a few words."""
+    """What the file holds instead of a split, in a few words."""
     return f"an object of {', '.join(map(str, value))}"[:200] if isinstance(value, dict) else type(value).__name__

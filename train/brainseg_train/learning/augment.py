@@ -20,7 +20,7 @@ from torch.nn import functional
 from brainseg_train.config import AugmentConfig
 
 FLAIR = 1
-"""Channel that stands in for a missing sequence, as in the data set itself."""
+"""Channel that replaces a missing sequence, as in the data set itself."""
 
 
 def augment(

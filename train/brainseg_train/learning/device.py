@@ -1,4 +1,4 @@
-"""Where a run computes and in what arithmetic, chosen once and recorded; and how many threads."""
+"""Device, arithmetic, memory layout and number of threads of a run, chosen once and recorded."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _INSTALL: Final = "leave it at auto, or install the PyTorch build for this devic
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Placement:
-    """Device, arithmetic and memory layout that a run really uses."""
+    """Device, arithmetic and memory layout that a run uses."""
 
     device: torch.device
     """Where the network and the data are."""
@@ -74,14 +74,14 @@ def computes_bf16(device: torch.device) -> bool:
 
 
 def cpu_capabilities() -> dict[str, bool | int | str]:
-    """What PyTorch knows of the processor; empty for a PyTorch that does not tell."""
+    """What PyTorch knows about the processor; empty for a PyTorch that does not say."""
     ask = getattr(torch.cpu, "get_capabilities", dict)
     return dict(ask())
 
 
 @contextlib.contextmanager
 def computing_with(count: int) -> Iterator[None]:
-    """Compute with a number of threads in here, and with the former number again afterwards."""
+    """Compute with a number of threads in here, and restore the former number afterwards."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:
@@ -91,13 +91,13 @@ def computing_with(count: int) -> Iterator[None]:
 
 
 def _device(wanted: str, local_rank: int | None) -> torch.device:
-    """The device by its name, or the best there is."""
+    """The device of that name, or the best one available."""
     if wanted == "auto":
         wanted = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     if wanted == "cuda" and local_rank is not None:
         wanted = f"cuda:{local_rank}"
     if not _NAMES.fullmatch(wanted):
-        raise _no_device(wanted, "a name of none of them", "give one of these names with --device")
+        raise _no_device(wanted, "an unknown name", "give one of these names with --device")
     try:
         device = torch.device(wanted)
         torch.empty(1, device=device)
@@ -116,7 +116,7 @@ def _no_device(wanted: str, got: str, remedy: str = _INSTALL) -> DeviceError:
 
 
 def _precision(wanted: Precision, device: torch.device) -> str:
-    """The arithmetic by its name, or the fastest that trains as well."""
+    """The arithmetic of that name, or the fastest that trains as well."""
     able = computes_bf16(device)
     if wanted == "auto":
         return "bf16" if able else "fp32"
@@ -124,7 +124,7 @@ def _precision(wanted: Precision, device: torch.device) -> str:
         raise DeviceError(
             "bf16 is not available",
             expected="a GPU, or a processor with AVX512_BF16 or AMX",
-            got=f"a {device.type} without it",
+            got=f"a {device.type} without them",
             remedy="use fp32 or auto",
         )
     return wanted

@@ -19,7 +19,7 @@ class RunningMean:
 
     Args:
         network: The network to follow; its present state is the mean's first value.
-        decay: Share of the mean that a step keeps, in (0, 1), once enough steps were taken.
+        decay: Fraction of the mean that a step keeps, in (0, 1), once enough steps were taken.
     """
 
     def __init__(self, network: nn.Module, decay: float) -> None:
@@ -28,15 +28,15 @@ class RunningMean:
 
     @torch.no_grad()
     def update(self, network: nn.Module, step: int) -> None:
-        """Take in the network's state after a step.
+        """Move the mean towards the network's state after a step.
 
         Args:
-            network: The network that is followed.
+            network: The network that the mean follows.
             step: Steps taken so far, this one included.
         """
-        share = 1.0 - min(self._decay, step / (9.0 + step))
+        fraction = 1.0 - min(self._decay, step / (9.0 + step))
         mean, current = _split(self.network), _split(network)
-        torch._foreach_lerp_(mean[0], current[0], share)
+        torch._foreach_lerp_(mean[0], current[0], fraction)
         for old, new in zip(mean[1], current[1], strict=True):
             old.copy_(new)
 

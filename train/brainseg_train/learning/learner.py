@@ -1,8 +1,8 @@
-"""Network, optimiser and running mean as one thing that takes steps, and whose state can be taken out and put back.
+"""Network, optimiser and running mean as one object that takes steps, and whose state can be saved and restored.
 
 Source of the optimiser: Kingma and Ba, Adam, 2015, with the paper's moments.
 
-Legend: B slices in this process's share of a batch, H rows, W columns.
+Legend: B slices of a batch that this process takes, H rows, W columns.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _MOMENTS = {"adam/mean/": "exp_avg", "adam/square/": "exp_avg_sq"}
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
-    """What a step tells."""
+    """Result of one optimisation step."""
 
     loss: float
     """Loss of the global batch, before the step."""
@@ -52,15 +52,15 @@ class Learner:
 
     def __init__(self, config: TrainConfig, placement: Placement, group: Group | None = None) -> None:
         self.config = config
-        self._placement = placement
-        self._group = group or Group()
+        self.placement = placement
+        self.group = group or Group()
         self.initial: dict[str, Any] | None = None
         self.initial_split: tuple[str, str] | None = None
         """Digests of the data and of the split that the initial weights were trained on."""
         network = self._fresh_network()
         # PyTorch's annotations leave this form of `to` out.
         self.network = network.to(placement.device, memory_format=placement.memory_format)  # type: ignore[call-overload]
-        self._parallel = self._group.parallel(self.network)
+        self._parallel = self.group.parallel(self.network)
         self._fused = placement.device.type in {"cpu", "cuda"}
         self._optimizer = torch.optim.Adam(self.network.parameters(), lr=config.rate, fused=self._fused)
         self._mean = RunningMean(self.network, config.ema_decay) if config.ema_decay > 0 else None
@@ -109,11 +109,11 @@ class Learner:
         Raises:
             DivergedError: The loss is not finite.
         """
-        with self._placement.autocast():
-            logits = self._parallel(images.contiguous(memory_format=self._placement.memory_format))
-        all_reduce = self._group.sum if self._group.size > 1 else None
+        with self.placement.autocast():
+            logits = self._parallel(images.contiguous(memory_format=self.placement.memory_format))
+        all_reduce = self.group.sum if self.group.size > 1 else None
         loss = segmentation_loss(logits, masks, self.config.loss, all_reduce=all_reduce)
-        value = self._group.mean(loss).item()
+        value = self.group.mean(loss).item()
         self._require_finite("loss", value)
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -134,11 +134,11 @@ class Learner:
         return found
 
     def restore(self, tensors: Mapping[str, Tensor], steps: int, where: str) -> None:
-        """Put back what `tensors` took out.
+        """Restore what `tensors` returned.
 
         Args:
-            tensors: By prefix and name; other prefixes are passed over.
-            steps: Steps that had been taken.
+            tensors: By prefix and name; other prefixes are ignored.
+            steps: Steps that the state was saved after.
             where: What the state is called in errors.
 
         Raises:
@@ -153,7 +153,7 @@ class Learner:
                 moment = tensors.get(prefix + name)
                 if moment is None or moment.shape != parameter.shape:
                     raise CheckpointError(f"{where} lacks {prefix}{name}", expected=f"shape {tuple(parameter.shape)}")
-                # The fused step walks memory as it lies, so a moment must lie as its parameter does.
+                # The fused step goes through memory in order, so a moment needs the same layout as its parameter.
                 state[key] = torch.empty_like(parameter).copy_(moment)
             self._optimizer.state[parameter] = state
         self.steps = steps
@@ -170,7 +170,7 @@ class Learner:
         return network
 
     def _require_finite(self, what: str, value: float) -> None:
-        """Stop before numbers that are none reach the weights."""
+        """Stop before infinities or NaN reach the weights."""
         if not math.isfinite(value):
             raise DivergedError(
                 f"the {what} of step {self.steps + 1} is not finite",

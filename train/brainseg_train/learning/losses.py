@@ -89,6 +89,11 @@ def dice_loss(
 
     Returns:
         Scalar in [0, 1].
+
+    Examples:
+        >>> certain = torch.tensor([[[[20.0, -20.0]]]])
+        >>> round(dice_loss(certain, torch.tensor([[[[1.0, 0.0]]]])).item(), 3)
+        0.0
     """
     probability = torch.sigmoid(logits)
     sums = torch.stack([(probability * target).sum(), probability.sum(), target.sum()])
@@ -105,7 +110,7 @@ def boundary_loss(logits: Tensor, target: Tensor, *, reach: int = 2, all_reduce:
         logits: (N, 1, H, W) float of any range.
         target: (N, 1, H, W) float, 0 or 1.
         reach: How far the outline's band goes to either side, pixels: those that see both tumour and none within it.
-        all_reduce: Sums over all processes: each one's share of a batch has outlines of another length.
+        all_reduce: Sums over all processes, whose slices have outlines of different lengths.
 
     Returns:
         Scalar, at least 0; 0 where there is no outline.

@@ -1,6 +1,6 @@
-"""Every random draw of training, derived from the seed and from what it is for: no state is carried from step to step.
+"""Every random draw of training, seeded by the run's seed and by what it is for: no state is carried between steps.
 
-A run that is taken up again at any step therefore draws what it would have drawn, with nothing to restore.
+A run that is resumed at any step therefore draws what it would have drawn, with nothing to restore.
 """
 
 from __future__ import annotations
@@ -26,6 +26,12 @@ def derive_seed(seed: int, purpose: str, *position: int) -> int:
 
     Returns:
         An integer in [0, 2^63).
+
+    Examples:
+        >>> derive_seed(0, "order", 1) == derive_seed(0, "order", 1)
+        True
+        >>> derive_seed(0, "order", 1) == derive_seed(0, "order", 2)
+        False
     """
     text = "/".join(["brainseg", str(seed), purpose, *map(str, position)])
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1

@@ -19,7 +19,12 @@ def learning_rate_at(config: TrainConfig, step: int, steps_per_epoch: int) -> fl
         steps_per_epoch: Steps an epoch.
 
     Returns:
-        The rate: it climbs to `rate` over the warm-up, and the cosine reaches `final_rate` at the run's very last step.
+        It climbs to `rate` over the warm-up, and the cosine reaches `final_rate` at the run's very last step.
+
+    Examples:
+        >>> config = TrainConfig(rate=0.1, final_rate=0.0, schedule="cosine", warmup_epochs=1.0, epochs=2)
+        >>> [round(learning_rate_at(config, step, steps_per_epoch=3), 3) for step in range(6)]
+        [0.033, 0.067, 0.1, 0.1, 0.05, 0.0]
     """
     warmup = round(config.warmup_epochs * steps_per_epoch)
     if step < warmup:

@@ -1,7 +1,7 @@
-"""How many threads a process computes with, and how they wait for each other: said before PyTorch is loaded.
+"""How many threads a process computes with, and how they wait for each other: set before PyTorch is loaded.
 
-PyTorch computes with GNU's or LLVM's OpenMP. Unless told otherwise, their threads wait awake for the others of a layer:
-where another process wants the same cores, each waits through the time that the other would need to end.
+PyTorch computes with GNU's or LLVM's OpenMP. Unless told otherwise, their threads spin while they wait for the others
+of a layer: where another process wants the same cores, each spends the time that the other would need to finish.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ _WAITING: Final = "OMP_WAIT_POLICY"
 
 
 def wait_asleep(environment: MutableMapping[str, str] | None = None) -> None:
-    """Have threads sleep while they wait, unless the user has said how they do.
+    """Let threads sleep while they wait, unless the user has set how they wait.
 
-    It counts for processes started with the environment, and for this one where PyTorch is not loaded yet.
+    It takes effect in processes started with the environment, and in this one if PyTorch is not loaded yet.
 
     Args:
-        environment: Where it is said; this process's own if not given.
+        environment: Where it is set; this process's own by default.
 
     Source: OpenMP 5.2, section 21.1.6, OMP_WAIT_POLICY.
     """
@@ -31,7 +31,7 @@ def wait_asleep(environment: MutableMapping[str, str] | None = None) -> None:
 
 
 def requested_threads() -> int | None:
-    """Threads that OMP_NUM_THREADS asks for, no more than there are cores to use; None where it says nothing usable."""
+    """Threads that OMP_NUM_THREADS asks for, at most the usable cores; None where it is not set to a number."""
     text = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
     if not text.isdecimal() or int(text) < 1:
         return None

@@ -1,6 +1,6 @@
 """Validation between epochs: volume Dice of each patient, at the network's size, from the cached arrays.
 
-It chooses among epochs and configurations and is never reported as a result: that is measured from the raw slices, at
+It chooses among epochs and configurations and is never reported as a result: results are measured on the raw slices, at
 their own size, by `brainseg_runtime.evaluation.evaluate`.
 
 Legend: B slices in a batch, H rows, W columns, P patients.
@@ -38,7 +38,7 @@ def validate(
     """Run a network over the validation slices.
 
     Args:
-        network: Put into evaluation mode for the while.
+        network: Put into evaluation mode meanwhile.
         batches: The slices.
         patients: (M,) the patient of each of them.
         placement: Device, arithmetic and layout.
@@ -47,8 +47,8 @@ def validate(
 
     Returns:
         `loss`, the mean over batches; `dice`, the mean over patients of the volume's Dice; `dice_median`, `dice_min`;
-        `dice_pooled`, over all pixels. A pixel is tumour from a probability of 0.5 on; a patient with no tumour, found
-        free of it, scores 1.
+        `dice_pooled`, over all pixels. A pixel is tumour from a probability of 0.5 on; a patient without tumour in
+        whom none is found scores 1.
     """
     was_training = network.training
     network.eval()
@@ -76,7 +76,7 @@ def _count(logits: Tensor, masks: Tensor) -> Tensor:
 
 
 def _scores(counts: Tensor) -> dict[str, float]:
-    """Dice of each patient summed up, and of all pixels, from (3, P) counts."""
+    """Statistics of the patients' Dice, and Dice over all pixels, from (3, P) counts."""
     dice = dice_of_sizes(*counts.numpy()).tolist()
     return {
         "dice": statistics.fmean(dice),

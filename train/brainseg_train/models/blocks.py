@@ -1,4 +1,4 @@
-"""The layers that the three networks share: convolution blocks, the stem that steps down, upsampling, the logit head.
+"""The layers that the networks share: convolution blocks, the stem that steps down, upsampling, the logit head.
 
 Every layer here is chosen to fold and quantise whole: batch normalisation always follows a convolution, upsampling is a
 nearest-neighbour resize before a convolution (a transposed convolution stays in float in both integer engines), and no
@@ -21,7 +21,7 @@ CONTRAST_FLOOR = 0.05
 
 
 def standardise(image: Tensor) -> Tensor:
-    """Give every sequence of every slice mean 0 and about the same contrast, whatever its scanner's.
+    """Give every sequence of every slice mean 0 and about the same contrast, whatever the scanner.
 
     Args:
         image: (N, 3, H, W) float32 in [0, 1].
@@ -36,8 +36,8 @@ def standardise(image: Tensor) -> Tensor:
 def _mean(image: Tensor) -> Tensor:
     """(N, C, 1, 1) mean of each channel: of blocks, then of the blocks' means.
 
-    Engines that add 16,384 numbers in one go lose three digits, and share the adding among threads, so that the last
-    bits depend on how many there are; a block is added by one thread, in one order.
+    Engines that add 16,384 numbers in one go lose three digits and divide the sum among threads, so that the last bits
+    depend on how many there are; a block is added by one thread, in one order.
     """
     return functional.avg_pool2d(image, STRIDE).mean(dim=(2, 3), keepdim=True)
 

@@ -1,7 +1,7 @@
 """The whole way from raw pixels to a mask as one module: resize, scale, network, resize back, sigmoid, threshold.
 
-Training's cache, validation, the final evaluation and the exported graph all pass through here, so that what was
-measured is what ships. Resizing is two matrix products whose weights are made from the image's size inside the graph:
+The cache, validation, the final evaluation and the exported graph all pass through here, so that what was measured is
+what ships. Resizing is two matrix products whose weights are made from the image's size inside the graph:
 any size works, and every engine computes the same, which is not so for the antialiased `Resize` operator: OpenVINO
 2026.4 halves 256 pixels with an error of 0.28 where these products are exact. Positions are held in integers: OpenVINO
 computes floats in bfloat16 on CPUs with AMX unless told not to, and floating positions were then off by 0.19. The
@@ -185,7 +185,7 @@ def resize_weights(source: Axis, target: Axis, device: torch.device) -> Tensor:
 
 
 def _normalised(weight: Tensor) -> Tensor:
-    """Whole numbers of any shape as float32 shares of their sum along the last axis."""
+    """Whole numbers of any shape as float32 fractions of their sum along the last axis."""
     return weight.to(torch.float32) / weight.sum(dim=-1, keepdim=True, dtype=torch.int32).to(torch.float32)
 
 

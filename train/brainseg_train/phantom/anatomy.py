@@ -1,10 +1,10 @@
-"""The head that the phantom is a picture of: tissues, lesions and look-alikes as smooth fields over a patient's slices.
+"""The phantom's head: tissues, lesions and look-alikes as smooth fields over a patient's slices.
 
-Everything is drawn at half the picture's resolution, in double precision, so that the same seed gives the same bytes
-wherever numpy runs: what differs between processors is 1e-16, and only the last step rounds.
+Everything is drawn at half the image's resolution, in double precision, so that the same seed gives the same bytes
+wherever numpy runs: processors differ by 1e-16, and only the last step rounds.
 
 Legend: N slices, H rows, W columns. A field is (N, H, W) float64; a tissue covers a pixel where its field is above 0.
-Lengths are in units of half the picture's side; z runs from -1 (base of the skull) to 1 (vertex).
+Lengths are in units of half the image's side; z runs from -1 (base of the skull) to 1 (vertex).
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ Field = NDArray[np.float64]
 _BRAIN = 0.83
 """Radius of the brain's surface where the scalp's is 1."""
 
-# Signal of each tissue in (pre-contrast T1, FLAIR, post-contrast T1), as a share of full scale: the order in which
-# tissues follow each other is that of 1.5 T clinical pictures.
+# Signal of each tissue in (pre-contrast T1, FLAIR, post-contrast T1), as a fraction of full scale: the order of the
+# tissues is that of clinical images at 1.5 T.
 _SCALP = (0.85, 0.72, 0.88)
 _SKULL = (0.07, 0.05, 0.08)
 _FLUID = (0.16, 0.10, 0.17)
@@ -32,7 +32,7 @@ _VESSEL = (0.30, 0.20, 0.95)
 
 @dataclass(frozen=True, kw_only=True)
 class Head:
-    """A drawn head, before the scanner."""
+    """A drawn head, before it is imaged."""
 
     signal: NDArray[np.float64]
     """(3, N, H, W): pre-contrast, FLAIR, post-contrast; 0 is air, about 1 the brightest tissue."""
@@ -44,7 +44,7 @@ def draw_head(rng: np.random.Generator, slices: int, side: int) -> Head:
     """Draw one patient.
 
     Args:
-        rng: Where all that varies comes from.
+        rng: Source of every draw.
         slices: How many, from the base of the skull to the vertex.
         side: Rows and columns, pixels.
     """
@@ -59,7 +59,7 @@ def smooth_field(rng: np.random.Generator, grid: tuple[int, int, int], shape: tu
     """A random field as a cubic B-spline surface over a grid of normal coefficients; variance about 1/9 to 1.
 
     Args:
-        rng: Where the coefficients come from.
+        rng: Source of the coefficients.
         grid: Cells along each axis: more cells, finer detail.
         shape: (N, H, W) of the field.
     """
@@ -83,7 +83,7 @@ def _spline_basis(cells: int, length: int) -> Field:
 
 
 class _Canvas:
-    """The picture while it is drawn: coordinates that follow the patient's pose and shape, and the signal so far."""
+    """The head while it is drawn: coordinates that follow the patient's pose and shape, and the signal so far."""
 
     def __init__(self, rng: np.random.Generator, slices: int, side: int) -> None:
         self.rng = rng
@@ -102,11 +102,11 @@ class _Canvas:
         self.signal = np.zeros((3, *self.shape))
 
     def noise(self, slabs: int, cells: int) -> Field:
-        """A smooth random field over the whole picture."""
+        """A smooth random field over the whole image."""
         return smooth_field(self.rng, (slabs, cells, cells), self.shape)
 
     def paint(self, field: Field, signal: tuple[float, float, float], edge: float) -> None:
-        """Cover what lies inside a field, mixing along its border over `edge` units of the field."""
+        """Paint the inside of a field, mixing along its border over `edge` units of the field."""
         self.blend(coverage(field, edge), signal)
 
     def blend(self, weight: Field, signal: tuple[float, float, float]) -> None:
@@ -126,7 +126,7 @@ class _Canvas:
 
 
 def coverage(field: Field, edge: float) -> Field:
-    """Share of a pixel that lies inside a field: 0 to 1 while the field rises by `edge` around 0."""
+    """Fraction of a pixel that lies inside a field: 0 to 1 while the field rises by `edge` around 0."""
     return np.clip(field / edge + 0.5, 0.0, 1.0)
 
 
@@ -167,11 +167,11 @@ def _ventricles(canvas: _Canvas) -> Field:
 
 
 def _draw_lookalikes(canvas: _Canvas, ventricles: Field) -> None:
-    """What is bright on FLAIR and no tumour.
+    """Draw what is bright on FLAIR but not a tumour.
 
-    Each differs from a tumour in another channel, in shape or in place: caps hug the ventricles, spots are small, a
-    ribbon follows the cortex, and all three keep a normal T1; fluid that flowed has the T1 of fluid; fat is bright in
-    every sequence.
+    Each differs from a tumour in another channel, in shape or in place: caps border the ventricles, spots are small, a
+    ribbon follows the cortex, and all three keep a normal T1; flowing fluid has the T1 of fluid; fat is bright in every
+    sequence.
     """
     rng = canvas.rng
     brain = _BRAIN - canvas.radius
@@ -194,7 +194,7 @@ def _draw_lookalikes(canvas: _Canvas, ventricles: Field) -> None:
 
 
 def _draw_lesions(canvas: _Canvas, ventricles: Field) -> Field:
-    """One tumour, at times with a satellite: infiltrating border, a core that may enhance, at times a cyst."""
+    """Draw one tumour, at times with a satellite: infiltrating border, a core that may enhance, at times a cyst."""
     rng = canvas.rng
     blob = _blob(canvas, size=float(np.exp(rng.uniform(np.log(0.17), np.log(0.42)))))
     if rng.random() < 0.25:

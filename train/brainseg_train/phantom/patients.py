@@ -1,7 +1,6 @@
-"""A made-up data set in the `kaggle_3m` layout: drawn heads, seen by four scanners.
+"""A generated data set in the `kaggle_3m` layout: drawn heads, imaged by four scanners.
 
-It stands in where the real set is not at hand, so that every step runs on any machine. It says that the software works;
-it says nothing about patients.
+It replaces the real set where that is not at hand. It shows that the software works; it says nothing about patients.
 
 Legend: N slices, H rows, W columns.
 """
@@ -23,23 +22,23 @@ from brainseg_train.errors import PhantomError
 from brainseg_train.phantom.anatomy import Head, draw_head, smooth_field
 
 MARK = "phantom.json"
-"""The file that tells a phantom's folder from one with patients."""
+"""The file that marks a folder as a phantom."""
 
 _DATE = "20000101"
 _SITES = ("P1", "P2", "P1", "P3", "P2", "P1", "P3", "P1", "P2", "P4")
-"""The site of each patient, over and over: of ten patients four, three, two and one."""
+"""The sites of ten patients, repeated: four, three, two and one of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scanner:
-    """What one site's machine makes of a head."""
+    """How one site's scanner images a head."""
 
     gain: tuple[float, float, float]
     """Brightness of pre-contrast, FLAIR, post-contrast."""
     gamma: tuple[float, float, float]
     """Contrast: the signal is raised to this power."""
     noise: float
-    """Standard deviation of the noise in each of the two receiver channels, as a share of full scale."""
+    """Standard deviation of the noise in each of the two receiver channels, as a fraction of full scale."""
     bias: float
     """Strength of the slow brightness change across the head (standard deviation of its logarithm, about)."""
 
@@ -54,7 +53,7 @@ SCANNERS = {
 
 @dataclass(frozen=True, kw_only=True)
 class PhantomPatient:
-    """One made-up patient."""
+    """One generated patient."""
 
     id: str
     images: NDArray[np.uint8]
@@ -64,7 +63,7 @@ class PhantomPatient:
 
 
 def make_patient(index: int, seed: int, *, slices: tuple[int, int] = (20, 40), side: int = 256) -> PhantomPatient:
-    """Make one patient; the same arguments give the same bytes, however many patients there are.
+    """Generate one patient; the same arguments give the same bytes, however many patients there are.
 
     Args:
         index: Which patient, from 0; site and missing sequences follow from it.
@@ -74,6 +73,11 @@ def make_patient(index: int, seed: int, *, slices: tuple[int, int] = (20, 40), s
 
     Raises:
         PhantomError: An argument is out of range.
+
+    Examples:
+        >>> patient = make_patient(0, seed=7, slices=(2, 2), side=32)
+        >>> patient.id, patient.images.shape, patient.masks.shape
+        ('TCGA_P1_0001_20000101', (2, 32, 32, 3), (2, 32, 32))
     """
     _check(index, seed, slices, side)
     rng = np.random.default_rng(np.random.SeedSequence([seed, index]))
@@ -81,7 +85,7 @@ def make_patient(index: int, seed: int, *, slices: tuple[int, int] = (20, 40), s
     head = draw_head(rng, count, side // 2)
     site = _SITES[index % len(_SITES)]
     images = _scan(rng, head, SCANNERS[site])
-    # As in the real set, FLAIR stands in for a sequence that was not taken, and who lacks the first lacks the last too.
+    # As in the real set, FLAIR replaces a missing sequence, and who lacks the first lacks the last too.
     if index % 8 == 3:
         images[..., 2] = images[..., 1]
     if index % 16 == 11:
@@ -102,7 +106,7 @@ def write_phantom(
     """Write a phantom, whole or not at all.
 
     Args:
-        out: Folder of the data set; an older phantom there is replaced, anything else is not.
+        out: Folder of the data set; an older phantom there is replaced, anything else is an error.
         patients: How many, at least 1.
         seed: Which phantom, from 0.
         slices: Fewest and most slices of a patient.
@@ -113,8 +117,8 @@ def write_phantom(
         `out`.
 
     Raises:
-        PhantomError: An argument is out of range, or `out` holds something that is no phantom.
-        FileWriteError: The system refused.
+        PhantomError: An argument is out of range, or `out` holds something that is not a phantom.
+        FileWriteError: A file could not be written.
     """
     out = Path(out)
     if patients < 1:
@@ -122,9 +126,9 @@ def write_phantom(
     _check(patients - 1, seed, slices, side)
     if out.exists() and not (out / MARK).is_file() and (not out.is_dir() or any(out.iterdir())):
         raise PhantomError(
-            f"{out} is not replaced",
+            f"{out} holds something else and is not replaced",
             expected="nothing, an empty folder or a phantom",
-            got="something else",
+            got="a folder without phantom.json, or a file",
             remedy="name another folder",
         )
     with replace_folder(out) as folder:
@@ -143,7 +147,7 @@ def write_phantom(
 
 
 def _check(index: int, seed: int, slices: tuple[int, int], side: int) -> None:
-    """Refuse what cannot be drawn."""
+    """Refuse arguments that are out of range."""
     if index < 0 or index > 9998:
         raise PhantomError("a phantom patient cannot be made", expected="an index from 0 to 9998", got=index)
     if seed < 0:
@@ -191,7 +195,7 @@ def _double(field: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _write_patient(folder: Path, index: int, seed: int, slices: tuple[int, int], side: int) -> None:
-    """Make a patient and write its folder of image and mask files, numbered from 1."""
+    """Generate a patient and write its folder of image and mask files, numbered from 1."""
     patient = make_patient(index, seed, slices=slices, side=side)
     home = folder / patient.id
     home.mkdir()

@@ -1,6 +1,6 @@
 """What differs between the work that was begun and the work that is asked for now: settings, splits, slices.
 
-`RUNS/data/<digest>.json` keeps a digest of each slice of a data set, so that a changed pixel can be told with its name.
+`RUNS/data/<digest>.json` keeps a digest of each slice of a data set, so that a changed slice can be named.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _LIMIT: Final = 64 << 20  # a slice takes 80 bytes
 
 _DIGITS: Final = 32
-"""Hexadecimal digits of a slice's digest that are kept: enough to tell a change, no proof against forgery."""
+"""Hexadecimal digits of a slice's digest that are kept: enough to notice a change, no proof against forgery."""
 
 
 def slice_digests(dataset: DataSet) -> dict[str, str]:
@@ -36,10 +36,10 @@ def slice_digests(dataset: DataSet) -> dict[str, str]:
 
 
 def save_slices(runs: Path, dataset: DataSet) -> None:
-    """Keep the digests of a data set's slices beside the runs, once.
+    """Write the digests of a data set's slices beside the runs, once.
 
     Raises:
-        FileWriteError: The system refused.
+        FileWriteError: The file could not be written.
     """
     path = _path(runs, dataset.digest)
     if not path.exists():
@@ -48,7 +48,13 @@ def save_slices(runs: Path, dataset: DataSet) -> None:
 
 
 def changed_slices(runs: Path, digest: str, dataset: DataSet) -> str:
-    """How a data set differs from the one of a digest, in words; no more than that it does where nothing was kept."""
+    """How a data set differs from the one of a digest, in words; only that it does where no digests were kept.
+
+    Args:
+        runs: The folder of runs.
+        digest: Content digest of the data set before.
+        dataset: The data set now.
+    """
     try:
         before = json.loads(files.read_capped(_path(runs, digest), _LIMIT, error=RecordError))
     except (RecordError, ValueError, RecursionError):
@@ -72,6 +78,10 @@ def changed_settings(before: Mapping[str, Any], now: Mapping[str, Any], *, under
         before: Settings as JSON.
         now: The others.
         under: What the names begin with.
+
+    Examples:
+        >>> list(changed_settings({"rate": 0.1, "loss": {"dice": 1}}, {"rate": 0.1, "loss": {"dice": 2}}))
+        ['loss.dice: 1, now 2']
     """
     for name in dict.fromkeys([*before, *now]):
         old, new = before.get(name), now.get(name)

@@ -1,9 +1,9 @@
-"""A run's history as a TensorBoard event file: each figure a scalar, each epoch a step.
+"""A run's history as a TensorBoard event file: a scalar for each figure, a step for each epoch.
 
     RUNS/<run>/events.out.tfevents.<start>
 
 `tensorboard --logdir RUNS` shows every run under its folder's name. The file follows from the history alone, byte for
-byte. Each further epoch is appended in one write, so that a TensorBoard that is open sees it. A resumed run goes on in
+byte. Each further epoch is appended in one write, so that an open TensorBoard sees it. A resumed run goes on in
 the same file: a frame that a kill cut short is dropped, missing epochs are added, and no epoch is there twice. Times
 are the run's own: its start plus the seconds trained, without pauses.
 
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from brainseg_train.runs.records import EpochRecord
 
 _TAGS: Final = {"loss": "loss/validation", "dice": "validation_dice/mean"}
-"""Of the validation's scores; `dice_median` and its like become `validation_dice/median`."""
+"""Tags of validation scores; `dice_median` and its like become `validation_dice/median`."""
 
 
 def require_writer() -> None:
-    """Refuse early, before anything is trained, where events cannot be written.
+    """Refuse before anything is trained if events cannot be written.
 
     Raises:
         MissingExtraError: tensorboardX is not installed.
@@ -49,7 +49,7 @@ def require_writer() -> None:
 
 
 class EventFile:
-    """The event file of one run under way."""
+    """The event file of one run."""
 
     def __init__(self, run_dir: Path) -> None:
         """The file is begun, or brought up to date, with the first call of `follow`.
@@ -65,14 +65,14 @@ class EventFile:
         self._written: int | None = None
 
     def follow(self, history: Sequence[EpochRecord], started: float) -> None:
-        """Bring the file up to the history.
+        """Bring the file up to date with the history.
 
         Args:
             history: The run's epochs so far, first to last.
             started: When the run began, Unix time; the same for every process that works on the run.
 
         Raises:
-            FileWriteError: The system refused.
+            FileWriteError: The file could not be written.
         """
         path = _path(self._run_dir, started)
         if self._written is None:
@@ -91,7 +91,7 @@ def add_missing(run_dirs: Iterable[Path]) -> None:
     Raises:
         MissingExtraError: tensorboardX is not installed.
         RecordError: A run's record or history is damaged.
-        FileWriteError: The system refused.
+        FileWriteError: The file could not be written.
     """
     for run_dir in run_dirs:
         record = records.load_record(run_dir)
@@ -101,7 +101,7 @@ def add_missing(run_dirs: Iterable[Path]) -> None:
 
 
 def scalars(entry: EpochRecord) -> dict[str, float]:
-    """The scalars of an epoch by tag; TensorBoard groups them by what stands before the slash."""
+    """The scalars of an epoch by tag; TensorBoard groups them by the text before the slash."""
     values = {
         "optimiser/learning_rate": entry.rate,
         "optimiser/gradient_norm": entry.gradient_norm,
@@ -115,12 +115,12 @@ def scalars(entry: EpochRecord) -> dict[str, float]:
 
 
 def _path(run_dir: Path, started: float) -> Path:
-    """Where a run's events are; `tfevents` in the name is what TensorBoard looks for."""
+    """A run's event file; TensorBoard looks for `tfevents` in the name."""
     return run_dir / f"events.out.tfevents.{int(started)}"
 
 
 def _bring_up(path: Path, frames: Sequence[bytes]) -> None:
-    """Make a file hold exactly these frames; what it holds of them already is not written again."""
+    """Make a file hold exactly these frames; those that it holds already are not written again."""
     if not path.exists():
         files.write_bytes(path, b"".join(frames))
         return
@@ -135,7 +135,7 @@ def _bring_up(path: Path, frames: Sequence[bytes]) -> None:
 
 
 def _write_from(path: Path, data: bytes, *, at: int | None = None) -> None:
-    """Write at a place, or at the end, in one piece, and cut off whatever stood after it."""
+    """Write at an offset, or at the end, in one piece, and cut off whatever followed."""
     try:
         with path.open("r+b", buffering=0) as file:
             before = file.seek(0, os.SEEK_END) if at is None else file.seek(at)

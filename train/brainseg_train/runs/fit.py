@@ -36,8 +36,6 @@ from brainseg_train.runs.state import Clock, RunState
 if TYPE_CHECKING:
     from brainseg_train.data.dataset import DataSet
     from brainseg_train.data.split import Split
-    from brainseg_train.learning.device import Placement
-    from brainseg_train.learning.distributed import Group
 
 __all__ = ["SAVE_EVERY", "Progress", "ProgressCallback", "PruneCallback", "StopCallback", "fit"]
 
@@ -116,7 +114,7 @@ def fit(  # noqa: PLR0913 - what to train, where to keep it, and the callbacks: 
         foresee(dataset, split, config, processes=group.size)
         learner = Learner(config, placement, group)
         _require_unseen(config, learner, split)
-        record = _new_record(dataset, split, learner, placement, group, name=run_dir.name, study=study, threads=count)
+        record = _new_record(dataset, split, learner, name=run_dir.name, study=study, threads=count)
         state, best_weights = RunState(), dict[str, Tensor]()
         if found is not None:
             require_same_run(found, config, dataset, split, run_dir.parent)
@@ -133,22 +131,14 @@ def fit(  # noqa: PLR0913 - what to train, where to keep it, and the callbacks: 
             should_stop=lambda: stop_requested() or (should_stop is not None and should_stop()),
             prune=prune,
         )
-        loop = TrainingLoop(dataset, split, learner, placement, group, clock, recorder, callbacks)
-        return loop.run(state, save_every=save_every)
+        return TrainingLoop(dataset, split, learner, clock, recorder, callbacks).run(state, save_every=save_every)
 
 
 def _new_record(
-    dataset: DataSet,
-    split: Split,
-    learner: Learner,
-    placement: Placement,
-    group: Group,
-    *,
-    name: str,
-    study: str | None,
-    threads: int,
+    dataset: DataSet, split: Split, learner: Learner, *, name: str, study: str | None, threads: int
 ) -> RunRecord:
     """The record of a run that begins here and now."""
+    device = learner.placement.device
     return RunRecord(
         id=name,
         study=study,
@@ -159,14 +149,14 @@ def _new_record(
         slices={subset: len(split.indices(dataset, subset)) for subset in ("train", "validation")},
         parameters=learner.parameters,
         initial=learner.initial,
-        precision=placement.precision,
-        device=placement.device.type,
+        precision=learner.placement.precision,
+        device=device.type,
         threads=threads,
-        processes=group.size,
+        processes=learner.group.size,
         rng=SCHEME,
         versions=provenance.versions(),
         git=provenance.git_state(),
-        hardware=provenance.hardware(placement.device),
+        hardware=provenance.hardware(device),
         timing={"seconds": 0.0, "started": time.time()},
     )
 

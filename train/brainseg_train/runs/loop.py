@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
     from brainseg_train.data.dataset import DataSet
     from brainseg_train.data.split import Split
-    from brainseg_train.learning.device import Placement
-    from brainseg_train.learning.distributed import Group
     from brainseg_train.learning.learner import Learner, StepResult
     from brainseg_train.runs.callbacks import Callbacks
     from brainseg_train.runs.recorder import Recorder
@@ -42,8 +40,6 @@ class TrainingLoop:
         dataset: Slices at the network's size.
         split: Which of them train, and which choose the epoch.
         learner: Network, loss and optimiser.
-        placement: Device, arithmetic and memory layout.
-        group: The processes that train together.
         clock: The run's clock.
         recorder: Writes the run's files.
         callbacks: Told of progress, and asked whether to stop or prune.
@@ -54,19 +50,17 @@ class TrainingLoop:
         dataset: DataSet,
         split: Split,
         learner: Learner,
-        placement: Placement,
-        group: Group,
         clock: Clock,
         recorder: Recorder,
         callbacks: Callbacks,
     ) -> None:
         self.config = learner.config
-        self.learner, self.placement, self.group = learner, placement, group
+        self.learner, self.placement, self.group = learner, learner.placement, learner.group
         self.clock, self.recorder, self.callbacks = clock, recorder, callbacks
         rows = split.indices(dataset, "validation")
         self.patients = dataset.patient_of_slice[rows]
-        self.validation = Batches(dataset.images, dataset.masks, rows, placement.device)
-        self.training = Batches(dataset.images, dataset.masks, split.indices(dataset, "train"), placement.device)
+        self.validation = Batches(dataset.images, dataset.masks, rows, self.placement.device)
+        self.training = Batches(dataset.images, dataset.masks, split.indices(dataset, "train"), self.placement.device)
         self.plan = EpochPlan(
             has_tumour=self.training.has_tumour(),
             batch=self.config.batch,

@@ -24,7 +24,7 @@ _INSTRUCTION_SETS: Final = ("avx2", "avx512_f", "avx512_vnni", "avx512_bf16", "a
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python, of this package, and of what computes."""
+    """Versions of Python, of this package and of the libraries that compute."""
     return {
         "python": platform.python_version(),
         "brainseg": __version__,
@@ -59,7 +59,7 @@ def hardware(device: torch.device) -> dict[str, Any]:
 
 @functools.cache
 def git_state() -> dict[str, Any] | None:
-    """`commit` and `dirty` of the repository that tracks this very file; None where none does or git is missing."""
+    """`commit` and `dirty` of the repository that tracks this file; None where none does or git is missing."""
     git = shutil.which("git")
     here = Path(__file__)
     if git is None or _run(git, here, "ls-files", "--error-unmatch", here.name) is None:
@@ -71,7 +71,7 @@ def git_state() -> dict[str, Any] | None:
 
 
 def _run(git: str, here: Path, *arguments: str) -> str | None:
-    """What a git command prints, or None if it fails."""
+    """The output of a git command, or None if it fails."""
     command = [git, "-C", str(here.parent), *arguments]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_GIT_SECONDS, check=True)  # noqa: S603 - fixed arguments, no shell
@@ -81,7 +81,7 @@ def _run(git: str, here: Path, *arguments: str) -> str | None:
 
 
 def _processor_name() -> str:
-    """The processor as its maker calls it, as far as the system tells."""
+    """The processor's name, as far as the system says."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:

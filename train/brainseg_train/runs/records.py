@@ -22,7 +22,7 @@ from brainseg_train.config import TrainConfig
 from brainseg_train.errors import RecordError
 
 Status = Literal["running", "complete", "pruned", "interrupted", "failed"]
-"""Where a run stands; one that says running and has no process was killed, and can be resumed."""
+"""A run that says running and has no process was killed, and can be resumed."""
 
 RECORD: Final = "run.json"
 HISTORY: Final = "history.jsonl"
@@ -47,7 +47,7 @@ class EpochRecord:
     gradient_norm: float
     """Largest norm of a step's gradient, before clipping."""
     slices: int
-    """Training slices that it saw."""
+    """Training slices that it used."""
     validation: dict[str, float]
     """`loss`; `dice`, the mean over patients of the volume's Dice, which selects; `dice_median`, `dice_min`, and
     `dice_pooled` over all pixels. All at the network's size, from the cache, at threshold 0.5."""
@@ -67,14 +67,14 @@ class Best:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunRecord:
-    """Everything there is to say about one run, as `run.json` holds it."""
+    """Everything that is recorded about one run, as `run.json` holds it."""
 
     id: str
     """The run's name: its folder's."""
     study: str | None = None
     """The study that it belongs to."""
     status: Status = "running"
-    """Where it stands."""
+    """How far it is, or how it ended."""
     stopped: str | None = None
     """Why it ended: `epochs`, `patience`, `pruned`, `interrupted`, or an error's text; None while it runs."""
     config: TrainConfig
@@ -112,12 +112,12 @@ class RunRecord:
     hardware: dict[str, Any]
     """System, processor, instruction sets, cores, GPU."""
     resumed: tuple[dict[str, Any], ...] = ()
-    """`versions` and `git` of processes that took the run up again, where they were other than the first one's."""
+    """`versions` and `git` of processes that resumed the run, where they differ from the first one's."""
     timing: dict[str, float] = field(default_factory=dict)
-    """`seconds` over all the run's processes' lives, `started` and `ended` as Unix time."""
+    """`seconds` over all processes that worked on the run, `started` and `ended` as Unix time."""
 
     def to_json(self) -> dict[str, Any]:
-        """Every field, and `model` and `seed` again at the top for readers that look for those alone."""
+        """Every field, with `model` and `seed` repeated at the top for readers that look for those alone."""
         value: dict[str, Any] = to_json(self)
         head = {key: value.pop(key) for key in ("id", "study", "status", "stopped")}
         model = {"name": self.config.model, "width": self.config.width}
@@ -141,7 +141,7 @@ def save_record(run_dir: Path, record: RunRecord) -> None:
     """Write `run.json`.
 
     Raises:
-        FileWriteError: The system refused; the old record stands.
+        FileWriteError: The file could not be written; the old record stands.
     """
     files.write_json(run_dir / RECORD, record.to_json())
 
@@ -158,7 +158,7 @@ def load_record(run_dir: Path) -> RunRecord:
 
 
 def load_records(runs: Path) -> tuple[RunRecord, ...]:
-    """The records of all runs in a folder, by name; other folders in it are passed over.
+    """The records of all runs in a folder, by name; other folders in it are ignored.
 
     Raises:
         RecordError: One of the records is damaged.
@@ -170,7 +170,7 @@ def save_history(run_dir: Path, history: Iterable[EpochRecord]) -> None:
     """Write `history.jsonl` anew, and `history.csv` from the same epochs.
 
     Raises:
-        FileWriteError: The system refused; the old file stands.
+        FileWriteError: A file could not be written; the old one stands.
     """
     epochs = [to_json(entry) for entry in history]
     files.write_text(run_dir / HISTORY, "".join(json.dumps(epoch, allow_nan=False) + "\n" for epoch in epochs))
@@ -178,7 +178,7 @@ def save_history(run_dir: Path, history: Iterable[EpochRecord]) -> None:
 
 
 def _csv(epochs: Sequence[Mapping[str, Any]]) -> str:
-    """The epochs as CSV (RFC 4180, but with plain line ends): a column a figure, named by its path in the JSON.
+    """The epochs as CSV (RFC 4180, but with plain line ends): a column for each figure, named by its path in the JSON.
 
     Numbers are written as in the JSON, to the last digit. A figure that an epoch lacks leaves its cell empty.
     """
