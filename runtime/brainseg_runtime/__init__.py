@@ -10,7 +10,7 @@ before numpy is there; onnxruntime is loaded with the first model.
 
 The folders, from the ground up; each imports only from those before it, and its `__init__` says what is in it:
 
-    errors, problems, plurals, extras, version    what goes wrong, and how it is put into words
+    problems, version, errors, plurals, extras    what goes wrong, in words (version: tests/packaging)
     safe_io         files written whole, paths that may be written, strict and typed JSON, checked arguments
     contract        what a model takes and gives, and the limits
     metrics         scores from counts, distances and histograms
@@ -23,8 +23,8 @@ The folders, from the ground up; each imports only from those before it, and its
     html            pages and charts
     prediction      a folder of images to a folder of masks, with a record that a later run resumes from
     evaluation      a data set to scores
-    installation    doctor, verify, bench
     terminal        console, interrupts and exit codes, for the commands of all three packages
+    installation    doctor, verify, bench
     commands, cli   one file for each sub-command, and the application that holds them
 
 The way of the data through `brainseg predict`: `commands` reads the options; `prediction` finds the images, and

@@ -47,6 +47,11 @@ class Segmenter(BaseSegmenter):
     """A loaded model. Make one with `load`; it is safe to share between threads and holds no global state.
 
     `predict` takes one slice, `predict_batch` several, `predict_volume` those of one patient.
+
+    >>> segmenter = Segmenter.load("models/resunet", provider="cpu", variant="fp32")
+    >>> result = segmenter.predict(np.zeros((64, 64, 3), np.uint8))
+    >>> result.mask.shape, int(result.mask.sum())
+    ((64, 64), 0)
     """
 
     def __init__(

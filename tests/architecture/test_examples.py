@@ -1,4 +1,4 @@
-"""An example in a docstring that gives something else fails.
+"""Public functions have an example in their docstring, and an example that gives something else fails.
 
 The examples themselves run in `tests/runtime/test_examples.py`, `tests/train/test_examples.py` and
 `tests/export/test_examples.py`.
@@ -6,12 +6,34 @@ The examples themselves run in `tests/runtime/test_examples.py`, `tests/train/te
 
 from __future__ import annotations
 
+import dataclasses
+import importlib
+import inspect
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.architecture.examples import run_examples
+from tests.architecture.examples import PROMPT, run_examples
+
+PUBLIC = ("brainseg_runtime", "brainseg_runtime.metrics", "brainseg_runtime.images", "brainseg_train.models")
+"""Whose `__all__` the documents promise to callers."""
+
+
+def public_callables() -> dict[str, object]:
+    """What callers of those call: functions, and classes that do work, not those that are an error or hold values."""
+    homes = [importlib.import_module(name) for name in PUBLIC]
+    offered = {f"{home.__name__}.{name}": getattr(home, name) for home in homes for name in home.__all__}
+    return {name: value for name, value in offered.items() if inspect.isfunction(value) or _does_work(value)}
+
+
+def _does_work(value: object) -> bool:
+    return inspect.isclass(value) and not issubclass(value, (Exception, tuple)) and not dataclasses.is_dataclass(value)
+
+
+def test_public_functions_have_an_example() -> None:
+    missing = [name for name, value in public_callables().items() if PROMPT not in (inspect.getdoc(value) or "")]
+    assert not missing
 
 
 @pytest.mark.parametrize(

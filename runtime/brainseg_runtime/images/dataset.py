@@ -104,6 +104,12 @@ def scan_dataset(
 
     Raises:
         DatasetError: The folder is missing, or holds anything that does not fit; it lists every problem with its name.
+
+    >>> Path("found/ann").mkdir(parents=True)
+    >>> for name in ("ann_1.tif", "ann_1_mask.tif", "ann_2.tif", "ann_2_mask.tif"):
+    ...     Path("found/ann", name).touch()
+    >>> [(patient.id, len(patient.slices)) for patient in scan_dataset("found")]
+    [('ann', 2)]
     """
     root = Path(root)
     surveyed = survey(root, masks=masks)

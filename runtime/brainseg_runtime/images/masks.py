@@ -25,6 +25,10 @@ def write_mask(path: Path | str, mask: NDArray[Any]) -> None:
         ImageError: It is not a binary mask.
         FileWriteError: The system refused.
         MissingExtraError: tifffile is not installed.
+
+    >>> write_mask("tumour_mask.tif", np.ones((16, 16), np.uint8))
+    >>> Path("tumour_mask.tif").exists()
+    True
     """
     write_bytes(Path(path), encode_mask(mask, str(path)))
 

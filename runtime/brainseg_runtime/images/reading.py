@@ -104,6 +104,16 @@ def read_slice(paths: SlicePaths, *, limits: Limits = DEFAULT_LIMITS) -> tuple[N
     Raises:
         ImageError: One cannot be read, the mask is missing, or the two differ in size.
         MissingExtraError: A library that decodes one is not installed.
+
+    >>> import tifffile
+    >>> from brainseg_runtime.images import scan_dataset, write_mask
+    >>> Path("data/ann").mkdir(parents=True, exist_ok=True)
+    >>> tifffile.imwrite("data/ann/ann_1.tif", np.full((32, 32, 3), 90, np.uint8), photometric="rgb")
+    >>> write_mask("data/ann/ann_1_mask.tif", np.eye(32, dtype=np.uint8))
+    >>> (patient,) = scan_dataset("data")
+    >>> image, mask = read_slice(patient.slices[0])
+    >>> image.shape, int(mask.sum())
+    ((32, 32, 3), 32)
     """
     if paths.mask is None:
         raise ImageError(f"{paths.image} has no mask", expected="a mask beside it", got="none")
@@ -126,6 +136,15 @@ def patient_problems(patient: Patient, *, limits: Limits = DEFAULT_LIMITS) -> tu
 
     Raises:
         MissingExtraError: A file's format needs a library that is not installed.
+
+    >>> import tifffile
+    >>> from brainseg_runtime.images import scan_dataset, write_mask
+    >>> Path("data/ann").mkdir(parents=True, exist_ok=True)
+    >>> tifffile.imwrite("data/ann/ann_1.tif", np.full((32, 32, 3), 90, np.uint8), photometric="rgb")
+    >>> write_mask("data/ann/ann_1_mask.tif", np.eye(32, dtype=np.uint8))
+    >>> (patient,) = scan_dataset("data")
+    >>> patient_problems(patient)
+    ()
     """
     problems: list[Problem] = []
     size: tuple[int, ...] | None = None

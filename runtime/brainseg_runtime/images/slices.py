@@ -55,6 +55,9 @@ def decode_image(data: bytes, where: str, *, limits: Limits = DEFAULT_LIMITS, fl
     Raises:
         ImageError: It is damaged, or not an 8-bit image of three channels (of one with `flair_only`) on one page.
         MissingExtraError: A library that decodes it is not installed.
+
+    >>> decode_image(Path("models/prediction.png").read_bytes(), "prediction.png").pixels.dtype
+    dtype('uint8')
     """
     with naming(where):
         raster = read_raster(data, where, limits)
@@ -90,6 +93,10 @@ def decode_mask(data: bytes, where: str, *, limits: Limits = DEFAULT_LIMITS) -> 
     Raises:
         ImageError: It is damaged, of a kind that is not read, or not binary.
         MissingExtraError: A library that decodes it is not installed.
+
+    >>> from brainseg_runtime.images.masks import encode_mask
+    >>> decode_mask(encode_mask(np.eye(2, dtype=np.uint8)), "mask.tif").tolist()
+    [[1, 0], [0, 1]]
     """
     with naming(where):
         raster = read_raster(data, where, limits)
@@ -121,6 +128,9 @@ def read_image(path: Path | str, *, limits: Limits = DEFAULT_LIMITS, flair_only:
     Raises:
         ImageError: It is missing, too large, damaged, or not an 8-bit image of three channels on one page.
         MissingExtraError: A library that decodes it is not installed.
+
+    >>> read_image("models/prediction.png").ndim
+    3
     """
     return decode_image(file_bytes(path, limits), str(path), limits=limits, flair_only=flair_only).pixels
 
@@ -138,6 +148,11 @@ def read_mask(path: Path | str, *, limits: Limits = DEFAULT_LIMITS) -> NDArray[n
     Raises:
         ImageError: It is missing, too large, damaged, of a kind that is not read, or not binary.
         MissingExtraError: A library that decodes it is not installed.
+
+    >>> from brainseg_runtime.images import write_mask
+    >>> write_mask("eye_mask.tif", np.eye(2, dtype=np.uint8))
+    >>> read_mask("eye_mask.tif").tolist()
+    [[1, 0], [0, 1]]
     """
     return decode_mask(file_bytes(path, limits), str(path), limits=limits)
 

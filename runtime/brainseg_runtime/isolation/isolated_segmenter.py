@@ -36,6 +36,11 @@ class IsolatedSegmenter(BaseSegmenter):
     """A model in a process of its own. Make one with `load` or `Segmenter.isolated`; close it, or use ``with``.
 
     Safe to share between threads: calls take turns, since one process runs one slice at a time.
+
+    >>> import numpy as np
+    >>> with IsolatedSegmenter.load("models/resunet", provider="cpu", variant="fp32", deadline=60.0) as segmenter:
+    ...     segmenter.predict(np.zeros((64, 64, 3), np.uint8)).mask.shape
+    (64, 64)
     """
 
     def __init__(self, request: LoadRequest, *, deadline: float) -> None:

@@ -151,6 +151,10 @@ def bootstrap_ratio(
 
     Raises:
         DataError: As for `bootstrap_interval`, or the two differ in length.
+
+    >>> low, high = bootstrap_ratio([8.1, 4.5, 9.9, 3.0, 7.2, 6.4], [10, 6, 11, 5, 9, 8])
+    >>> round(low, 2), round(high, 2)
+    (0.73, 0.86)
     """
     sums, sizes = _per_patient(numerators, "numerators"), _per_patient(denominators, "denominators")
     if len(sums) != len(sizes):
@@ -191,6 +195,11 @@ def bootstrap_pooled(
 
     Raises:
         DataError: `samples` or `level` is out of range.
+
+    >>> from brainseg_runtime.metrics import Counts, dice
+    >>> low, high = bootstrap_pooled([Counts(tp=tp, fp=2, fn=3, tn=90) for tp in range(4, 12)], dice)
+    >>> round(low, 2), round(high, 2)
+    (0.7, 0.78)
     """
     if missing := _too_few(len(parts), samples, level):
         return missing

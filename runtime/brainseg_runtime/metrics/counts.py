@@ -142,7 +142,11 @@ def recall(counts: Counts) -> float:
 
 
 def f1(counts: Counts) -> float:
-    """Harmonic mean of precision and recall: over pixels of two classes the same as Dice, empty masks included."""
+    """Harmonic mean of precision and recall: over pixels of two classes the same as Dice, empty masks included.
+
+    >>> f1(Counts(tp=3, fp=1, fn=1))
+    0.75
+    """
     return dice(counts)
 
 

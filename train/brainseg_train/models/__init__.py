@@ -1,4 +1,7 @@
-"""The networks, one a file, and what they share: `blocks`, their layers; `pipeline`, raw pixels to mask around them.
+"""The networks, one a file (`unet`, `resunet`, `deeplab`), and what they share.
+
+`blocks` holds their layers, `pipeline` goes from raw pixels to a mask around them. `blocks` and the networks `unet`,
+`resunet` and `deeplab` are tested together by `test_models`.
 
 To add a network, write its class in a file of its own here and give it a line in `_NETWORKS` below. Commands, presets,
 comparison, model card and tests take the list from here. PyTorch is loaded by `build`, not by this module, so that a

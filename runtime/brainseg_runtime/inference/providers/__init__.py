@@ -2,8 +2,9 @@
 
 - `provider`: what a provider is. Its fields and methods are all that the rest of the package asks of one.
 - `cpu`, `openvino`, `cuda`, `tensorrt`, `coreml`, `directml`: one provider each (tested by `test_providers`).
-- `registry`: all of them by name. To add one, write its file and enter it into `PROVIDERS`.
-- `choice`: what `auto` takes, and why.
+- `registry` (tested by `test_made_up_provider`): all of them by name. To add one, write its file and enter it into
+  `PROVIDERS`.
+- `choice`: what `auto` takes, and why (tested by `test_providers`).
 """
 
 from brainseg_runtime.inference.providers.choice import AUTO, Choice, choose
