@@ -9,8 +9,8 @@ command goes through these. On the way out `writers` lists what is written: mask
 To add a format, write its `Reader` and list it in `formats`. To add a kind of file that is written, list it in
 `writers`.
 
-`exif`, `libraries`, `masks` and `raster` are tested by `test_slices`, `test_png` and `test_jpeg`. `pairing` is tested
-by `test_finder`. `writers` is tested by `test_predict`.
+`exif`, `libraries`, `masks` and `raster` are tested by `test_slices`, `test_png` and `test_jpeg`.
+`pairing` is tested by `test_finder`. `writers` is tested by `test_predict`.
 """
 
 from brainseg_runtime.images.dataset import Patient, SlicePaths, scan_dataset

@@ -92,7 +92,7 @@ def test_text_is_shown_as_it_is_and_is_never_markup(template: Path, text: str) -
     hostile = f"{text}<script>\"'><img src=x onerror=alert(1)>&amp;"
     reader = Reader(whole(template, hostile))
     assert "script" not in {tag for tag, _ in reader.tags}
-    assert [attributes.get("alt") for tag, attributes in reader.tags if tag == "img"] == [hostile.replace("\r\n", "\n")]
+    assert [attributes.get("alt") for tag, attributes in reader.tags if tag == "img"] == [hostile]
     assert not reader.open
     assert not [attributes for _, attributes in reader.tags if "onerror" in attributes]
 
