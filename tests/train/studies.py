@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from brainseg_train.cli import main
 
-ARGUMENTS = ["--preset", "quick", "--width", "2", "--epochs", "2", "--models", "unet,deeplab", "--threads", "1"]
-"""Of the small comparison: two networks, two epochs, seconds."""
+TWO = ("--epochs", "2", "--models", "unet,deeplab")
+"""The small comparison: two networks, two epochs, seconds."""
+
+
+def tiny(data: Path, runs: Path, *more: str) -> list[str]:
+    """Options of the smallest study: an epoch of width 2 with one thread in this process, unless `more` says else."""
+    own = ["--preset", "quick", "--width", "2", "--epochs", "1", "--threads", "1", "--workers", "1"]
+    return ["--data", str(data), "--runs", str(runs), *own, *more]
 
 
 def run_command(*arguments: str) -> int:
