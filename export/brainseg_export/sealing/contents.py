@@ -67,12 +67,7 @@ class Evidence:
 
 
 def graph_labels(info: WeightsInfo, provenance: Provenance) -> dict[str, str]:
-    """What a graph says about itself outside a bundle, beside the contract.
-
-    Args:
-        info: Its weights.
-        provenance: The data that it was trained on.
-    """
+    """What a graph says about itself outside a bundle, beside the contract."""
     licence = provenance.licence
     return {
         "model": info.model,
@@ -127,10 +122,6 @@ def assemble(evidence: Evidence) -> Contents:
 
 def fingerprint_of(chosen: Chosen, dataset: DataSet) -> Fingerprint | None:
     """Intensities of training slices, spread evenly over the patients.
-
-    Args:
-        chosen: The run.
-        dataset: The data that it was trained on.
 
     Returns:
         What the runtime compares other images with; None if no slice has three different sequences.

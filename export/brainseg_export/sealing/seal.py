@@ -82,9 +82,6 @@ def seal(
 def require_replaceable(target: Path) -> None:
     """Refuse a target that holds something else: replacing a folder removes what is in it.
 
-    Args:
-        target: The future folder of the bundle.
-
     Raises:
         ExportError: It has content that is not a bundle.
     """

@@ -116,15 +116,6 @@ def begin(
 ) -> Study:
     """Make a new study's folder.
 
-    Args:
-        runs: The folder of runs, made where it is not there.
-        request: What is asked for.
-        splits: The splits that the request names.
-        data: The data set's folder.
-        threads: Threads of each training process.
-        tensorboard: Whether each run keeps a TensorBoard event file.
-        source: What is stated about where the data comes from.
-
     Raises:
         FileWriteError: The system refused.
     """
