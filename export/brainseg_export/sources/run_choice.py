@@ -178,8 +178,7 @@ def _finalists(runs: Path) -> tuple[Chosen, ...]:
 def _newest_study(runs: Path) -> Study:
     """The newest study of all networks, by patient, that has finished."""
     passed = []
-    for path in sorted((runs / "studies").glob(f"*/{study.STUDY}"), reverse=True):
-        found = study.load(runs, path.parent.name)
+    for found in study.newest_first(runs):
         if found.request.kind != "all":
             continue
         if not found.request.leaky and found.record.status == "complete" and found.record.selected:

@@ -51,7 +51,7 @@ def test_a_plain_graph_passes_and_is_described() -> None:
 
 
 def test_bytes_that_are_no_model_are_refused() -> None:
-    with pytest.raises(AuditError, match="no ONNX model"):
+    with pytest.raises(AuditError, match="not an ONNX model"):
         audit(b"\xff" * 100, name="model.onnx")
 
 

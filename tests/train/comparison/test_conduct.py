@@ -26,17 +26,11 @@ from brainseg_train.tuning import study, worker_pool
 from brainseg_train.tuning.file_lock import FileLock
 from brainseg_train.tuning.plan import Plan, layout, make_request, open_study
 from brainseg_train.tuning.study import Study
-from tests.train.studies import TWO, run_command, tiny, without_times
+from tests.train.studies import TWO, board_of, run_command, tiny, without_times
 
 GIVEN = SplitFile(path=Path("split.csv"), subsets={})
 
 COMMAND = [sys.executable, "-m", "brainseg_train.cli"]
-
-
-def board_of(runs: Path) -> dict[str, Any]:
-    document = json.loads((runs / "leaderboard.json").read_text(encoding="utf-8"))
-    assert isinstance(document, dict)
-    return document
 
 
 def newest(runs: Path) -> Study:

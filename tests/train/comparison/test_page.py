@@ -16,7 +16,7 @@ from brainseg_train.comparison.page import write_report
 from brainseg_train.comparison.test_scores import load_test
 from brainseg_train.errors import RecordError, StudyError
 from brainseg_train.tuning import study
-from tests.train.studies import run_command, tiny
+from tests.train.studies import page_of, run_command, tiny
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -140,9 +140,7 @@ def test_what_has_too_few_patients_for_a_figure_says_so(compared: Path) -> None:
     for pair in board["comparisons"]:
         pair |= {"ci95": None, "ci95_reason": "all differences are equal", "reason": "3 patients are too few"}
         pair |= {"p_value": None, "p_corrected": None, "more_than_noise": None}
-    before = (compared / "report.html").read_bytes()
-    text = write_report(current, board).read_text(encoding="utf-8")
-    (compared / "report.html").write_bytes(before)
+    text = page_of(current, board)
     assert "No interval of the mean: there are too few patients." in text
     pair = board["comparisons"][0]
     names = f"{pair['first']} – {pair['second']}"
@@ -228,17 +226,13 @@ def test_pruned_and_failed_runs_stand_in_the_tuning_table(compared: Path) -> Non
     board = make_leaderboard(current)
     board["trials"][0]["status"] = "pruned"
     board["trials"][1]["status"] = "failed"
-    before = (compared / "report.html").read_bytes()
-    text = write_report(current, board).read_text(encoding="utf-8")
-    (compared / "report.html").write_bytes(before)
+    text = page_of(current, board)
     assert "PRUNED" in text
     assert "FAILED" in text
 
 
 def test_a_leaky_comparison_warns_at_the_top(compared: Path) -> None:
     current = study.newest_complete(compared)
-    before = (compared / "report.html").read_bytes()
-    text = write_report(current, {**make_leaderboard(current), "leaky": True}).read_text(encoding="utf-8")
-    (compared / "report.html").write_bytes(before)
+    text = page_of(current, {**make_leaderboard(current), "leaky": True})
     assert text.index("Split by slice") < text.index("<dl")
     assert "leaky" in text[text.index("<table") : text.index("</table")]
