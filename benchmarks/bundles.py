@@ -12,9 +12,9 @@ from brainseg_export.evidence import golden
 from brainseg_export.evidence.predictors import predictor
 from brainseg_export.graphs import quantize
 from brainseg_export.graphs.convert import Graph, convert
-from brainseg_export.sealing.seal import Contents, seal
+from brainseg_export.sealing.seal import GOLDEN_NAME, bundle_files, entries, seal
 from brainseg_export.sources.provenance import PHANTOM
-from brainseg_runtime.bundles.manifest import Tolerance, Variant
+from brainseg_runtime.bundles.manifest import Manifest, Tolerance, Variant
 from brainseg_runtime.version import __version__
 from brainseg_train.models import build
 from brainseg_train.models.pipeline import InferencePipeline
@@ -37,7 +37,7 @@ def find_or_make(name: str, folder: Path) -> Path:
         return SHIPPED / name
     target = folder / name
     if not target.exists():
-        seal(target, _stand_in(name))
+        seal(target, *_stand_in(name))
     return target
 
 
@@ -60,10 +60,16 @@ def graphs(name: str) -> dict[str, Graph]:
     return {"fp32": fp32, "int8": quantize.quantize(fp32, seen, "minmax", name="model.int8.onnx")}
 
 
-def _stand_in(name: str) -> Contents:
+def _stand_in(name: str) -> tuple[Manifest, dict[str, bytes]]:
     made = graphs(name)
     loose = {"default": Tolerance(probability=1.0, mask=1.0)}  # nothing is verified by these vectors
-    return Contents(
+    files = bundle_files(
+        {graph.name: graph.data for graph in made.values()},
+        golden.golden_cases({variant: predictor(graph, "cpu") for variant, graph in made.items()}),
+        "# Stand-in for timing\n\nRandom weights.\n",
+        "{}\n",
+    )
+    manifest = Manifest(
         name=name,
         version=__version__,
         threshold=0.5,
@@ -79,9 +85,8 @@ def _stand_in(name: str) -> Contents:
             )
             for variant, graph in made.items()
         },
-        graphs={graph.name: graph.data for graph in made.values()},
-        golden=golden.golden_cases({variant: predictor(graph, "cpu") for variant, graph in made.items()}),
-        card="# Stand-in for timing\n\nRandom weights.\n",
-        sbom="{}\n",
+        files=entries(files),
+        golden=GOLDEN_NAME,
         licence=PHANTOM,
     )
+    return manifest, files

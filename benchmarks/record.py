@@ -34,14 +34,9 @@ class Label:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Figure:
+class Figure(Label):
     """A label with what was measured."""
 
-    table: str
-    way: str
-    case: dict[str, str | int]
-    reference: bool
-    units: int
     median_s: float
     """Median seconds of one timed call."""
     low_s: float

@@ -156,7 +156,7 @@ def export(chosen: Chosen, dataset: DataSet, target: Path, options: Options, con
         shipped=shipped,
         left_out=left_out,
     )
-    digest = seal(target, assemble(evidence), private_key=options.private_key, check=_file_check(prover))
+    digest = seal(target, *assemble(evidence), private_key=options.private_key, check=_file_check(prover))
     return Result(
         chosen=chosen,
         path=target,

@@ -30,9 +30,6 @@ _NUMBERS: Final = frozenset({"raw_data"})
 def machine_paths(text: str) -> list[str]:
     r"""The absolute paths in a text, POSIX and Windows alike; web addresses are not paths.
 
-    Args:
-        text: Any text.
-
     >>> machine_paths(r"from /home/ann/net.py and C:\\work\\net.py, see https://x.org/home/ann")
     ['/home/ann/net.py', 'C:\\\\work\\\\net.py']
     """
@@ -41,9 +38,6 @@ def machine_paths(text: str) -> list[str]:
 
 def texts(message: Message) -> Iterator[str]:
     """Every text in a protobuf message at any depth: names, doc strings, metadata, attributes, tensors of strings.
-
-    Args:
-        message: Such as an `onnx.ModelProto`.
 
     Yields:
         Each text; bytes that are not UTF-8 are written with backslashes.

@@ -24,11 +24,6 @@ _BESIDE: Final = 8 << 20
 def require_place(target: Path, chosen: Chosen, data: Path) -> None:
     """Refuse a target to which no bundle could be written.
 
-    Args:
-        target: The future folder of the bundle.
-        chosen: The run.
-        data: The data set's folder.
-
     Raises:
         ExportError: It holds something else, lies in the data set, or has too little space.
         FileWriteError: It cannot be written.
@@ -75,10 +70,6 @@ def require_data(root: Path) -> None:
 def require_judges(dataset: DataSet, split: Split) -> None:
     """Refuse data on which neither threshold nor variants can be chosen.
 
-    Args:
-        dataset: The run's data.
-        split: The run's split.
-
     Raises:
         ExportError: The validation patients have no tumour, or nothing but tumour; or every training slice is blank.
     """
@@ -100,10 +91,6 @@ def require_judges(dataset: DataSet, split: Split) -> None:
 
 def require_proportions(dataset: DataSet, chosen: Chosen) -> None:
     """Refuse weights that learnt from squeezed slices: the graph would feed them slices of other proportions.
-
-    Args:
-        dataset: The run's data.
-        chosen: The run.
 
     Raises:
         ExportError: The weights are from a release that squeezed slices, and the slices are not square.

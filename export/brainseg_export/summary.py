@@ -18,11 +18,7 @@ _KIB = 1024
 
 
 def rows(result: Result) -> list[Sequence[str]]:
-    """The rows of the table: one for each graph, one for PyTorch with its time, one for each other file.
-
-    Args:
-        result: What an export made.
-    """
+    """The rows of the table: one for each graph, one for PyTorch with its time, one for each other file."""
     fp32 = result.shipped[0].dice
     lines: list[Sequence[str]] = [
         (
@@ -40,11 +36,7 @@ def rows(result: Result) -> list[Sequence[str]]:
 
 
 def sentences(result: Result) -> list[str]:
-    """What the table has no room for: which run and why, threshold, parity, and the gate's verdict on each candidate.
-
-    Args:
-        result: What an export made.
-    """
+    """What the table has no room for: which run and why, threshold, parity, the gate's verdict on each candidate."""
     chosen, calibration = result.chosen, result.calibration
     threshold = (
         f"threshold {calibration.threshold:g} (mean volume Dice {calibration.dice:.4f}, "
@@ -63,11 +55,7 @@ def sentences(result: Result) -> list[str]:
 
 
 def to_json(result: Result) -> dict[str, Json]:
-    """Everything that table and sentences hold.
-
-    Args:
-        result: What an export made.
-    """
+    """Everything that table and sentences hold."""
     return {
         "model": result.chosen.model,
         "path": str(result.path),

@@ -18,9 +18,9 @@ from torch import Tensor, nn
 from brainseg_export.graphs.convert import Graph, convert
 from brainseg_export.graphs.quantize import observe, quantize
 from brainseg_export.sealing.sbom import bill_of_materials
-from brainseg_export.sealing.seal import Contents, seal
+from brainseg_export.sealing.seal import GOLDEN_NAME, bundle_files, entries, seal
 from brainseg_runtime.bundles.golden import Answer, GoldenCase
-from brainseg_runtime.bundles.manifest import Licence, Tolerance, Variant
+from brainseg_runtime.bundles.manifest import Licence, Manifest, Tolerance, Variant
 from brainseg_runtime.contract import MODEL_SIDE
 from brainseg_runtime.inference.engine import Engine
 from brainseg_runtime.segmentation.input_guard import take_fingerprint
@@ -109,8 +109,10 @@ def _answer(engine: Engine, image: NDArray[np.uint8]) -> Answer:
 def main() -> None:
     """Write the bundle."""
     made = graphs()
-    files = {graph.name: graph.data for graph in made.values()}
-    contents = Contents(
+    models = {graph.name: graph.data for graph in made.values()}
+    card = "# Tiny\n\nFor tests alone: it finds a bright disk, and knows nothing of brains.\n"
+    files = bundle_files(models, golden(made), card, bill_of_materials("tiny", "1.0.0", models))
+    manifest = Manifest(
         name="tiny",
         version="1.0.0",
         threshold=0.5,
@@ -126,15 +128,13 @@ def main() -> None:
             )
             for name, graph in made.items()
         },
-        graphs=files,
-        golden=golden(made),
-        card="# Tiny\n\nFor tests alone: it finds a bright disk, and knows nothing of brains.\n",
-        sbom=bill_of_materials("tiny", "1.0.0", files),
+        files=entries(files),
+        golden=GOLDEN_NAME,
         licence=Licence(id="MIT", note="Made for tests from nothing."),
         fingerprint=take_fingerprint(slices(32, MODEL_SIDE, MODEL_SIDE, seed=3)),
         training={"data": "made-up disks"},
     )
-    seal(TARGET, contents)
+    seal(TARGET, manifest, files)
 
 
 if __name__ == "__main__":

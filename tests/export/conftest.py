@@ -18,13 +18,10 @@ from brainseg_export.graphs.convert import Graph, convert
 from brainseg_export.sources import run_choice
 from brainseg_export.sources.patients import open_dataset
 from brainseg_runtime.terminal.console import Console
-from brainseg_train import cli as train_cli
 from brainseg_train import models
 from brainseg_train.models.pipeline import InferencePipeline
 from brainseg_train.phantom.patients import write_phantom
-
-STUDY = ["--preset", "quick", "--width", "4", "--epochs", "3", "--models", "unet,deeplab", "--threads", "1"]
-"""Arguments of the small study: two networks, seconds."""
+from tests.train.studies import run_command, tiny
 
 
 @dataclass(frozen=True)
@@ -81,9 +78,8 @@ def phantom(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def runs(phantom: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of runs with a finished study of two networks."""
     folder = tmp_path_factory.mktemp("runs")
-    with pytest.raises(SystemExit) as ended:
-        train_cli.main(["all", "--data", str(phantom), "--runs", str(folder), "--workers", "1", *STUDY])
-    assert ended.value.code == 0
+    arguments = tiny(phantom, folder, "--width", "4", "--epochs", "3", "--models", "unet,deeplab")
+    assert run_command("all", *arguments) == 0
     return folder
 
 

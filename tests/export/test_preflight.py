@@ -112,7 +112,7 @@ def test_validation_without_tumour_is_told_first(phantom: Path, runs: Path) -> N
     dataset = load_dataset(phantom)
     split = run_choice.best(runs).split
     preflight.require_judges(dataset, split)
-    dataset.cached.tumour_pixels[split.indices(dataset, "validation")] = 0
+    dataset.tumour_pixels[split.indices(dataset, "validation")] = 0
     with pytest.raises(ExportError, match="threshold and temperature cannot be chosen"):
         preflight.require_judges(dataset, split)
 
@@ -127,7 +127,7 @@ def test_a_split_without_validation_patients_is_told_first(phantom: Path) -> Non
 
 def test_blank_training_slices_alone_are_told_first(phantom: Path, runs: Path) -> None:
     dataset = load_dataset(phantom)
-    dataset.cached.blank[:] = np.True_
+    dataset.blank[:] = np.True_
     with pytest.raises(ExportError, match="only blank ones"):
         preflight.require_judges(dataset, run_choice.best(runs).split)
 
@@ -136,7 +136,7 @@ def test_weights_that_learnt_from_squeezed_slices_are_refused(phantom: Path, run
     dataset = load_dataset(phantom)
     chosen = run_choice.best(runs)
     older = dataclasses.replace(chosen, info=dataclasses.replace(chosen.info, config=None))
-    oblong = dataclasses.replace(dataset, cached=dataclasses.replace(dataset.cached, native_size=(64, 48)))
+    oblong = dataclasses.replace(dataset, size=(64, 48))
     preflight.require_proportions(dataset, older)
     preflight.require_proportions(oblong, chosen)
     with pytest.raises(ExportError, match="train again"):

@@ -8,19 +8,19 @@ from typing import Any, Final
 from brainseg_export.evidence.gate import Verdict
 from brainseg_export.evidence.parity import Agreement
 from brainseg_export.evidence.threshold import Calibration as ExportCalibration
-from brainseg_runtime.bundles.manifest import ChannelRange, FileEntry, Licence, Variant
+from brainseg_runtime.bundles.manifest import ChannelRange, FileEntry, Fingerprint, Manifest
 from brainseg_runtime.contract import CHANNELS
 from brainseg_runtime.contract import SCHEMA as BUNDLE_SCHEMA
 from brainseg_runtime.evaluation.result import Evaluation
 from brainseg_runtime.inference.processor import Processor
-from brainseg_runtime.inference.providers import Choice, ProviderStatus
 from brainseg_runtime.installation.benchmark import BenchRow
-from brainseg_runtime.installation.doctor import Problem
-from brainseg_runtime.installation.verify import Check
+from brainseg_runtime.installation.doctor import Diagnosis
+from brainseg_runtime.installation.verify import Verification
 from brainseg_runtime.prediction.record import BundleEntry, OutputFile, Predictions, SliceEntry
 from brainseg_train.comparison.leaderboard import SCHEMA as LEADERBOARD_SCHEMA
+from brainseg_train.comparison.significance import Comparison
 from brainseg_train.config import TrainConfig
-from brainseg_train.data.check_report import PatientReport, SiteReport
+from brainseg_train.data.check_report import Intensity, PatientReport, SiteReport
 from brainseg_train.runs.records import EpochRecord, RunRecord
 from tests.schemas.types import (
     ANY_OBJECT,
@@ -47,7 +47,6 @@ ERROR: Final = told(
     ),
     "What went wrong, what was expected, what came, and what to do about it.",
 )
-INTERVAL: Final = nullable({"type": "array", "items": NUMBER, "minItems": 2, "maxItems": 2})
 SHA256: Final = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
 MODEL: Final = {"path": TEXT, "digest": nullable(SHA256)}
 
@@ -84,67 +83,26 @@ def bench(defs: Definitions) -> Schema:
 
 def verification(defs: Definitions) -> Schema:
     """`brainseg verify --json`."""
-    return record(
-        {
-            "bundle": TEXT,
-            "ok": FLAG,
-            "digest": nullable(SHA256),
-            "name": nullable(TEXT),
-            "provider": nullable(TEXT),
-            "providers": by_name(TEXT),
-            "checks": listed(defs.ref(Check)),
-        }
-    )
+    more = {"bundle": TEXT, "ok": FLAG, "provider": nullable(TEXT)}
+    return defs.ref(Verification, path=None, digest=nullable(SHA256), **more)
 
 
 def doctor(defs: Definitions) -> Schema:
     """`brainseg doctor --json`."""
-    return record(
-        {
-            "ok": FLAG,
-            "versions": by_name(TEXT),
-            "system": TEXT,
-            "python": TEXT,
-            "processor": defs.ref(Processor),
-            "exact_integers": FLAG,
-            "default_threads": INTEGER,
-            "providers": listed(defs.ref(ProviderStatus)),
-            "choice": nullable(defs.ref(Choice)),
-            "rule": listed(TEXT),
-            "problems": listed(defs.ref(Problem)),
-        }
-    )
+    return defs.ref(Diagnosis, ok=FLAG, exact_integers=FLAG)
 
 
 def manifest(defs: Definitions) -> Schema:
     """`manifest.json` of a bundle."""
-    tensor = record({"name": TEXT, "dtype": TEXT, "shape": listed(TEXT)})
-    limits = record(dict.fromkeys(("max_batch", "min_side", "max_side"), INTEGER))
-    channels = record(dict.fromkeys(CHANNELS, defs.ref(ChannelRange)))
-    fingerprint = record({"slices": INTEGER, "channels": channels})
-    return record(
-        {
-            "schema": {"const": BUNDLE_SCHEMA},
-            "name": TEXT,
-            "version": TEXT,
-            "files": by_name(defs.ref(FileEntry, sha256=SHA256, bytes=INTEGER)),
-            "contract": record({"input": tensor, "outputs": listed(tensor), "limits": limits}),
-            "threshold": {"type": "number", "minimum": 0, "maximum": 1},
-            "temperature": NUMBER,
-            "variants": by_name(defs.ref(Variant)),
-            "golden": nullable(TEXT),
-            "fingerprint": nullable(fingerprint),
-            "training": ANY_OBJECT,
-            "licence": defs.ref(Licence),
-            "tools": by_name(TEXT),
-        }
-    )
+    defs.ref(FileEntry, sha256=SHA256)
+    defs.ref(Fingerprint, channels=record(dict.fromkeys(CHANNELS, defs.ref(ChannelRange))))
+    probability = {"type": "number", "minimum": 0, "maximum": 1}
+    return defs.ref(Manifest, schema={"const": BUNDLE_SCHEMA}, threshold=probability)
 
 
 def check(defs: Definitions) -> Schema:
     """`brainseg-train check --json`: of a set that can be used, or of one with faults."""
-    intensity = record({"min": INTEGER, "max": INTEGER, "mean": NUMBER})
-    patient = defs.ref(PatientReport, intensity=record(dict.fromkeys(CHANNELS, intensity)))
+    patient = defs.ref(PatientReport, intensity=record(dict.fromkeys(CHANNELS, defs.ref(Intensity))))
     report = record(
         {
             "data": TEXT,
@@ -202,18 +160,6 @@ def leaderboard(defs: Definitions) -> Schema:
         "parameters": INTEGER,
         "timing": ANY_OBJECT,
     }
-    pair = {
-        "first": TEXT,
-        "second": TEXT,
-        "difference": NUMBER,
-        "ci95": INTERVAL,
-        "p_value": nullable(NUMBER),
-        "p_corrected": nullable(NUMBER),
-        "more_than_noise": nullable(FLAG),
-        "reason": told(nullable(TEXT), "Why there is no p: too few patients differ."),
-        "ci95_reason": told(nullable(TEXT), "Why there is no interval."),
-        "patients": INTEGER,
-    }
     return record(
         {
             "schema": {"const": LEADERBOARD_SCHEMA},
@@ -229,7 +175,7 @@ def leaderboard(defs: Definitions) -> Schema:
             "split_digest": SHA256,
             "ranked_by": TEXT,
             "rows": listed(_row(defs)),
-            "comparisons": listed(record(pair)),
+            "comparisons": listed(defs.ref(Comparison)),
             "verdict": TEXT,
             "baseline": record({"what": TEXT, "validation_dice": NUMBER}),
             "trials": listed(record(trial)),
@@ -251,12 +197,6 @@ def export(defs: Definitions) -> Schema:
         "properties": {"limit": NUMBER, "passed": FLAG},
         "additionalProperties": agreement,
     }
-    losses = ("mean_drop", "worst_drop", "max_mean_drop", "max_patient_drop")
-    figures = ("volume_dice", *losses, "mask_agreement", "max_difference")
-    verdict = told(
-        record({"passed": FLAG, "worst_patient": TEXT, **dict.fromkeys(figures, NUMBER)}),
-        " ".join((Verdict.__doc__ or "").split()),
-    )
     candidate = {
         "variant": TEXT,
         "label": TEXT,
@@ -265,7 +205,7 @@ def export(defs: Definitions) -> Schema:
         "parity": by_name(parity),
         "refused": by_name(TEXT),
     }
-    measured = record(candidate, optional={"gate": by_name(verdict)})
+    measured = record(candidate, optional={"gate": by_name(defs.ref(Verdict))})
     bundle = {
         "model": TEXT,
         "path": TEXT,

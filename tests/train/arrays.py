@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brainseg_runtime.images.dataset import Patient
-from brainseg_train.data.cache import Cached
 from brainseg_train.data.dataset import DataSet
 from brainseg_train.data.slices import SliceRef
 from brainseg_train.data.split import Split
@@ -42,10 +41,14 @@ def make_dataset(*, patients: int = 7, size: int = 32, seed: int = 0) -> DataSet
         )
         for index in range(count)
     )
-    cached = Cached(
+    people = tuple(Patient(id=f"TCGA_XX_{number:04}_20000101", site="XX", slices=()) for number in range(patients))
+    return DataSet(
+        root=folder,
+        patients=people,
+        slices=refs,
         folder=folder,
         digest=hashlib.sha256(images.tobytes() + masks.tobytes()).hexdigest(),
-        native_size=(size, size),
+        size=(size, size),
         images=images,
         masks=masks,
         native_masks=np.packbits(masks.reshape(count, -1), axis=1),
@@ -54,8 +57,6 @@ def make_dataset(*, patients: int = 7, size: int = 32, seed: int = 0) -> DataSet
         tumour_pixels=masks.sum(axis=(1, 2), dtype=np.int64),
         blank=np.zeros(count, dtype=np.bool_),
     )
-    people = tuple(Patient(id=f"TCGA_XX_{number:04}_20000101", site="XX", slices=()) for number in range(patients))
-    return DataSet(root=folder, patients=people, slices=refs, cached=cached)
 
 
 def _digests(arrays: NDArray[np.uint8]) -> NDArray[np.uint8]:

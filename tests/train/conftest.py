@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from brainseg_train.phantom.patients import write_phantom
-from tests.train.studies import ARGUMENTS, run_command
+from tests.train.studies import TWO, run_command, tiny
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,5 +23,5 @@ def small_patients(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def compared(small_patients: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of runs with a complete comparison, made without interruption in one process."""
     runs = tmp_path_factory.mktemp("compared") / "runs"
-    assert run_command("all", "--data", str(small_patients), "--runs", str(runs), "--workers", "1", *ARGUMENTS) == 0
+    assert run_command("all", *tiny(small_patients, runs, *TWO)) == 0
     return runs

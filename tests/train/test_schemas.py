@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.schemas.validation import violations
-from tests.train.studies import run_command
+from tests.train.studies import run_command, tiny
 
 
 def test_the_leaderboard(compared: Path) -> None:
@@ -28,9 +28,7 @@ def test_the_records_of_runs(compared: Path) -> None:
 
 
 def test_a_fit(small_patients: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    tiny = ["--preset", "quick", "--width", "2", "--epochs", "1", "--threads", "1", "--workers", "1"]
-    arguments = ["fit", "unet", "--data", str(small_patients), "--runs", str(tmp_path), *tiny, "--json", "-"]
-    assert run_command(*arguments) == 0
+    assert run_command("fit", "unet", *tiny(small_patients, tmp_path, "--json", "-")) == 0
     assert not violations("fit", json.loads(capsys.readouterr().out))
 
 

@@ -16,8 +16,8 @@ from typing import Annotated, Any, Final, Literal, Self, get_args, get_type_hint
 from brainseg_runtime.safe_io.files import read_capped
 from brainseg_runtime.safe_io.strict_json import Json, parse
 from brainseg_runtime.safe_io.typed_json import Above, AtLeast, Between, check, from_json, to_json
+from brainseg_train import models
 from brainseg_train.errors import ConfigError
-from brainseg_train.models import NAMES, SHIPPED_WIDTH
 
 Schedule = Literal["constant", "cosine"]
 Precision = Literal["auto", "fp32", "bf16"]
@@ -125,7 +125,7 @@ class TrainConfig:
 
     model: str = "unet"
     """Which network: one of `brainseg_train.models.NAMES`."""
-    width: Annotated[int, AtLeast(1)] = SHIPPED_WIDTH
+    width: Annotated[int, AtLeast(1)] = models.SHIPPED_WIDTH
     """The network's channels at half the input's resolution."""
     initial: str | None = None
     """A run's folder, or a weights file, to start from in place of fresh weights; its digest goes into the record."""
@@ -165,7 +165,7 @@ class TrainConfig:
     def __post_init__(self) -> None:
         """Refuse values that cannot train."""
         check(self, "config", error=ConfigError)
-        _check_member("model", self.model, NAMES)
+        _check_member("model", self.model, models.NAMES)
 
     @property
     def digest(self) -> str:

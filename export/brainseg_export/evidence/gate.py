@@ -115,11 +115,6 @@ def measure(
 def judge(variant: Measured, fp32: Measured, limits: GateLimits | None = None) -> Verdict:
     """Compare a variant with the fp32 graph of the same network.
 
-    Args:
-        variant: The variant's scores.
-        fp32: The fp32 graph's scores on the same patients.
-        limits: How much may be lost.
-
     >>> fp32 = Measured(dice={"a": 0.90, "b": 0.80}, agreement=Agreement())
     >>> judge(Measured(dice={"a": 0.90, "b": 0.75}, agreement=Agreement()), fp32).sentence
     'failed: mean volume Dice -0.0250 (limit -0.003), worst patient -0.0500 (limit -0.02; b)'

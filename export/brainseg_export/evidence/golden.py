@@ -41,9 +41,6 @@ def golden_images(seed: int = 0) -> list[NDArray[np.uint8]]:
 
     The last has the data set's own size, for which the runtime has a session of its own.
 
-    Args:
-        seed: Which head.
-
     >>> [images.shape for images in golden_images()]
     [(2, 128, 128, 3), (1, 97, 117, 3), (1, 40, 56, 3), (1, 256, 256, 3)]
     """

@@ -5,18 +5,15 @@ Legend: H rows, W columns.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from statistics import median
 from typing import Final
-
-import torch
 
 from brainseg_export.evidence.predictors import predictor
 from brainseg_export.graphs.convert import Graph
 from brainseg_runtime.evaluation.evaluate import Predict
 from brainseg_runtime.inference.processor import usable_cores
 from brainseg_runtime.installation.latency import synthetic_slices, time_calls
+from brainseg_train.learning.device import computing_with
 
 SIDE: Final = 256
 """Rows and columns of the slice, pixels, as in the data set."""
@@ -30,36 +27,16 @@ _SECONDS: Final = 2.0
 
 
 def milliseconds(graph: Graph, provider: str) -> float:
-    """Median milliseconds for one 256 × 256 slice.
-
-    Args:
-        graph: The graph.
-        provider: Its name.
-    """
+    """Median milliseconds for one 256 × 256 slice."""
     return _median(predictor(graph, provider, threads=THREADS))
 
 
 def torch_milliseconds(reference: Predict) -> float:
-    """The same for PyTorch in fp32, with as many threads.
-
-    Args:
-        reference: The network as a function of images.
-    """
-    with _threads(THREADS):
+    """The same for PyTorch in fp32, with as many threads."""
+    with computing_with(THREADS):
         return _median(reference)
 
 
 def _median(predict: Predict) -> float:
     image = synthetic_slices(1, SIDE)
     return median(time_calls(lambda: predict(image), seconds=_SECONDS, least=1, most=_RUNS))
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    """Set PyTorch's number of threads for a while."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

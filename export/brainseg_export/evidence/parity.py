@@ -142,12 +142,6 @@ def over(
 ) -> dict[str, Agreement]:
     """Compare several models with the reference over batches of images; the reference computes each batch once.
 
-    Args:
-        expected: The reference.
-        others: What to compare, by name.
-        images: Batches (N, H, W, 3) uint8.
-        threshold: Of every model.
-
     Returns:
         The differences by name.
     """
@@ -160,12 +154,7 @@ def over(
 
 
 def size_images(sizes: Iterable[tuple[int, int]] = SIZES, *, seed: int = 0) -> Iterator[NDArray[np.uint8]]:
-    """One image of every size, then a batch of each length in `BATCHES`.
-
-    Args:
-        sizes: Rows and columns.
-        seed: Of their content.
-    """
+    """One image of every size, then a batch of each length in `BATCHES`."""
     rng = np.random.default_rng(seed)
     for height, width in sizes:
         yield _blobs(rng, 1, height, width)
@@ -175,10 +164,6 @@ def size_images(sizes: Iterable[tuple[int, int]] = SIZES, *, seed: int = 0) -> I
 
 def adversarial_images(count: int = ADVERSARIAL, seed: int = 1) -> Iterator[NDArray[np.uint8]]:
     """Images meant to bring out differences, one a batch, of varying sizes.
-
-    Args:
-        count: How many.
-        seed: Of sizes and content.
 
     >>> [image.shape for image in adversarial_images(2)]
     [(1, 128, 133, 3), (1, 83, 175, 3)]

@@ -31,11 +31,6 @@ def predictor(graph: Graph, provider: str, *, threads: int = 1) -> Predict:
 
     Images of the usual size are computed one by one, as that session takes one image; others a batch at a time.
 
-    Args:
-        graph: The graph.
-        provider: Its name, as the runtime knows it.
-        threads: Threads within an operator.
-
     Returns:
         From (N, H, W, 3) uint8 to mask (N, H, W) uint8 and probability (N, H, W) float32.
 
@@ -57,10 +52,6 @@ def predictor(graph: Graph, provider: str, *, threads: int = 1) -> Predict:
 def predictors(graph: Graph, *, threads: int = 1) -> tuple[dict[str, Predict], dict[str, str]]:
     """A graph on every provider that is available here.
 
-    Args:
-        graph: The graph.
-        threads: Threads within an operator.
-
     Returns:
         Functions by provider; and for each optional provider that cannot run it, why.
 
@@ -77,13 +68,7 @@ def predictors(graph: Graph, *, threads: int = 1) -> tuple[dict[str, Predict], d
 
 
 def same_bits(graph: Graph, provider: str, images: NDArray[np.uint8]) -> bool:
-    """Whether a provider gives the same bits with any number of threads, and when it runs again.
-
-    Args:
-        graph: The graph.
-        provider: Its name.
-        images: (N, H, W, 3) uint8, run one by one, as the runtime does.
-    """
+    """Whether a provider gives the same bits with any number of threads, and when it runs again."""
     answers = []
     for threads in (1, 2, 4):
         predict = predictor(graph, provider, threads=threads)

@@ -111,10 +111,6 @@ class Prover:
     def prove(self, fp32: Graph, others: Sequence[Candidate]) -> tuple[Proof, list[Proof]]:
         """Measure the fp32 graph and every candidate, in one pass over the patients.
 
-        Args:
-            fp32: The network's graph.
-            others: What else may ship.
-
         Returns:
             The proof of fp32, and one for each candidate in order.
 
@@ -128,12 +124,7 @@ class Prover:
         return base, [self._proof(*each, base.measured[REQUIRED]) for each in zip(others, rest, strict=True)]
 
     def prove_another(self, other: Candidate, base: Proof) -> Proof:
-        """Measure a candidate that was made later.
-
-        Args:
-            other: What else may ship.
-            base: The proof of fp32.
-        """
+        """Measure a candidate that was made later."""
         (run,) = self._measured([other.graph])
         return self._proof(other, run, base.measured[REQUIRED])
 

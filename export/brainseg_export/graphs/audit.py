@@ -49,10 +49,6 @@ class Audit:
 def audit(data: bytes, *, name: str) -> Audit:
     """Accept a graph, or refuse it with everything that is wrong with it.
 
-    Args:
-        data: A serialised ONNX model.
-        name: What the graph is called in errors.
-
     Returns:
         What it consists of.
 

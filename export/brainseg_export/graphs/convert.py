@@ -69,7 +69,7 @@ def write(model: onnx.ModelProto, *, name: str, metadata: Mapping[str, str]) -> 
     Args:
         model: Changed in place.
         name: File name in the bundle.
-        metadata: What the file says about itself; texts by key.
+        metadata: What the file says about itself, beside what it says already; texts by key.
 
     Returns:
         The graph.
@@ -80,9 +80,10 @@ def write(model: onnx.ModelProto, *, name: str, metadata: Mapping[str, str]) -> 
     strip(model)
     model.graph.name = "brainseg"
     model.producer_name, model.producer_version = "brainseg", __version__
-    labels = {"schema": SCHEMA, "contract": json.dumps(to_json(CONTRACT), separators=(",", ":")), **metadata}
+    kept = {entry.key: entry.value for entry in model.metadata_props if entry.key.startswith("brainseg.")}
+    own = {"schema": SCHEMA, "contract": json.dumps(to_json(CONTRACT), separators=(",", ":")), **metadata}
     del model.metadata_props[:]
-    onnx.helper.set_model_props(model, {f"brainseg.{key}": value for key, value in labels.items()})
+    onnx.helper.set_model_props(model, kept | {f"brainseg.{key}": value for key, value in own.items()})
     data = model.SerializeToString(deterministic=True)
     return Graph(name=name, data=data, audit=audit(data, name=name))
 

@@ -182,11 +182,10 @@ def training_batches(
 def _written(int8: Graph, integers: Mapping[str, Tensor], label: str) -> Graph:
     """The graph with these integers instead of its own."""
     model = onnx.load_model_from_string(int8.data)
-    labels = {entry.key.removeprefix("brainseg."): entry.value for entry in model.metadata_props}
     for tensor in model.graph.initializer:
         if tensor.name in integers:
             tensor.CopyFrom(numpy_helper.from_array(integers[tensor.name].numpy(), tensor.name))
-    return write(model, name=int8.name, metadata={**labels, "calibration": label})
+    return write(model, name=int8.name, metadata={"calibration": label})
 
 
 def _network(model: onnx.ModelProto) -> tuple[str, list[onnx.NodeProto]]:

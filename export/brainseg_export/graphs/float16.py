@@ -21,10 +21,6 @@ _SMALLEST: Final = 6e-8
 def to_float16(graph: Graph, *, name: str) -> Graph:
     """The same graph with its network in float16.
 
-    Args:
-        graph: In fp32.
-        name: File name in the bundle.
-
     Returns:
         The graph, audited.
 
@@ -32,7 +28,6 @@ def to_float16(graph: Graph, *, name: str) -> Graph:
         AuditError: The result breaks a rule.
     """
     model = onnx.shape_inference.infer_shapes(onnx.load_model_from_string(graph.data))
-    labels = {entry.key.removeprefix("brainseg."): entry.value for entry in model.metadata_props}
     inside = {node.name for node in network_nodes(model)}
     around = [node.name for node in model.graph.node if node.name not in inside]
     halved = convert_float_to_float16(
@@ -45,4 +40,4 @@ def to_float16(graph: Graph, *, name: str) -> Graph:
     )
     ordered = ONNXModel(halved)
     ordered.topological_sort()
-    return write(ordered.model, name=name, metadata={**labels, "precision": "fp16"})
+    return write(ordered.model, name=name, metadata={"precision": "fp16"})

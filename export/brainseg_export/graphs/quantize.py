@@ -106,7 +106,6 @@ def quantize(graph: Graph, observations: Mapping[str, Observation], method: Meth
         AuditError: The result breaks a rule.
     """
     model = onnx.shape_inference.infer_shapes(onnx.load_model_from_string(graph.data))
-    labels = {entry.key.removeprefix("brainseg."): entry.value for entry in model.metadata_props}
     pixels = network_nodes(model)[0].input[0]
     ranges = {tensor: clip(seen, method) for tensor, seen in observations.items()}
     ranges[pixels] = clip(observations[pixels], "minmax")  # whatever the method: pixels are never clipped
@@ -126,7 +125,7 @@ def quantize(graph: Graph, observations: Mapping[str, Observation], method: Meth
     quantizer.model.topological_sort()
     result = quantizer.model.model
     _keep_logits_in_float(result)
-    return write(result, name=name, metadata={**labels, "precision": "int8", "calibration": method})
+    return write(result, name=name, metadata={"precision": "int8", "calibration": method})
 
 
 def network_nodes(model: onnx.ModelProto) -> list[onnx.NodeProto]:

@@ -18,12 +18,12 @@ from brainseg_export.evidence.proof import Proof, stability
 from brainseg_export.evidence.threshold import Calibration
 from brainseg_export.sealing.model_card import Facts, write_card
 from brainseg_export.sealing.sbom import bill_of_materials
-from brainseg_export.sealing.seal import Contents
+from brainseg_export.sealing.seal import GOLDEN_NAME, bundle_files, entries
 from brainseg_export.sources.patients import BATCH, Patients
 from brainseg_export.sources.provenance import Provenance
 from brainseg_export.sources.run_choice import Chosen
 from brainseg_runtime.bundles.golden import GoldenCase
-from brainseg_runtime.bundles.manifest import Fingerprint, Variant
+from brainseg_runtime.bundles.manifest import Fingerprint, Manifest, Variant
 from brainseg_runtime.errors import DataError
 from brainseg_runtime.evaluation.evaluate import evaluate
 from brainseg_runtime.evaluation.result import Evaluation
@@ -67,12 +67,7 @@ class Evidence:
 
 
 def graph_labels(info: WeightsInfo, provenance: Provenance) -> dict[str, str]:
-    """What a graph says about itself outside a bundle, beside the contract.
-
-    Args:
-        info: Its weights.
-        provenance: The data that it was trained on.
-    """
+    """What a graph says about itself outside a bundle, beside the contract."""
     licence = provenance.licence
     return {
         "model": info.model,
@@ -89,8 +84,8 @@ def graph_labels(info: WeightsInfo, provenance: Provenance) -> dict[str, str]:
     }
 
 
-def assemble(evidence: Evidence) -> Contents:
-    """Everything that a bundle holds, ready to be sealed."""
+def assemble(evidence: Evidence) -> tuple[Manifest, dict[str, bytes]]:
+    """Everything that a bundle holds, ready to be sealed: its manifest, and the files that this lists."""
     chosen, shipped, calibration = evidence.chosen, evidence.shipped, evidence.calibration
     graphs = {proof.candidate.graph.name: proof.candidate.graph.data for proof in shipped}
     golden = golden_cases({proof.candidate.variant: predictor(proof.candidate.graph, REQUIRED) for proof in shipped})
@@ -108,29 +103,26 @@ def assemble(evidence: Evidence) -> Contents:
         parameters=evidence.parameters,
         guarded=fingerprint is not None,
     )
-    return Contents(
+    bill = bill_of_materials(chosen.model, evidence.version, graphs)
+    content = bundle_files(graphs, golden, write_card(facts), bill)
+    manifest = Manifest(
         name=chosen.model,
         version=evidence.version,
+        files=entries(content),
         threshold=calibration.threshold,
         temperature=calibration.temperature,
         variants={proof.candidate.variant: _variant(proof, golden, calibration) for proof in shipped},
-        graphs=graphs,
-        golden=golden,
-        card=write_card(facts),
-        sbom=bill_of_materials(chosen.model, evidence.version, graphs),
+        golden=GOLDEN_NAME,
         licence=evidence.provenance.licence,
         fingerprint=fingerprint,
         training=_training(evidence, validation),
         tools=_tools(),
     )
+    return manifest, content
 
 
 def fingerprint_of(chosen: Chosen, dataset: DataSet) -> Fingerprint | None:
     """Intensities of training slices, spread evenly over the patients.
-
-    Args:
-        chosen: The run.
-        dataset: The data that it was trained on.
 
     Returns:
         What the runtime compares other images with; None if no slice has three different sequences.

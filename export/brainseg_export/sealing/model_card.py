@@ -61,11 +61,7 @@ class Facts:
 
 
 def write_card(facts: Facts) -> str:
-    """The card as Markdown.
-
-    Args:
-        facts: What is known.
-    """
+    """The card as Markdown."""
     chosen, patients = facts.chosen, facts.validation.patients
     return _template().render(
         vars(facts),

@@ -34,11 +34,6 @@ ROOTS: Final = ("numpy", "onnxruntime")
 def bill_of_materials(name: str, version: str, graphs: Mapping[str, bytes]) -> str:
     """The bill of materials of a bundle.
 
-    Args:
-        name: The model's name.
-        version: The model's version.
-        graphs: The bundle's graphs by file name.
-
     Returns:
         JSON text.
     """

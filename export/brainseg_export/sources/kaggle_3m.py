@@ -73,11 +73,7 @@ _DIGESTS: Final = frozenset(_KNOWN.split())
 
 
 def known_patients(dataset: DataSet) -> frozenset[str]:
-    """Patients of a data set with at least one slice whose pixels are those of `kaggle_3m`.
-
-    Args:
-        dataset: Any data set.
-    """
+    """Patients of a data set with at least one slice whose pixels are those of `kaggle_3m`."""
     heads = np.ascontiguousarray(dataset.image_digests[:, :8])
     rows = [row for row, head in enumerate(heads) if head.tobytes().hex() in _DIGESTS]
     return frozenset(dataset.patients[dataset.slices[row].patient].id for row in rows)
@@ -88,9 +84,6 @@ def is_the_set(dataset: DataSet) -> bool:
 
     Most patients must be recognised by their pixels. Of the others there may be as many as are not known here, and they
     must have names as in `kaggle_3m`.
-
-    Args:
-        dataset: Any data set.
     """
     known = known_patients(dataset)
     others = [patient.id for patient in dataset.patients if patient.id not in known]

@@ -90,11 +90,6 @@ def batches(case: Case, size: int = BATCH) -> Iterator[tuple[NDArray[np.uint8], 
 def calibration_images(dataset: DataSet, split: Split, *, count: int) -> list[NDArray[np.uint8]]:
     """Training slices to observe activations on: half with tumour, spread evenly over the patients, in batches.
 
-    Args:
-        dataset: The run's data.
-        split: The run's split.
-        count: At most how many.
-
     Returns:
         Batches (n, H, W, 3) uint8.
     """

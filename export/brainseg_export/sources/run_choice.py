@@ -73,9 +73,6 @@ class Chosen:
 def best(runs: Path) -> Chosen:
     """The run with the highest validation Dice of the newest finished study of all networks.
 
-    Args:
-        runs: The folder of runs.
-
     Raises:
         SelectionError: There is no such study, or its runs do not share one data set and one split.
         RecordError: A record is damaged.
@@ -146,7 +143,7 @@ def load(chosen: Chosen) -> tuple[nn.Module, WeightsInfo]:
     before, now = dataclasses.asdict(chosen.info), dataclasses.asdict(info)
     if wrong := [key for key in before if before[key] != now[key]]:
         raise SelectionError(
-            f"{chosen.weights} changed since it was chosen: its {' and '.join(_words(wrong))} differ",
+            f"{chosen.weights} changed since it was chosen: its {' and '.join(wrong).replace('_', ' ')} differ",
             expected=", ".join(str(before[key]) for key in wrong),
             got=", ".join(str(now[key]) for key in wrong),
             remedy="export again once nothing writes to the run",
@@ -181,8 +178,7 @@ def _finalists(runs: Path) -> tuple[Chosen, ...]:
 def _newest_study(runs: Path) -> Study:
     """The newest study of all networks, by patient, that has finished."""
     passed = []
-    for path in sorted((runs / "studies").glob(f"*/{study.STUDY}"), reverse=True):
-        found = study.load(runs, path.parent.name)
+    for found in study.newest_first(runs):
         if found.request.kind != "all":
             continue
         if not found.request.leaky and found.record.status == "complete" and found.record.selected:
@@ -258,11 +254,6 @@ def _study_of(runs: Path, record: RunRecord) -> Study | None:
     if not name or not record.id.startswith(f"{name}-") or not (study.study_folder(runs, name) / study.STUDY).is_file():
         return None
     return study.load(runs, name)
-
-
-def _words(keys: list[str]) -> list[str]:
-    """Names of fields as words."""
-    return [key.replace("_", " ") for key in keys]
 
 
 def _with_reason(chosen: Chosen, reason: str) -> Chosen:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import pytest
@@ -17,23 +18,27 @@ from brainseg_export.evidence.predictors import predictor
 from brainseg_export.sealing import seal, sign
 from brainseg_export.sources.provenance import PHANTOM
 from brainseg_runtime.bundles.bundle import open_bundle
-from brainseg_runtime.bundles.manifest import Variant
+from brainseg_runtime.bundles.manifest import Manifest, Variant
 from brainseg_runtime.bundles.signature import verify_signature
 from brainseg_runtime.errors import BrainsegError, FileWriteError, SignatureError
 from tests.export.conftest import tiny_graph
 
+Contents: TypeAlias = tuple[Manifest, dict[str, bytes]]
+
 
 @pytest.fixture(scope="module")
-def contents() -> seal.Contents:
+def contents() -> Contents:
     graph = tiny_graph("unet")
     run = predictor(graph, "cpu")
     golden = vectors.golden_cases({"fp32": run})
     tolerances = vectors.tolerances("fp32", "fp32", golden, {"cpu": run})
     variant = Variant(file=graph.name, precision="fp32", parity={}, accuracy={}, tolerances=tolerances)
-    return seal.Contents(
+    files = seal.bundle_files({graph.name: graph.data}, golden, "# Tiny\n", "{}\n")
+    manifest = Manifest(
         name="tiny", version="1.0.0", threshold=0.5, temperature=1.0, variants={"fp32": variant},
-        graphs={graph.name: graph.data}, golden=golden, card="# Tiny\n", sbom="{}\n", licence=PHANTOM,
+        files=seal.entries(files), golden=seal.GOLDEN_NAME, licence=PHANTOM,
     )  # fmt: skip
+    return manifest, files
 
 
 def write_keys(folder: Path, key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> tuple[Path, Path]:
@@ -47,18 +52,18 @@ def write_keys(folder: Path, key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
     return private, public
 
 
-def test_a_sealed_bundle_opens_with_its_digest(contents: seal.Contents, tmp_path: Path) -> None:
-    digest = seal.seal(tmp_path / "tiny", contents)
+def test_a_sealed_bundle_opens_with_its_digest(contents: Contents, tmp_path: Path) -> None:
+    digest = seal.seal(tmp_path / "tiny", *contents)
     assert open_bundle(tmp_path / "tiny", digest=digest).manifest.name == "tiny"
 
 
-def test_equal_contents_give_equal_bundles(contents: seal.Contents, tmp_path: Path) -> None:
-    assert seal.seal(tmp_path / "one", contents) == seal.seal(tmp_path / "two", contents)
+def test_equal_contents_give_equal_bundles(contents: Contents, tmp_path: Path) -> None:
+    assert seal.seal(tmp_path / "one", *contents) == seal.seal(tmp_path / "two", *contents)
 
 
-def test_a_check_that_fails_leaves_what_was_there(contents: seal.Contents, tmp_path: Path) -> None:
+def test_a_check_that_fails_leaves_what_was_there(contents: Contents, tmp_path: Path) -> None:
     target = tmp_path / "tiny"
-    seal.seal(target, contents)
+    seal.seal(target, *contents)
     before = {path.name: path.read_bytes() for path in target.iterdir()}
 
     def refuse(folder: Path) -> None:
@@ -66,17 +71,17 @@ def test_a_check_that_fails_leaves_what_was_there(contents: seal.Contents, tmp_p
         raise BrainsegError("no")
 
     with pytest.raises(BrainsegError):
-        seal.seal(target, contents, check=refuse)
+        seal.seal(target, *contents, check=refuse)
     assert {path.name: path.read_bytes() for path in target.iterdir()} == before
     assert [path.name for path in tmp_path.iterdir()] == ["tiny"]
 
 
 @pytest.mark.parametrize("file", range(1, 12))
 def test_a_disk_that_fills_up_leaves_what_was_there_and_nothing_half_written(
-    contents: seal.Contents, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: int
+    contents: Contents, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: int
 ) -> None:
     target = tmp_path / "tiny"
-    seal.seal(target, contents)
+    seal.seal(target, *contents)
     before = {path.name: path.read_bytes() for path in target.iterdir()}
     flushed, fsync = 0, os.fsync
 
@@ -89,16 +94,16 @@ def test_a_disk_that_fills_up_leaves_what_was_there_and_nothing_half_written(
 
     monkeypatch.setattr("brainseg_runtime.safe_io.files.os.fsync", full)
     with pytest.raises(FileWriteError, match="No space left"):
-        seal.seal(target, contents)
+        seal.seal(target, *contents)
     assert {path.name: path.read_bytes() for path in target.iterdir()} == before
     assert [path.name for path in tmp_path.iterdir()] == ["tiny"]
 
 
-def test_a_signed_bundle_verifies_with_its_key_and_no_other(contents: seal.Contents, tmp_path: Path) -> None:
+def test_a_signed_bundle_verifies_with_its_key_and_no_other(contents: Contents, tmp_path: Path) -> None:
     private, public = write_keys(tmp_path, ec.generate_private_key(ec.SECP256R1()))
     (tmp_path / "other").mkdir()
     _, stranger = write_keys(tmp_path / "other", ec.generate_private_key(ec.SECP256R1()))
-    seal.seal(tmp_path / "tiny", contents, private_key=private)
+    seal.seal(tmp_path / "tiny", *contents, private_key=private)
     verify_signature(tmp_path / "tiny", public)
     with pytest.raises(SignatureError):
         verify_signature(tmp_path / "tiny", stranger)
@@ -110,20 +115,20 @@ def test_a_signed_bundle_verifies_with_its_key_and_no_other(contents: seal.Conte
 @pytest.mark.parametrize(
     "content", [b"", b"not a key", b"-----BEGIN EC PRIVATE KEY-----\nAAAA\n-----END EC PRIVATE KEY-----\n"]
 )
-def test_a_key_that_is_none_leaves_no_bundle(contents: seal.Contents, tmp_path: Path, content: bytes) -> None:
+def test_a_key_that_is_none_leaves_no_bundle(contents: Contents, tmp_path: Path, content: bytes) -> None:
     key = tmp_path / "key.pem"
     key.write_bytes(content)
     with pytest.raises(SigningError):
         sign.require_signer(key)  # before any work
     with pytest.raises(SigningError):
-        seal.seal(tmp_path / "tiny", contents, private_key=key)
+        seal.seal(tmp_path / "tiny", *contents, private_key=key)
     assert not (tmp_path / "tiny").exists()
 
 
-def test_a_key_of_another_kind_is_refused(contents: seal.Contents, tmp_path: Path) -> None:
+def test_a_key_of_another_kind_is_refused(contents: Contents, tmp_path: Path) -> None:
     private, _ = write_keys(tmp_path, rsa.generate_private_key(65537, 2048))
     with pytest.raises(SigningError):
-        seal.seal(tmp_path / "tiny", contents, private_key=private)
+        seal.seal(tmp_path / "tiny", *contents, private_key=private)
 
 
 def test_a_missing_key_is_refused(tmp_path: Path) -> None:

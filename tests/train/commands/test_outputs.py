@@ -8,19 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.train.studies import run_command
-
-TINY = ["--preset", "quick", "--width", "2", "--epochs", "1", "--threads", "1", "--workers", "1"]
-
-
-@pytest.mark.parametrize("command", ["all", "fit", "check", "phantom", "report"])
-def test_help_names_arguments_plainly(command: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run_command(command, "--help") == 0
-    text = capsys.readouterr().out
-    assert "{" not in text.partition("\n\n")[0]
-    assert "<str>" not in text
-    assert "<path>" not in text
-    assert "--quiet" in text
+from tests.train.studies import run_command, tiny
 
 
 def test_json_never_goes_into_the_data_a_run_or_over_another_result(
@@ -31,12 +19,12 @@ def test_json_never_goes_into_the_data_a_run_or_over_another_result(
     run = next(compared.glob("*/run.json"))
     before = {path: path.read_bytes() for path in (image, run, compared / "leaderboard.md", compared / "report.html")}
     (tmp_path / "link.json").symlink_to(image)
-    data = ["--data", str(small_patients), "--runs", str(tmp_path / "runs")]
+    options = tiny(small_patients, tmp_path / "runs")
     for arguments in (
         ["check", str(small_patients), "--json", str(image)],
         ["check", str(small_patients), "--json", str(tmp_path / "link.json")],
-        ["fit", "unet", *data, *TINY, "--json", str(image)],
-        ["all", *data, *TINY, "--json", str(patient / "new.json")],
+        ["fit", "unet", *options, "--json", str(image)],
+        ["all", *options, "--json", str(patient / "new.json")],
         ["report", str(compared), "--json", str(run)],
         ["report", str(compared), "--json", str(compared / "leaderboard.md")],
         ["report", str(compared), "--json", str(compared / "report.html")],
@@ -57,7 +45,7 @@ def test_an_empty_argument_is_wrong_usage(capsys: pytest.CaptureFixture[str]) ->
 def test_quiet_says_nothing(small_patients: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for arguments in (
         ["check", str(small_patients)],
-        ["fit", "unet", "--data", str(small_patients), "--runs", str(tmp_path), *TINY],
+        ["fit", "unet", *tiny(small_patients, tmp_path)],
     ):
         assert run_command(*arguments, "--quiet") == 0
         told = capsys.readouterr()

@@ -26,17 +26,11 @@ from brainseg_train.tuning import study, worker_pool
 from brainseg_train.tuning.file_lock import FileLock
 from brainseg_train.tuning.plan import Plan, layout, make_request, open_study
 from brainseg_train.tuning.study import Study
-from tests.train.studies import ARGUMENTS, run_command, without_times
+from tests.train.studies import TWO, board_of, run_command, tiny, without_times
 
 GIVEN = SplitFile(path=Path("split.csv"), subsets={})
 
 COMMAND = [sys.executable, "-m", "brainseg_train.cli"]
-
-
-def board_of(runs: Path) -> dict[str, Any]:
-    document = json.loads((runs / "leaderboard.json").read_text(encoding="utf-8"))
-    assert isinstance(document, dict)
-    return document
 
 
 def newest(runs: Path) -> Study:
@@ -90,17 +84,14 @@ def test_a_complete_study_is_not_measured_again(
     compared: Path, small_patients: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = {path: path.stat().st_mtime_ns for path in newest(compared).test_folder.iterdir()}
-    code = run_command(
-        "all", "--data", str(small_patients), "--runs", str(compared), "--workers", "1", "--resume", *ARGUMENTS
-    )
-    assert code == 0
+    assert run_command("all", *tiny(small_patients, compared, *TWO, "--resume")) == 0
     assert "is complete" in capsys.readouterr().err
     assert {path: path.stat().st_mtime_ns for path in newest(compared).test_folder.iterdir()} == before
     assert len(list((compared / "studies").iterdir())) == 1
 
 
 def test_killed_and_resumed_it_ends_in_the_same_bytes(compared: Path, small_patients: Path, tmp_path: Path) -> None:
-    arguments = ["all", "--data", str(small_patients), "--runs", str(tmp_path), "--workers", "1", *ARGUMENTS]
+    arguments = ["all", *tiny(small_patients, tmp_path, *TWO)]
     with subprocess.Popen([*COMMAND, *arguments], stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         next(line for line in process.stderr if line.startswith("deeplab 1/1:"))  # the second network has begun
@@ -118,7 +109,7 @@ def test_killed_and_resumed_it_ends_in_the_same_bytes(compared: Path, small_pati
 def test_two_workers_make_the_same_leaderboard_and_ctrl_c_keeps_everything(
     compared: Path, small_patients: Path, tmp_path: Path
 ) -> None:
-    arguments = ["all", "--data", str(small_patients), "--runs", str(tmp_path), "--workers", "2", *ARGUMENTS]
+    arguments = ["all", *tiny(small_patients, tmp_path, *TWO, "--workers", "2")]
     with subprocess.Popen([*COMMAND, *arguments], stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         next(line for line in process.stderr if "1/1:" in line)
@@ -170,22 +161,8 @@ def test_a_fault_in_a_worker_is_the_commands_fault(small_patients: Path, tmp_pat
 
 
 def test_folds_measure_every_patient_once(small_patients: Path, tmp_path: Path) -> None:
-    arguments = [
-        "--data",
-        str(small_patients),
-        "--runs",
-        str(tmp_path),
-        "--workers",
-        "1",
-        "--threads",
-        "1",
-        "--preset",
-        "quick",
-    ]
-    code = run_command(
-        "fit", "unet", *arguments, "--width", "2", "--epochs", "1", "--folds", "3", "--json", str(tmp_path / "fit.json")
-    )
-    assert code == 0
+    arguments = tiny(small_patients, tmp_path, "--folds", "3", "--json", str(tmp_path / "fit.json"))
+    assert run_command("fit", "unet", *arguments) == 0
     document = json.loads((tmp_path / "fit.json").read_text(encoding="utf-8"))
     assert len(document["runs"]) == 3
     assert document["row"]["test"]["n_patients"] == 20
@@ -193,19 +170,8 @@ def test_folds_measure_every_patient_once(small_patients: Path, tmp_path: Path) 
 
 
 def test_a_single_fit_does_not_look_at_the_test_part(small_patients: Path, tmp_path: Path) -> None:
-    arguments = [
-        "--data",
-        str(small_patients),
-        "--runs",
-        str(tmp_path),
-        "--threads",
-        "1",
-        "--preset",
-        "quick",
-        "--width",
-        "2",
-    ]
-    assert run_command("fit", "resunet", *arguments, "--epochs", "1", "--rate", "1e-3:1e-5", "--batch", "8") == 0
+    arguments = tiny(small_patients, tmp_path, "--rate", "1e-3:1e-5", "--batch", "8")
+    assert run_command("fit", "resunet", *arguments) == 0
     current = newest(tmp_path)
     assert not current.test_folder.exists()
     (unit,) = current.request.units
@@ -214,20 +180,8 @@ def test_a_single_fit_does_not_look_at_the_test_part(small_patients: Path, tmp_p
 
 
 def test_a_split_by_slice_is_marked_in_everything_it_makes(small_patients: Path, tmp_path: Path) -> None:
-    arguments = [
-        "--data",
-        str(small_patients),
-        "--runs",
-        str(tmp_path),
-        "--workers",
-        "1",
-        "--threads",
-        "1",
-        "--preset",
-        "quick",
-    ]
     done = subprocess.run(
-        [*COMMAND, "all", *arguments, "--models", "unet", "--width", "2", "--epochs", "1", "--split-by", "slice"],
+        [*COMMAND, "all", *tiny(small_patients, tmp_path, "--models", "unet", "--split-by", "slice")],
         capture_output=True,
         text=True,
         check=False,
@@ -243,34 +197,18 @@ def test_a_split_by_slice_is_marked_in_everything_it_makes(small_patients: Path,
 
 
 def test_tuning_by_tpe_keeps_every_trial(small_patients: Path, tmp_path: Path) -> None:
-    arguments = [
-        "--data",
-        str(small_patients),
-        "--runs",
-        str(tmp_path),
-        "--workers",
-        "1",
-        "--threads",
-        "1",
-        "--preset",
-        "quick",
-    ]
-    code = run_command(
-        "all", *arguments, "--models", "unet", "--width", "4", "--epochs", "1", "--search", "tpe", "--trials", "3"
-    )
-    assert code == 0
+    search = ["--search", "tpe", "--trials", "3"]
+    assert run_command("all", *tiny(small_patients, tmp_path, "--models", "unet", "--width", "4", *search)) == 0
     trials = board_of(tmp_path)["trials"]
     assert [trial["trial"] for trial in trials] == [0, 1, 2]
     assert board_of(tmp_path)["rows"][0]["validation"]["dice"] == max(trial["validation"]["dice"] for trial in trials)
 
 
-def test_a_hopeless_run_is_given_up_and_stays_in_the_record(small_patients: Path, tmp_path: Path) -> None:
-    arguments = ["--data", str(small_patients), "--runs", str(tmp_path), "--workers", "1", "--threads", "1"]
-    code = run_command("all", *arguments, "--preset", "quick", "--models", "unet", "--width", "2", "--epochs", "5")
-    assert code == 0
+def test_a_pruned_run_ends_early_and_stays_in_the_record(small_patients: Path, tmp_path: Path) -> None:
+    assert run_command("all", *tiny(small_patients, tmp_path, "--models", "unet", "--epochs", "5")) == 0
     (trial,) = board_of(tmp_path)["trials"]
     assert (trial["status"], trial["epochs"]) == ("pruned", 3)
-    assert "HOPELESS" in (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "PRUNED" in (tmp_path / "report.html").read_text(encoding="utf-8")
     assert json.loads(next(tmp_path.glob("*/run.json")).read_text(encoding="utf-8"))["status"] == "pruned"
 
 
@@ -307,8 +245,7 @@ def test_settings_that_do_not_go_together_are_wrong_usage(
 def test_a_run_that_diverges_is_a_fault_that_is_named(
     small_patients: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = ["--data", str(small_patients), "--runs", str(tmp_path), "--preset", "quick", "--width", "2"]
-    assert run_command("fit", "unet", *arguments, "--epochs", "2", "--rate", "1e30", "--threads", "1") == 1
+    assert run_command("fit", "unet", *tiny(small_patients, tmp_path, "--epochs", "2", "--rate", "1e30")) == 1
     said = capsys.readouterr().err
     assert "every trial of unet diverged" in said
     assert "is not finite" in said
@@ -319,8 +256,7 @@ def test_a_run_that_diverges_is_a_fault_that_is_named(
 def test_a_second_command_helps_and_leaves_the_results_to_the_first(
     small_patients: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = ["all", "--data", str(small_patients), "--runs", str(tmp_path), "--workers", "1", *ARGUMENTS]
-    arguments[arguments.index("--epochs") + 1] = "1"
+    arguments = ["all", *tiny(small_patients, tmp_path, "--models", "unet,deeplab")]
     dataset = load_dataset(small_patients)
     wanted = Plan(
         kind="all",
@@ -411,14 +347,13 @@ def test_the_environment_says_how_many_threads_where_the_plan_does_not(
 def test_resuming_with_other_settings_begins_anew_and_says_what_differs(
     small_patients: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = ["--data", str(small_patients), "--runs", str(tmp_path), "--preset", "quick", "--width", "2"]
     before, _ = open_study(
         Plan(kind="fit", models=("unet",), preset="quick", changes={"epochs": 1, "width": 2}, search=None),
         load_dataset(small_patients),
         tmp_path,
         resume=False,
     )
-    assert run_command("fit", "unet", *arguments, "--epochs", "1", "--batch", "8", "--resume") == 0
+    assert run_command("fit", "unet", *tiny(small_patients, tmp_path, "--batch", "8", "--resume")) == 0
     said = capsys.readouterr().err
     assert f"study {before.record.id} is unfinished" in said
     assert "configs.unet.batch: 16, now 8" in said
@@ -433,7 +368,6 @@ def test_a_split_file_reaches_the_study(small_patients: Path, tmp_path: Path) ->
     rows = [f"{name},{subset}" for name, subset in zip(names, subsets, strict=True)]
     table.write_text("\n".join(["patient,subset", *rows]), encoding="utf-8")
     runs = tmp_path / "runs"
-    arguments = ["--data", str(small_patients), "--runs", str(runs), "--preset", "quick", "--width", "2"]
-    assert run_command("fit", "unet", *arguments, "--epochs", "1", "--split-file", str(table)) == 0
+    assert run_command("fit", "unet", *tiny(small_patients, runs, "--split-file", str(table))) == 0
     split = newest(runs).split()
     assert (split.validation, split.test, split.given) == ((names[-2],), (names[-1],), True)

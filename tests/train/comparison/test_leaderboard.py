@@ -24,10 +24,10 @@ from brainseg_train.comparison.leaderboard import (
     summary,
     to_markdown,
 )
-from brainseg_train.comparison.page import write_report
 from brainseg_train.comparison.significance import compare, holm, verdict
 from brainseg_train.comparison.test_scores import TestRecord
 from brainseg_train.tuning import study
+from tests.train.studies import board_of, page_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -117,12 +117,6 @@ def test_patients_that_do_not_differ_do_not_count_towards_a_verdict() -> None:
     assert "differ on 2 of 11" in found["reason"]
 
 
-def board_of(runs: Path) -> dict[str, Any]:
-    document = json.loads((runs / "leaderboard.json").read_text(encoding="utf-8"))
-    assert isinstance(document, dict)
-    return document
-
-
 def test_p_and_difference_are_those_of_the_patients_scores() -> None:
     rng = np.random.default_rng(0)
     first, second = rng.beta(9, 2, 10), rng.beta(8, 2, 10)
@@ -160,7 +154,6 @@ def test_every_metric_stands_in_the_evaluation_and_the_table(compared: Path) -> 
 
 def test_a_score_added_to_the_table_is_a_line_of_the_leaderboard_and_of_its_page(compared: Path) -> None:
     current = study.newest_complete(compared)
-    before = (compared / "report.html").read_bytes()
     accuracy: Score[Counts] = Score(
         key="accuracy",
         label="accuracy",
@@ -175,8 +168,7 @@ def test_a_score_added_to_the_table_is_a_line_of_the_leaderboard_and_of_its_page
         for row in board["rows"]:
             row["test"]["pooled"]["accuracy"], row["test"]["pooled_ci95"]["accuracy"] = 0.987, None
         text = to_markdown(board)
-        page = write_report(current, board).read_text(encoding="utf-8")
-    (compared / "report.html").write_bytes(before)
+        page = page_of(current, board)
     assert "All pixels pooled: accuracy" in text
     assert "accuracy</td>" in page
     assert page.count("0.987") == len(board["rows"])

@@ -53,8 +53,7 @@ def entries(cache: Path) -> list[Path]:
 
 def content(dataset: DataSet) -> tuple[object, ...]:
     """All that a data set says, as plain values."""
-    cached = dataset.cached
-    arrays = (cached.images, cached.masks, cached.native_masks, cached.image_digests, cached.tumour_pixels)
+    arrays = (dataset.images, dataset.masks, dataset.native_masks, dataset.image_digests, dataset.tumour_pixels)
     return dataset.digest, dataset.size, *(array.tobytes() for array in arrays)
 
 

@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,31 +16,16 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from brainseg_runtime.errors import FileWriteError, MissingExtraError
-from brainseg_train.config import TrainConfig
 from brainseg_train.runs.events import EventFile, scalars
-from brainseg_train.runs.fit import fit
 from brainseg_train.runs.records import EpochRecord, RunRecord, load_history, load_record
 from brainseg_train.tuning import study
-from tests.train.arrays import make_dataset, make_split
 from tests.train.run_files import snapshot
-from tests.train.studies import run_command
-
-DATASET = make_dataset()
-SPLIT = make_split(DATASET)
-CONFIG = TrainConfig(
-    model="unet", width=2, epochs=3, batch=8, schedule="cosine", rate=5e-3, ema_decay=0.9, device="cpu"
-)
-ARGUMENTS = ["--preset", "quick", "--width", "2", "--epochs", "2", "--threads", "1", "--workers", "1"]
+from tests.train.small_runs import CONFIG, after, train
+from tests.train.studies import run_command, tiny
 
 
 def _fit(folder: Path, **how: object) -> RunRecord:
-    return fit(CONFIG, DATASET, SPLIT, folder, threads=1, **{"tensorboard": True, **how})  # type: ignore[arg-type]
-
-
-def _after(steps: int) -> Callable[[], bool]:
-    """Whether to stop, asked before each step: true once that many were taken."""
-    asked = iter(range(10**6))
-    return lambda: next(asked) >= steps
+    return train(CONFIG, folder, **{"tensorboard": True, **how})
 
 
 def event_files(folder: Path) -> list[Path]:
@@ -104,7 +88,7 @@ def test_events_change_nothing_in_what_is_trained(tmp_path: Path) -> None:
 @pytest.mark.parametrize("steps", [0, 3, 4, 6, 11])
 def test_an_interrupted_run_can_be_read_and_goes_on_without_doubled_steps(tmp_path: Path, steps: int) -> None:
     folder = tmp_path / "run"
-    _fit(folder, should_stop=_after(steps))
+    _fit(folder, should_stop=after(steps))
     if steps >= 4:
         assert_same_as_history(folder)
     else:
@@ -115,7 +99,7 @@ def test_an_interrupted_run_can_be_read_and_goes_on_without_doubled_steps(tmp_pa
 
 
 def test_a_run_begun_without_events_gets_all_of_them_when_resumed_with_them(tmp_path: Path) -> None:
-    _fit(tmp_path / "run", tensorboard=False, should_stop=_after(5))
+    _fit(tmp_path / "run", tensorboard=False, should_stop=after(5))
     _fit(tmp_path / "run", resume=True)
     assert_same_as_history(tmp_path / "run")
 
@@ -249,7 +233,7 @@ def test_without_the_extra_the_command_says_so_before_it_reads_anything(
 
 def test_the_command_writes_events_in_worker_processes_too(small_patients: Path, tmp_path: Path) -> None:
     runs = tmp_path / "runs"
-    arguments = ["--data", str(small_patients), "--runs", str(runs), "--cache", str(tmp_path / "cache"), *ARGUMENTS]
+    arguments = tiny(small_patients, runs, "--epochs", "2", "--cache", str(tmp_path / "cache"))
     assert run_command("all", *arguments, "--workers", "2", "--models", "unet,deeplab", "--tensorboard") == 0
     current = study.newest_complete(runs)
     assert current.record.tensorboard
@@ -260,8 +244,7 @@ def test_the_command_writes_events_in_worker_processes_too(small_patients: Path,
 
 def test_a_complete_study_gets_its_events_afterwards(small_patients: Path, tmp_path: Path) -> None:
     runs = tmp_path / "runs"
-    arguments = ["fit", "unet", "--data", str(small_patients), "--runs", str(runs), *ARGUMENTS]
-    arguments += ["--cache", str(tmp_path / "cache")]
+    arguments = ["fit", "unet", *tiny(small_patients, runs, "--epochs", "2", "--cache", str(tmp_path / "cache"))]
     assert run_command(*arguments) == 0
     (run,) = [path.parent for path in runs.glob("*/run.json")]
     assert event_files(run) == []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import replace
 
 import numpy as np
@@ -23,7 +22,7 @@ SPLIT = make_split(DATASET)
 def without_tumour(rows: NDArray[np.intp]) -> DataSet:
     masks, tumour = DATASET.masks.copy(), DATASET.tumour_pixels.copy()
     masks[rows], tumour[rows] = 0, 0
-    return dataclasses.replace(DATASET, cached=replace(DATASET.cached, masks=masks, tumour_pixels=tumour))
+    return replace(DATASET, masks=masks, tumour_pixels=tumour)
 
 
 def test_an_ordinary_training_gives_no_remark() -> None:
@@ -48,7 +47,7 @@ def test_a_test_subset_without_tumour_is_remarked_on() -> None:
 
 def test_tumours_too_small_for_the_networks_size_leave_an_epoch_empty() -> None:
     masks = np.zeros_like(DATASET.masks)
-    vanished = dataclasses.replace(DATASET, cached=replace(DATASET.cached, masks=masks))
+    vanished = replace(DATASET, masks=masks)
     with pytest.raises(ConfigError, match=r"too few slices.*0 of the"):
         foresee(vanished, SPLIT, replace(CONFIG, empty_fraction=0.0))
 

@@ -19,7 +19,6 @@ from brainseg_train.runs.records import (
     RunRecord,
     load_history,
     load_record,
-    load_records,
     save_history,
     save_record,
 )
@@ -102,14 +101,6 @@ def test_a_csv_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> None
 
 def test_a_run_without_epochs_has_an_empty_history(tmp_path: Path) -> None:
     assert load_history(tmp_path) == ()
-
-
-def test_all_runs_of_a_folder_are_found_and_other_folders_passed_over(tmp_path: Path) -> None:
-    for name in ("b", "a"):
-        (tmp_path / name).mkdir()
-        save_record(tmp_path / name, replace(RECORD, id=name))
-    (tmp_path / "studies").mkdir()
-    assert [record.id for record in load_records(tmp_path)] == ["a", "b"]
 
 
 @pytest.mark.parametrize(

@@ -37,10 +37,6 @@ class ResumeState:
 def save_resume(run_dir: Path, resume: ResumeState) -> None:
     """Write a resume state, then delete those that are no longer kept.
 
-    Args:
-        run_dir: The run's folder.
-        resume: The state.
-
     Raises:
         FileWriteError: A file could not be written; the states before stand.
     """
@@ -51,12 +47,7 @@ def save_resume(run_dir: Path, resume: ResumeState) -> None:
 
 
 def drop_resume(run_dir: Path, *, keep: list[int]) -> None:
-    """Delete the resume states of all steps but some.
-
-    Args:
-        run_dir: The run's folder.
-        keep: Steps whose states stay.
-    """
+    """Delete the resume states of all steps but some."""
     for step in _steps(run_dir, suffix=".safetensors") + _steps(run_dir):
         if step not in keep:
             delete_tensors(_stem(run_dir, step))
@@ -64,9 +55,6 @@ def drop_resume(run_dir: Path, *, keep: list[int]) -> None:
 
 def load_resume(run_dir: Path) -> tuple[ResumeState | None, tuple[CheckpointError, ...]]:
     """The newest resume state that is whole.
-
-    Args:
-        run_dir: The run's folder.
 
     Returns:
         The state, or None where the run has none yet; and an error for each newer one that was refused, naming it.

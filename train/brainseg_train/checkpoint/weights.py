@@ -76,11 +76,6 @@ class WeightsInfo:
 def save_weights(run_dir: Path, weights: Mapping[str, Tensor], info: WeightsInfo) -> None:
     """Write a run's best weights, replacing those before.
 
-    Args:
-        run_dir: The run's folder.
-        weights: The network's state by name, on any device.
-        info: What they are.
-
     Raises:
         FileWriteError: A file could not be written.
     """

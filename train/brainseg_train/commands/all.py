@@ -14,13 +14,14 @@ from brainseg_runtime.terminal.console import Console
 from brainseg_train.commands.options import StudyOptions
 from brainseg_train.commands.results import tell_leaderboard
 from brainseg_train.commands.study import KEPT, as_usage, carry_out, ready
+from brainseg_train.models import NAMES
 
 
 @command("brainseg-train all --data data/kaggle_3m --preset quick --json leaderboard.json", interrupted=KEPT)
 def all_(
     console: Console,
     *,
-    models: Annotated[str, typer.Option(help="Networks, separated by commas.")] = "unet,resunet,deeplab",
+    models: Annotated[str, typer.Option(help="Networks, separated by commas.")] = ",".join(NAMES),
     search: Annotated[
         Literal["grid", "tpe"], typer.Option(help="The preset's grid, or TPE over a wider space.")
     ] = "grid",

@@ -15,6 +15,7 @@ from brainseg_train.commands.options import StudyOptions
 from brainseg_train.commands.results import tell_runs
 from brainseg_train.commands.study import KEPT, as_usage, carry_out, ready, source_of
 from brainseg_train.errors import ConfigError
+from brainseg_train.models import NAMES
 
 if TYPE_CHECKING:
     from brainseg_train.data.dataset import DataSet
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 def fit(
     console: Console,
     *,
-    model: Annotated[str, typer.Argument(help="unet, resunet or deeplab.")],
+    model: Annotated[str, typer.Argument(help=f"{', '.join(NAMES[:-1])} or {NAMES[-1]}.")],
     rate: Annotated[
         str | None,
         typer.Option(help="Learning rate: constant as 3e-4, or a cosine as 3e-4:1e-6; default: the preset's."),

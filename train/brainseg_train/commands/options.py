@@ -112,10 +112,6 @@ class StudyOptions:
     def plan(self, kind: Kind, models: tuple[str, ...]) -> Plan:
         """What is asked for, before it meets the data.
 
-        Args:
-            kind: `all` or `fit`.
-            models: Networks.
-
         Raises:
             ConfigError: Options contradict each other, or `--person-from` cannot be read.
             SplitError: `--split-file` cannot be read.

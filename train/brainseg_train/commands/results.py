@@ -15,14 +15,7 @@ if TYPE_CHECKING:
 
 
 def tell_start(study: Study, origin: str, dataset: DataSet, console: Console) -> None:
-    """Says what is about to happen.
-
-    Args:
-        study: The study.
-        origin: ``new``, ``resumed`` or ``complete``.
-        dataset: What it is trained on.
-        console: Where to say it.
-    """
+    """Says what is about to happen."""
     from brainseg_train.comparison.leaderboard import LEAK
     from brainseg_train.data.persons import some_of
 
@@ -52,14 +45,7 @@ def tell_start(study: Study, origin: str, dataset: DataSet, console: Console) ->
 
 
 def tell_layout(study: Study, threads: int | None, workers: int, console: Console) -> None:
-    """Says where processes and threads differ from what the user may expect.
-
-    Args:
-        study: The study that is about to be trained.
-        threads: The value of `--threads`, if it was given.
-        workers: Processes at once.
-        console: Where to say it.
-    """
+    """Says where processes and threads differ from what the user may expect."""
     begun = study.record.threads
     if threads is not None and threads != begun:
         console.note(
@@ -74,25 +60,14 @@ def tell_layout(study: Study, threads: int | None, workers: int, console: Consol
 
 
 def tell_differences(other: str, differences: Sequence[str], console: Console) -> None:
-    """Says why `--resume` began a new study: the newest unfinished one was begun with something else.
-
-    Args:
-        other: That study's name.
-        differences: Each setting, split or slice that differs, with its old and new value.
-        console: Where to say it.
-    """
+    """Says why `--resume` began a new study: the newest unfinished one was begun with something else."""
     console.note(f"study {other} is unfinished but cannot be resumed here: it was begun with other arguments or data")
     for line in differences:
         console.note(f"  {line}")
 
 
 def tell_leaderboard(study: Study, console: Console) -> None:
-    """Writes leaderboard and report, and shows the table; only a note if another process leads the study.
-
-    Args:
-        study: The study whose runs have ended.
-        console: Where to show it; `--json` gets the leaderboard.
-    """
+    """Writes leaderboard and report, and shows the table; only a note if another process leads the study."""
     from brainseg_train.comparison import leaderboard
     from brainseg_train.comparison.page import write_report
 
@@ -118,12 +93,7 @@ def tell_leaderboard(study: Study, console: Console) -> None:
 
 
 def tell_runs(study: Study, console: Console) -> None:
-    """Shows the runs of a fit and, with folds, the scores of all patients.
-
-    Args:
-        study: The fit's study.
-        console: Where to show it; `--json` gets the runs' records.
-    """
+    """Shows the runs of a fit and, with folds, the scores of all patients."""
     from brainseg_train.comparison import leaderboard
 
     records = [run for unit in study.request.units for run in study.run_records(unit).values()]

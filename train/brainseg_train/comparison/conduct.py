@@ -33,13 +33,6 @@ WAIT_SECONDS = 1.0
 def carry_out(current: Study, dataset: DataSet, *, workers: int, cache: Path | None, display: Display) -> Study:
     """Do what is left of a study.
 
-    Args:
-        current: The study.
-        dataset: Its data.
-        workers: Processes at once.
-        cache: The data set's cache folder.
-        display: Shows the progress.
-
     Returns:
         The study, complete; or as it was where another process leads it, once this one has helped with its trials.
 
@@ -47,13 +40,26 @@ def carry_out(current: Study, dataset: DataSet, *, workers: int, cache: Path | N
         StudyError: No trial of a network left weights, or a process failed.
         KeyboardInterrupt: Interrupted; everything is kept.
     """
+
+    def train() -> None:
+        """Work on trials until none is left to take."""
+        if not _free(current):
+            return
+        if workers == 1:
+            work(current, dataset, display.show)
+        else:
+            run_workers(current, data=dataset.root, cache=cache, count=workers, show=display.show)
+
     lead = FileLock(current.folder / "lead.lock")
     if not lead.acquire(wait=False):
-        _help(current, dataset, workers=workers, cache=cache, display=display)
+        train()
         return current
     try:
         began = time.monotonic()
-        _train(current, dataset, workers=workers, cache=cache, display=display)
+        train()
+        while any(current.tuner(unit).unfinished() for unit in current.request.units):
+            time.sleep(WAIT_SECONDS)  # another process works on them
+            train()
         return finish(current, dataset, display, seconds=time.monotonic() - began)
     finally:
         lead.release()
@@ -93,29 +99,6 @@ def epochs_left(current: Study) -> int:
         fresh = current.request.search.trials - len(runs)
         left += open_runs + fresh * current.request.configs[unit.model].epochs
     return left
-
-
-def _train(current: Study, dataset: DataSet, *, workers: int, cache: Path | None, display: Display) -> None:
-    """Work until every trial has ended, those included that another process took."""
-    _help(current, dataset, workers=workers, cache=cache, display=display)
-    while _unfinished(current):
-        time.sleep(WAIT_SECONDS)
-        _help(current, dataset, workers=workers, cache=cache, display=display)
-
-
-def _help(current: Study, dataset: DataSet, *, workers: int, cache: Path | None, display: Display) -> None:
-    """Work on trials until none is left to take."""
-    if not _free(current):
-        return
-    if workers == 1:
-        work(current, dataset, display.show)
-    else:
-        run_workers(current, data=dataset.root, cache=cache, count=workers, show=display.show)
-
-
-def _unfinished(current: Study) -> int:
-    """Trials that have not ended."""
-    return sum(current.tuner(unit).unfinished() for unit in current.request.units)
 
 
 def _free(current: Study) -> bool:

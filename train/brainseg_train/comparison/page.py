@@ -32,11 +32,9 @@ if TYPE_CHECKING:
 
     from brainseg_train.tuning.study import Study
 
-_ENDED: Final[Mapping[str, tuple[str, str]]] = {
-    "complete": ("COMPLETE", "pass"),
-    "pruned": ("HOPELESS", "warning"),
-    "interrupted": ("INTERRUPTED", "warning"),
-}
+_BADGES: Final = {"complete": "pass", "pruned": "warning", "interrupted": "warning"}
+"""Kind of badge of a run that ended; a failed one has another."""
+
 NO_INTERVAL: Final = "there are too few patients"
 """Why the interval of a mean may be missing, where the record does not say it."""
 
@@ -45,10 +43,6 @@ _PICTURE_BYTES: Final = 16 << 20  # a PNG of 512×512 takes some 300 KiB
 
 def write_report(current: Study, board: Mapping[str, Any]) -> Path:
     """Write `report.html` into the folder of runs.
-
-    Args:
-        current: A complete study.
-        board: Its leaderboard.
 
     Returns:
         The page's path.
@@ -144,8 +138,8 @@ def _tuning_text(board: Mapping[str, Any]) -> str:
     return (
         f"Chosen by validation Dice (mean over the validation patients' volumes, at 128×128) among "
         f"{counted(len(board['trials']), 'run')}, {board['search']} search. The best single threshold on FLAIR has "
-        f"{board['baseline']['validation_dice']:.3f} there; a run still below it after a third of its epochs is given "
-        "up as hopeless, but not under the presets paper and shipped."
+        f"{board['baseline']['validation_dice']:.3f} there; a run still below it after a third of its epochs is "
+        "pruned, but not under the presets paper and shipped."
     )
 
 
@@ -221,7 +215,7 @@ def _percent(part: int, whole: int) -> str | None:
 
 def _ended(status: str) -> tuple[str, str]:
     """How a trial ended, and the kind of its badge."""
-    return _ENDED.get(status, (status.upper(), "fail"))
+    return status.upper(), _BADGES.get(status, "fail")
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -55,19 +55,27 @@ _ABANDONED_S: Final = 24 * 3600.0
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Cached:
-    """An open entry; its arrays are memory-mapped and read-only."""
+    """An open entry; its arrays are memory-mapped and read-only, and row i of each belongs to slice i."""
 
     folder: Path
     digest: str
-    """SHA-256 of the data set's content, as `content_digest` makes it."""
-    native_size: tuple[int, int]
+    """SHA-256 of names, numbers and native pixels of the whole set, as `content_digest` makes it."""
+    size: tuple[int, int]
+    """Native rows and columns of every slice, pixels."""
     images: NDArray[np.uint8]
+    """(N, 128, 128, 3): pre-contrast, FLAIR, post-contrast."""
     masks: NDArray[np.uint8]
+    """(N, 128, 128), 0 or 1."""
     native_masks: NDArray[np.uint8]
+    """(N, ceil(H W / 8)), eight pixels a byte."""
     image_digests: NDArray[np.uint8]
+    """(N, 32) SHA-256 of each slice's native image."""
     mask_digests: NDArray[np.uint8]
+    """(N, 32) SHA-256 of each slice's native mask."""
     tumour_pixels: NDArray[np.int64]
+    """(N,) tumour pixels of each slice at native size."""
     blank: NDArray[np.bool_]
+    """(N,) whether every channel of a slice holds a single value."""
 
 
 class _DamagedError(CacheError):
@@ -167,7 +175,7 @@ def _open(entry: Path, key: str, patients: Sequence[Patient], slices: Sequence[S
     return Cached(
         folder=entry,
         digest=digest,
-        native_size=(height, width),
+        size=(height, width),
         images=arrays["images"],
         masks=arrays["masks"],
         native_masks=arrays["native_masks"],

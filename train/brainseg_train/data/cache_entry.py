@@ -132,10 +132,6 @@ def _fill(
 class _Rows:
     """A new .npy file of uint8 whose rows are written in order; its space is reserved when it is made.
 
-    Args:
-        path: The file.
-        shape: Of the whole array.
-
     Raises:
         OSError: The system refused, for want of space too.
     """

@@ -21,60 +21,23 @@ from brainseg_train.data.slices import SliceRef, find_slices
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class DataSet:
-    """A `kaggle_3m` folder, read, checked and resized once.
+class DataSet(Cached):
+    """A `kaggle_3m` folder, read, checked and resized once: its entry of the cache, with patients and slices.
 
-    `images` and `masks` are memory-mapped and read-only. They are for training and for choosing among epochs; reported
-    scores start from `native_image` and `native_mask`.
+    `images` and `masks` are for training and for choosing among epochs; reported scores start from `native_image` and
+    `native_mask`.
     """
 
     root: Path
     patients: tuple[Patient, ...]
     """In order of name."""
     slices: tuple[SliceRef, ...]
-    """In order of patient and number; row i of every array belongs to slice i."""
-    cached: Cached
-    """Where the arrays come from."""
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 of names, numbers and native pixels of the whole set."""
-        return self.cached.digest
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Native rows and columns of every slice, pixels."""
-        return self.cached.native_size
-
-    @property
-    def images(self) -> NDArray[np.uint8]:
-        """(N, 128, 128, 3) uint8: pre-contrast, FLAIR, post-contrast."""
-        return self.cached.images
-
-    @property
-    def masks(self) -> NDArray[np.uint8]:
-        """(N, 128, 128) uint8, 0 or 1."""
-        return self.cached.masks
-
-    @property
-    def tumour_pixels(self) -> NDArray[np.int64]:
-        """(N,) tumour pixels of each slice at native size."""
-        return self.cached.tumour_pixels
-
-    @property
-    def blank(self) -> NDArray[np.bool_]:
-        """(N,) whether every channel of a slice holds a single value."""
-        return self.cached.blank
-
-    @property
-    def image_digests(self) -> NDArray[np.uint8]:
-        """(N, 32) SHA-256 of each slice's native image."""
-        return self.cached.image_digests
+    """In order of patient and number."""
 
     def native_mask(self, index: int) -> NDArray[np.uint8]:
         """(H, W) uint8, 0 or 1: a slice's mask as its file has it."""
         height, width = self.size
-        bits = np.unpackbits(self.cached.native_masks[index], count=height * width)
+        bits = np.unpackbits(self.native_masks[index], count=height * width)
         return bits.reshape(height, width)
 
     def native_image(self, index: int) -> NDArray[np.uint8]:
@@ -144,7 +107,7 @@ def load_dataset(
     patients, slices = find_slices(root)
     folder = default_cache_folder() if cache is None else Path(cache)
     cached = open_or_build(folder, root, patients, slices, on_slice=on_slice)
-    return DataSet(root=root, patients=patients, slices=slices, cached=cached)
+    return DataSet(root=root, patients=patients, slices=slices, **vars(cached))
 
 
 def default_cache_folder() -> Path:

@@ -13,10 +13,6 @@ def check_leakage(split: Split, dataset: SplitSource) -> None:
 
     A split by slice is leaky by nature and says so; of it only the slices themselves are checked, when it is made.
 
-    Args:
-        split: What to check.
-        dataset: The set that it splits.
-
     Raises:
         LeakageError: Two subsets share a person or pixels; every shared slice is named.
         SplitError: The split is of another data set, or leaves out or invents a patient.

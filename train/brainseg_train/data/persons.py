@@ -83,9 +83,6 @@ class PersonRule:
     def persons(self, names: Iterable[str]) -> dict[str, str]:
         """Each patient's person.
 
-        Args:
-            names: Patient folders' names.
-
         Raises:
             SplitError: The expression does not match a name, or the file does not list it.
         """
@@ -110,9 +107,6 @@ class PersonRule:
 
 def several(persons: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
     """The persons who have more than one patient folder, with the folders' names; both in order.
-
-    Args:
-        persons: Person by patient.
 
     Examples:
         >>> several({"a_1": "a", "a_2": "a", "b_1": "b"})

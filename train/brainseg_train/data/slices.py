@@ -163,11 +163,6 @@ def read_slices(
 def content_digest(patients: Sequence[Patient], slices: Sequence[SliceRef], facts: Sequence[SliceFacts]) -> str:
     """SHA-256 of the whole set: names, numbers and pixels, not files, so compression and location do not matter.
 
-    Args:
-        patients: The set's patients.
-        slices: Its slices, in order.
-        facts: Their facts, in the same order.
-
     Returns:
         64 hexadecimal digits.
     """
@@ -191,11 +186,6 @@ def duplicates_across_patients(
     """Groups of slices, by position, that are identical pixel for pixel and belong to more than one patient.
 
     A blank slice could be anybody's, so equal blank slices are not a group.
-
-    Args:
-        slices: The set's slices.
-        digests: The SHA-256 of each one's image.
-        blank: Whether each one is blank.
     """
     groups: defaultdict[bytes, list[int]] = defaultdict(list)
     for position, (digest, is_blank) in enumerate(zip(digests, blank, strict=True)):

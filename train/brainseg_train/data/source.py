@@ -63,11 +63,7 @@ class DataSource:
         return bool(self.to_json())
 
     def over(self, other: DataSource) -> DataSource:
-        """These statements, completed by another's.
-
-        Args:
-            other: Taken where this one states nothing.
-        """
+        """These statements, completed by another's."""
         return DataSource(**(other.to_json() | self.to_json()))
 
     def to_json(self) -> dict[str, str]:
@@ -89,9 +85,6 @@ class DataSource:
 
 def stated_beside(root: Path) -> DataSource:
     """What `dataset.json` in a data set's folder states; nothing where there is no such file.
-
-    Args:
-        root: The data set's folder.
 
     Raises:
         ConfigError: The file is damaged, or a statement is not usable.

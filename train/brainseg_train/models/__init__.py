@@ -1,11 +1,11 @@
 """The networks, one a file (`unet`, `resunet`, `deeplab`), and what they share.
 
 `blocks` holds their layers, `pipeline` goes from raw pixels to a mask around them. `blocks` and the networks `unet`,
-`resunet` and `deeplab` are tested together by `test_models`.
+`resunet` and `deeplab` are tested together by `test_models`; `test_made_up_network` shows that nothing else knows them.
 
-To add a network, write its class in a file of its own here and give it a line in `_NETWORKS` below. Commands, presets,
-comparison, model card and tests take the list from here. PyTorch is loaded by `build`, not by this module, so that a
-command can name the networks in its help at once.
+To add a network, write its class in a file of its own here, and name it above and in `_NETWORKS` below. Commands,
+presets, comparison, model card and tests take the list from here. PyTorch is loaded by `build`, not by this module, so
+that a command can name the networks in its help at once.
 """
 
 from __future__ import annotations

@@ -5,6 +5,5 @@ The loop takes steps (`brainseg_train.learning`), applies `early_stopping`, call
 a `state`, and leaves all writing to the `recorder`: `records` are the files to read, `events` those for TensorBoard.
 `resume` puts a saved state back, `differences` says what has changed since, `provenance` where results come from.
 
-`fit`, `loop`, `early_stopping`, `recorder`, `resume`, `state` and `callbacks` are tested together by
-`tests/train/runs/test_fit.py`.
+`fit`, `loop`, `recorder`, `resume`, `state` and `callbacks` are tested together by `tests/train/runs/test_fit.py`.
 """

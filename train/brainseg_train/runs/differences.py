@@ -28,8 +28,7 @@ _DIGITS: Final = 32
 
 def slice_digests(dataset: DataSet) -> dict[str, str]:
     """A digest of each slice's image and mask at native size, by the slice's key."""
-    masks = dataset.cached.mask_digests
-    pairs = zip(dataset.slices, dataset.image_digests, masks, strict=True)
+    pairs = zip(dataset.slices, dataset.image_digests, dataset.mask_digests, strict=True)
     return {
         ref.key: hashlib.sha256(image.tobytes() + mask.tobytes()).hexdigest()[:_DIGITS] for ref, image, mask in pairs
     }
@@ -48,13 +47,7 @@ def save_slices(runs: Path, dataset: DataSet) -> None:
 
 
 def changed_slices(runs: Path, digest: str, dataset: DataSet) -> str:
-    """How a data set differs from the one of a digest, in words; only that it does where no digests were kept.
-
-    Args:
-        runs: The folder of runs.
-        digest: Content digest of the data set before.
-        dataset: The data set now.
-    """
+    """How a data set differs from the one of a digest, in words; only that it does where no digests were kept."""
     try:
         before = json.loads(files.read_capped(_path(runs, digest), _LIMIT, error=RecordError))
     except (RecordError, ValueError, RecursionError):

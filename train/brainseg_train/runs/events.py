@@ -54,9 +54,6 @@ class EventFile:
     def __init__(self, run_dir: Path) -> None:
         """The file is begun, or brought up to date, with the first call of `follow`.
 
-        Args:
-            run_dir: The run's folder.
-
         Raises:
             MissingExtraError: tensorboardX is not installed.
         """
@@ -84,9 +81,6 @@ class EventFile:
 
 def add_missing(run_dirs: Iterable[Path]) -> None:
     """Write an event file for every run that has ended and has none.
-
-    Args:
-        run_dirs: Folders of runs.
 
     Raises:
         MissingExtraError: tensorboardX is not installed.

@@ -6,9 +6,8 @@ who chose its epoch. None of those persons may be held out now, whichever of the
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from brainseg_train.data.persons import some_of
 from brainseg_train.data.split import SUBSETS, Split, Subset
@@ -54,12 +53,13 @@ def require_unseen(initial: Path, data_digest: str, split_digest: str, split: Sp
     if before.leaky or split.leaky:
         _require_same_set(before, split)
         return True
-    known = {subset: _Known.of(subset, before, split) for subset in SUBSETS}
+    names = {subset: before.subset(subset) for subset in SUBSETS}
+    persons = {subset: {rule.person(name) for rule in (before, split) for name in names[subset]} for subset in SUBSETS}
     seen = {
         f"{name} ({now} now, {then} then)": None
         for now, subsets in _KNOWN_TO.items()
         for name in split.subset(now)
-        for then in [subset for subset in subsets if known[subset].has(name, split.person(name))][:1]
+        for then in [one for one in subsets if name in names[one] or split.person(name) in persons[one]][:1]
     }
     if seen:
         raise LeakageError(
@@ -70,24 +70,6 @@ def require_unseen(initial: Path, data_digest: str, split_digest: str, split: Sp
             remedy="start from a run that has not seen them, such as one of the same --seed, or afresh",
         )
     return True
-
-
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """Patients of a subset of the old split, and their persons by the old rule and by the new one."""
-
-    patients: frozenset[str]
-    persons: frozenset[str]
-
-    @classmethod
-    def of(cls, subset: Subset, before: Split, now: Split) -> Self:
-        """Those of one subset."""
-        names = before.subset(subset)
-        return cls(frozenset(names), frozenset(rule.person(name) for rule in (before, now) for name in names))
-
-    def has(self, patient: str, person: str) -> bool:
-        """Whether a patient, or another folder of the same person, is among them."""
-        return patient in self.patients or person in self.persons
 
 
 def _require_same_set(before: Split, now: Split) -> None:

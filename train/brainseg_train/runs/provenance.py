@@ -37,9 +37,6 @@ def versions() -> dict[str, str]:
 def hardware(device: torch.device) -> dict[str, Any]:
     """The machine.
 
-    Args:
-        device: Where the run computes.
-
     Returns:
         `system`, `machine`, `processor`, `instructions`, `cores`, and `gpu` where one is used.
     """

@@ -51,12 +51,7 @@ class Recorder:
         self._best_weights: dict[str, Tensor] = {}
 
     def resume(self, state: RunState, best_weights: dict[str, Tensor]) -> None:
-        """Make the best weights on disk those of a saved state, and delete what a killed process left half written.
-
-        Args:
-            state: The state that the run goes on from.
-            best_weights: The weights of its best epoch.
-        """
+        """Make the best weights on disk those of a saved state, and delete what a killed process left half written."""
         if state.best is None:
             self._best_weights = {}
             if self._writes:
@@ -67,12 +62,7 @@ class Recorder:
             leftover.unlink(missing_ok=True)
 
     def save_best(self, best: Best, weights: dict[str, Tensor]) -> None:
-        """Write the weights of the best epoch; each later state holds them too.
-
-        Args:
-            best: The epoch.
-            weights: Its weights by name.
-        """
+        """Write the weights of the best epoch; each later state holds them too."""
         self._best_weights = weights
         if not self._writes:
             return
@@ -93,12 +83,7 @@ class Recorder:
         checkpoint.save_weights(self._run_dir, weights, info)
 
     def save_state(self, state: RunState, learner: Learner) -> None:
-        """Write the exact state, if a step was taken at all.
-
-        Args:
-            state: Position and sums.
-            learner: Network, running mean and optimiser.
-        """
+        """Write the exact state, if a step was taken at all."""
         if not self._writes or learner.steps == 0:
             return
         state.timing = {"seconds": self._clock.seconds, "epoch_seconds": self._clock.epoch_seconds}
@@ -124,13 +109,7 @@ class Recorder:
             checkpoint.drop_resume(self._run_dir, keep=[step])
 
     def save_records(self, state: RunState, status: Status, stopped: str | None = None) -> RunRecord:
-        """Bring record, history and events up to a state.
-
-        Args:
-            state: The state.
-            status: Where the run stands.
-            stopped: Why it ended or stopped; None while it runs.
-        """
+        """Bring record, history and events up to a state."""
         self.record = replace(
             self.record,
             status=status,

@@ -157,15 +157,6 @@ def load_record(run_dir: Path) -> RunRecord:
     return RunRecord.from_json(parse(data, str(path), limit=_MAX_RECORD_BYTES, error=RecordError), str(path))
 
 
-def load_records(runs: Path) -> tuple[RunRecord, ...]:
-    """The records of all runs in a folder, by name; other folders in it are ignored.
-
-    Raises:
-        RecordError: One of the records is damaged.
-    """
-    return tuple(load_record(path.parent) for path in sorted(runs.glob(f"*/{RECORD}")))
-
-
 def save_history(run_dir: Path, history: Iterable[EpochRecord]) -> None:
     """Write `history.jsonl` anew, and `history.csv` from the same epochs.
 

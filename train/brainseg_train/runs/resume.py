@@ -49,13 +49,6 @@ def existing_record(run_dir: Path, *, resume: bool) -> RunRecord | None:
 def require_same_run(found: RunRecord, config: TrainConfig, dataset: DataSet, split: Split, runs: Path) -> None:
     """Refuse to go on with another run than the one that was begun.
 
-    Args:
-        found: The record of the run that was begun.
-        config: What is asked for now.
-        dataset: The data now.
-        split: The split now.
-        runs: The folder of runs, which keeps a digest of each slice.
-
     Raises:
         CheckpointError: Something differs; it names every setting and slice.
     """
@@ -75,11 +68,6 @@ def require_same_run(found: RunRecord, config: TrainConfig, dataset: DataSet, sp
 
 def resumed_record(found: RunRecord, now: RunRecord, run_dir: Path) -> RunRecord:
     """The record of a run that goes on here, with this process's versions if they are new to it.
-
-    Args:
-        found: The run's record.
-        now: The record that a new run would have here.
-        run_dir: The run's folder, for errors.
 
     Raises:
         CheckpointError: This process computes in another way, so that the results would differ.

@@ -32,10 +32,6 @@ class RunState:
     def add_step(self, loss: float, gradient_norm: float) -> None:
         """Count a step.
 
-        Args:
-            loss: Its loss.
-            gradient_norm: Norm of its gradient, before clipping.
-
         Examples:
             >>> state = RunState()
             >>> state.add_step(0.5, 2.0)

@@ -27,10 +27,6 @@ def threshold_dice(dataset: DataSet, split: Split) -> float:
 
     At the network's size and from the cache, as the validation Dice that selects among epochs.
 
-    Args:
-        dataset: The data set.
-        split: Its subsets.
-
     Returns:
         In [0, 1].
     """

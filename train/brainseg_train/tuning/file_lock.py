@@ -30,9 +30,6 @@ class FileLock:
     def acquire(self, *, wait: bool = True) -> bool:
         """Take the lock.
 
-        Args:
-            wait: Whether to wait until its holder releases it.
-
         Returns:
             Whether it is held now; always true after waiting.
         """

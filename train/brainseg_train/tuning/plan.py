@@ -130,9 +130,6 @@ class Plan:
     def config(self, model: str) -> TrainConfig:
         """What the search for one network starts from.
 
-        Args:
-            model: The network's name.
-
         Raises:
             ConfigError: The plan's changes are not allowed.
         """
@@ -220,10 +217,6 @@ def oddities(current: Study, dataset: DataSet) -> tuple[str, ...]:
 
 def differences(current: Study, dataset: DataSet) -> tuple[str, tuple[str, ...]] | None:
     """The newest unfinished study of the same kind that was not resumed, and how its request differs.
-
-    Args:
-        current: The study that was begun in its place.
-        dataset: Its data.
 
     Returns:
         The other study's name, and each setting, split or slice that differs; None where there is no such study.

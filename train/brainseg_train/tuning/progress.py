@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import json
 import time
+from abc import abstractmethod
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol, Self
+from typing import Literal, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeRemainingColumn
@@ -16,9 +18,6 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from brainseg_runtime.plurals import counted
 from brainseg_runtime.safe_io.typed_json import from_json, to_json
 from brainseg_train.errors import StudyError
-
-if TYPE_CHECKING:
-    from types import TracebackType
 
 QUIET_SECONDS = 30.0
 """Off a terminal, a line about running trials is written at most this often: the log of an hour stays one page."""
@@ -60,9 +59,6 @@ class Event:
     def from_line(cls, line: str) -> Event | None:
         """The event in a line, or None where the line is something else, such as a library's message.
 
-        Args:
-            line: A line of a worker's output.
-
         Examples:
             >>> event = Event(kind="begin", trial="unet 3")
             >>> Event.from_line(event.to_line()) == event, Event.from_line("a message")
@@ -74,20 +70,23 @@ class Event:
             return None
 
 
-class Display(Protocol):
+class Display(AbstractContextManager["Display"]):
     """Shows events and sentences while a study runs."""
 
-    def __enter__(self) -> Self: ...
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._seen: dict[str, int] = {}
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
+    def __exit__(self, *_: object) -> None:
+        """Nothing to stop."""
 
+    @abstractmethod
     def show(self, event: Event) -> None:
         """Show an event."""
 
     def say(self, sentence: str) -> None:
-        """Write a sentence above the bars."""
+        """Write a sentence, never cut or wrapped, above the bars if there are any."""
+        self._console.print(sentence, highlight=False, soft_wrap=True, markup=False)
 
 
 def display(epochs: int, *, quiet: bool = False) -> Display:
@@ -101,10 +100,11 @@ def display(epochs: int, *, quiet: bool = False) -> Display:
     return Bars(console, epochs=epochs) if console.is_terminal else Lines(console, epochs=epochs)
 
 
-class Bars:
+class Bars(Display):
     """A bar for the whole study and one for each running trial."""
 
     def __init__(self, console: Console, *, epochs: int) -> None:
+        super().__init__(console)
         self._progress = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}"),
@@ -116,16 +116,13 @@ class Bars:
         )
         self._total = self._progress.add_task("[bold]all trials", total=epochs, note="")
         self._tasks: dict[str, TaskID] = {}
-        self._seen: dict[str, int] = {}
 
     def __enter__(self) -> Self:
         """Start drawing."""
         self._progress.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Stop drawing; what was drawn last stays."""
         self._progress.stop()
 
@@ -143,10 +140,6 @@ class Bars:
         self._progress.advance(self._total, event.epoch - self._seen[event.trial])
         self._seen[event.trial] = event.epoch
 
-    def say(self, sentence: str) -> None:
-        """Write a sentence above the bars."""
-        self._progress.console.print(sentence, highlight=False, soft_wrap=True, markup=False)
-
     def _end(self, event: Event) -> None:
         """Remove the trial's bar, count the epochs that it will not need, and leave one line."""
         task = self._tasks.pop(event.trial, None)
@@ -157,26 +150,16 @@ class Bars:
         self.say(_ending(event))
 
 
-class Lines:
+class Lines(Display):
     """One line where a trial begins, one where it ends, and now and then one in between."""
 
     def __init__(self, console: Console, *, epochs: int) -> None:
-        self._console = console
+        super().__init__(console)
         self._total = epochs
         self._done = 0
-        self._seen: dict[str, int] = {}
         self._fresh = 0
         self._began = time.monotonic()
         self._last = self._began
-
-    def __enter__(self) -> Self:
-        """Nothing to start."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Nothing to stop."""
 
     def show(self, event: Event) -> None:
         """Write a line if the event is worth one."""
@@ -194,10 +177,6 @@ class Lines:
             self._last = time.monotonic()
             self.say(f"{event.trial}: epoch {event.epoch}/{event.epochs}, {_note(event)}{self._left()}")
 
-    def say(self, sentence: str) -> None:
-        """Write a sentence, never cut or wrapped."""
-        self._console.print(sentence, highlight=False, soft_wrap=True, markup=False)
-
     def _left(self) -> str:
         """How long the rest takes at the speed so far."""
         if not self._fresh:
@@ -208,9 +187,6 @@ class Lines:
 
 def duration(seconds: float) -> str:
     """Seconds in words.
-
-    Args:
-        seconds: At least 0.
 
     Examples:
         >>> [duration(seconds) for seconds in (42, 200, 7500)]

@@ -66,9 +66,6 @@ class Search:
 def grid_search(grid: Mapping[str, Sequence[Value]]) -> Search:
     """A search of every point of a grid.
 
-    Args:
-        grid: Values by parameter.
-
     Examples:
         >>> grid_search(PAPER_GRID).trials
         6
@@ -128,9 +125,6 @@ def read_learning_rate(value: Value) -> dict[str, Any]:
 
 def describe(params: Mapping[str, Value]) -> str:
     """A trial's parameters in words.
-
-    Args:
-        params: Values by parameter.
 
     Examples:
         >>> describe({"rate": "3e-4 to 1e-6", "batch": 16})

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -116,15 +117,6 @@ def begin(
 ) -> Study:
     """Make a new study's folder.
 
-    Args:
-        runs: The folder of runs, made where it is not there.
-        request: What is asked for.
-        splits: The splits that the request names.
-        data: The data set's folder.
-        threads: Threads of each training process.
-        tensorboard: Whether each run keeps a TensorBoard event file.
-        source: What is stated about where the data comes from.
-
     Raises:
         FileWriteError: The system refused.
     """
@@ -159,6 +151,16 @@ def load(runs: Path, study_id: str) -> Study:
     return Study(runs=runs, record=StudyRecord.from_json(value, str(path)))
 
 
+def newest_first(runs: Path) -> Iterator[Study]:
+    """Every study in a folder of runs, read one by one.
+
+    Raises:
+        RecordError: A study's record is damaged.
+    """
+    for path in sorted((runs / "studies").glob(f"*/{STUDY}"), reverse=True):
+        yield load(runs, path.parent.name)
+
+
 def newest(
     runs: Path,
     *,
@@ -179,8 +181,7 @@ def newest(
     Raises:
         RecordError: A newer study's record is damaged.
     """
-    for path in sorted((runs / "studies").glob(f"*/{STUDY}"), reverse=True):
-        study = load(runs, path.parent.name)
+    for study in newest_first(runs):
         if (
             (request is None or study.request.digest == request.digest)
             and (kind is None or study.request.kind == kind)

@@ -36,11 +36,6 @@ if TYPE_CHECKING:
 def work(current: Study, dataset: DataSet, emit: Callable[[Event], None]) -> None:
     """Train trials of a study until none is left.
 
-    Args:
-        current: The study.
-        dataset: Its data.
-        emit: Receives what happens.
-
     Raises:
         BrainsegError: A fault that other trials would meet too.
         KeyboardInterrupt: Interrupted; the trial's state is kept, and another process can take it.
@@ -53,13 +48,6 @@ def work(current: Study, dataset: DataSet, emit: Callable[[Event], None]) -> Non
 
 def train(current: Study, unit: Unit, claim: Claim, dataset: DataSet, emit: Callable[[Event], None]) -> None:
     """Train one trial, from wherever it stands to its end.
-
-    Args:
-        current: The study.
-        unit: The network and split that the trial is of.
-        claim: The trial.
-        dataset: The study's data.
-        emit: Receives what happens.
 
     Raises:
         BrainsegError: A fault that other trials would meet too.
@@ -106,15 +94,6 @@ def fit_trial(
 ) -> RunRecord:
     """Start or resume the run of a trial.
 
-    Args:
-        current: The study.
-        unit: The network and split that the trial is of.
-        number: The trial.
-        params: Its parameters.
-        dataset: The study's data.
-        progress: As for `fit`.
-        prune: As for `fit`.
-
     Raises:
         BrainsegError: As for `fit`.
     """
@@ -139,9 +118,6 @@ def _epochs_done(run_dir: Path) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a worker process.
-
-    Args:
-        arguments: Command line without the program's name.
 
     Returns:
         0 when no trial is left, 1 after a fault, 130 when told to stop.
