@@ -210,8 +210,8 @@ def leaderboard(defs: Definitions) -> Schema:
         "p_value": nullable(NUMBER),
         "p_corrected": nullable(NUMBER),
         "more_than_noise": nullable(FLAG),
-        "reason": told(nullable(TEXT), "Why there is no p: too few patients differ."),
-        "ci95_reason": told(nullable(TEXT), "Why there is no interval."),
+        "reason": told(nullable(TEXT), "Reason for a missing p-value: too few patients differ."),
+        "ci95_reason": told(nullable(TEXT), "Reason for a missing interval."),
         "patients": INTEGER,
     }
     return record(

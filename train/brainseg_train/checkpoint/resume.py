@@ -63,7 +63,7 @@ def drop_resume(run_dir: Path, *, keep: list[int]) -> None:
 
 
 def load_resume(run_dir: Path) -> tuple[ResumeState | None, tuple[CheckpointError, ...]]:
-    """The newest resume state that is whole.
+    """The newest valid resume state.
 
     Args:
         run_dir: The run's folder.

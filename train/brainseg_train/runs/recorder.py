@@ -54,7 +54,7 @@ class Recorder:
         """Make the best weights on disk those of a saved state, and delete what a killed process left half written.
 
         Args:
-            state: The state that the run goes on from.
+            state: The state to continue from.
             best_weights: The weights of its best epoch.
         """
         if state.best is None:
