@@ -8,7 +8,7 @@ From the ground up; a folder imports from those above it in this list alone:
     graphs          ONNX graphs: converted, audited, quantised, fine-tuned
     evidence        what each graph computes against the network: parity, gate, golden vectors, latency
     sealing         what goes into a bundle, and the bundle written whole, and signed
-    preflight       what would stop an export, looked for before the work
+    preflight       checks for what would stop an export, before the work starts
     export          the way through all of it
     summary         what an export reports; tested by test_export
     cli             the command

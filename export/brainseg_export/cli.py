@@ -63,7 +63,7 @@ class ChoiceOptions:
         named = [name for name, value in given.items() if value]
         if len(named) != 1:
             raise UsageError(
-                "there is no saying which run to export",
+                "exactly one run selection is needed",
                 expected="one of --best, --all, --run and --checkpoint",
                 got=" and ".join(named) or "none",
             )
@@ -152,7 +152,7 @@ def _require_possible(require: Sequence[str], model_version: str, *, fp16: bool)
     """Refuses variants that are not made, and a version that no manifest can hold.
 
     Raises:
-        UsageError: One of them was asked for.
+        UsageError: An unknown variant or an unusable version was given.
     """
     if unknown := sorted(set(require) - set(_VARIANTS)):
         raise UsageError("--require names no variant", expected=" or ".join(_VARIANTS), got=", ".join(unknown))

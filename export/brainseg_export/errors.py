@@ -2,8 +2,8 @@
 
     BrainsegError                    brainseg_runtime.errors: what, expected, got, remedy
     └── ExportError
-        ├── SelectionError           no run can be exported, or not the one that was asked for
-        ├── ConversionError          a network cannot be written as a graph
+        ├── SelectionError           no run can be exported, or not the requested one
+        ├── ConversionError          a network cannot be converted to an ONNX graph
         │   └── AuditError           the graph holds something that a bundle must not; lists every finding
         ├── ParityError              the graph does not compute what the network computes
         ├── QuantizationError        a network cannot be quantised
@@ -25,11 +25,11 @@ class ExportError(BrainsegError):
 
 
 class SelectionError(ExportError):
-    """No run can be exported, or not the one that was asked for."""
+    """No run can be exported, or not the requested one."""
 
 
 class ConversionError(ExportError):
-    """A network cannot be written as a graph."""
+    """A network cannot be converted to an ONNX graph."""
 
 
 class AuditError(ConversionError):

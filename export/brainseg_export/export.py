@@ -47,7 +47,7 @@ CALIBRATION_SLICES: Final = 96
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """How a bundle is made."""
+    """The settings of an export."""
 
     version: str = __version__
     """Of the model."""
@@ -74,7 +74,7 @@ class Options:
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """What an export made, and why."""
+    """The result of an export, with reasons."""
 
     chosen: Chosen
     path: Path
@@ -232,7 +232,7 @@ def _counted(batches: Iterator[Tensor], advance: Callable[[int], None]) -> Itera
 def _decide(
     base: Proof, tried: Sequence[Proof], required: Sequence[str], console: Progress
 ) -> tuple[tuple[Proof, ...], dict[str, str]]:
-    """What ships; and what does not, and why.
+    """The variants that ship; and those that do not, with reasons.
 
     Raises:
         GateError: A variant that was required did not pass.
@@ -245,7 +245,7 @@ def _decide(
             continue
         why = f"its gate {best.verdict.sentence}, at best, by {best.candidate.label}"
         if variant in required:
-            raise GateError(f"{variant} was required and may not ship", got=why, remedy="export without --require")
+            raise GateError(f"{variant} was required but failed its gate", got=why, remedy="export without --require")
         console.note(f"{variant} is left out: {why}")
         left_out[variant] = why
     return tuple(shipped), left_out

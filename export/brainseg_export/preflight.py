@@ -62,7 +62,7 @@ def require_data(root: Path) -> None:
     """
     if not root.is_dir():
         raise ExportError(
-            f"{root} is not there", expected="the folder of the data set that the run was trained on",
+            f"{root} does not exist", expected="the folder of the data set that the run was trained on",
             got="a file" if root.exists() else "nothing", remedy="name it with --data",
         )  # fmt: skip
 

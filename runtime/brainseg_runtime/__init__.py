@@ -5,8 +5,8 @@
     segmenter = Segmenter.load("models/resunet", digest="...")
     result = segmenter.predict(image)  # (H, W, 3) uint8 -> .mask (H, W) uint8, .probability (H, W) float32
 
-Importing has no side effects. A name is imported when it is first asked for, so that a command answers an interrupt
-before numpy is there; onnxruntime is loaded with the first model.
+Importing has no side effects. Names are imported on first use, so that a command can be interrupted before numpy has
+loaded; onnxruntime is loaded with the first model.
 
 The folders, from the ground up; each imports only from those before it, and its `__init__` says what is in it:
 

@@ -1,4 +1,4 @@
-"""The `brainseg` program: which commands it has. Each is a file in `commands`, imported when it is asked for."""
+"""The `brainseg` program: its list of commands, each a file in `commands` that is imported when it is run."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _COMMANDS: Final = {
     "predict": Listed("brainseg_runtime.commands.predict:predict", "Segment slices."),
     "evaluate": Listed(
         "brainseg_runtime.commands.evaluate:evaluate",
-        "Score a model, or masks, on patients whose true masks are known.",
+        "Score a model, or existing masks, on patients with true masks.",
     ),
     "bench": Listed("brainseg_runtime.commands.bench:bench", "Time a model on this machine."),
     "verify": Listed("brainseg_runtime.commands.verify:verify", "Check a bundle and this machine: PASS or FAIL."),

@@ -1,4 +1,4 @@
-"""What a model takes and gives, and within which limits.
+"""A model's inputs, outputs and limits.
 
 Legend: N batch, H rows, W columns, C channels (pre-contrast, FLAIR, post-contrast).
 """
@@ -53,7 +53,7 @@ class Limits:
     """Largest size of golden vectors once decompressed."""
 
     def __post_init__(self) -> None:
-        """Refuse caps that leave room for nothing, or that exceed the contract."""
+        """Refuse caps that are contradictory or exceed the contract."""
         check_integer("max_batch", self.max_batch, low=1, high=64)
         check_integer("min_side", self.min_side, low=16, high=2048)
         check_integer("max_side", self.max_side, low=self.min_side, high=2048)

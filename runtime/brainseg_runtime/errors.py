@@ -2,7 +2,7 @@
 
 BrainsegError
 ├── InputError                  what the caller passed is at fault
-│   ├── ArgumentError           an argument other than the image is wrong; a ValueError too
+│   ├── ArgumentError           an argument other than the image is wrong (also a ValueError)
 │   ├── ImageError              an array or an image file is not what the contract asks for
 │   └── DataError               patients, slices or masks do not fit together
 │       └── DatasetError        a data set's folder is faulty; holds every problem found, not only the first
@@ -13,7 +13,7 @@ BrainsegError
 │   ├── BundleTooLargeError     a file exceeds its cap
 │   ├── DigestMismatchError     the bundle is not the one that the caller pinned
 │   └── SignatureError          the signature is missing or wrong, or cannot be checked
-├── ProviderError               the execution provider that was asked for is not available, or cannot run the model
+├── ProviderError               the requested execution provider is not available, or cannot run the model
 ├── ContractError               a model does not keep the contract
 ├── InferenceError              the model could not be run
 │   ├── WorkerError             the isolated process crashed, hung or ran out of memory
@@ -64,7 +64,7 @@ class BrainsegError(Exception):
         return "; ".join(parts)
 
     def __reduce__(self) -> tuple[object, ...]:
-        """Survive copying and process boundaries with every part (keyword arguments do not by themselves)."""
+        """Keeps every part when copied or pickled; exceptions with keyword arguments do not by default."""
         return _rebuild, (type(self), self.what), self.__dict__.copy()
 
     def to_json(self) -> dict[str, object]:
@@ -150,7 +150,7 @@ class SignatureError(BundleError):
 
 
 class ProviderError(BrainsegError):
-    """The execution provider that was asked for is not available, or cannot run the model."""
+    """The requested execution provider is not available, or cannot run the model."""
 
 
 class ContractError(BrainsegError):

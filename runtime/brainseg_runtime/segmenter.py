@@ -247,7 +247,7 @@ def _open_engine(bundle: Bundle, choice: Choice, asked: str, threads: int) -> tu
     except ProviderError as error:
         if asked != AUTO or choice.provider == FALLBACK.name:
             raise
-        reasons = (*choice.reasons, f"not {choice.provider}: {error}", f"provider {FALLBACK.name}: always there")
+        reasons = (*choice.reasons, f"not {choice.provider}: {error}", f"provider {FALLBACK.name}: always available")
     fallback = replace(choice, provider=FALLBACK.name, reasons=reasons)
     return fallback, Engine(model, provider=FALLBACK.name, threads=threads)
 

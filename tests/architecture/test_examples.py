@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.architecture.examples import PROMPT, run_examples
+from tests.architecture.sources import Source, sources
 
 PUBLIC = ("brainseg_runtime", "brainseg_runtime.metrics", "brainseg_runtime.images", "brainseg_train.models")
 """Whose `__all__` the documents promise to callers."""
@@ -24,16 +25,23 @@ def public_callables() -> dict[str, object]:
     """What callers of those call: functions, and classes that do work, not those that are an error or hold values."""
     homes = [importlib.import_module(name) for name in PUBLIC]
     offered = {f"{home.__name__}.{name}": getattr(home, name) for home in homes for name in home.__all__}
-    return {name: value for name, value in offered.items() if inspect.isfunction(value) or _does_work(value)}
+    return {name: value for name, value in offered.items() if _does_work(value)}
 
 
 def _does_work(value: object) -> bool:
-    return inspect.isclass(value) and not issubclass(value, (Exception, tuple)) and not dataclasses.is_dataclass(value)
+    if inspect.isclass(value):
+        return not issubclass(value, (Exception, tuple)) and not dataclasses.is_dataclass(value)
+    return callable(value)
 
 
 def test_public_functions_have_an_example() -> None:
-    missing = [name for name, value in public_callables().items() if PROMPT not in (inspect.getdoc(value) or "")]
+    missing = [name for name, value in public_callables().items() if PROMPT not in (value.__doc__ or "")]
     assert not missing
+
+
+@pytest.mark.parametrize("source", sources(), ids=str)
+def test_no_example_is_skipped(source: Source) -> None:
+    assert "+SKIP" not in source.text
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.architecture.folders import arrows, circles, folders, is_folder, mapped
-from tests.architecture.sources import FOLDERS, ROOT, Source, sources
+from tests.architecture.sources import FOLDERS, ROOT, Source, imports, sources
 
 EVERY_PACKAGE = pytest.mark.parametrize("package", FOLDERS)
 TESTS = ROOT / "tests"
@@ -30,6 +30,18 @@ def test_folders_import_only_from_those_named_before_them_in_the_map(package: st
 
 
 @EVERY_PACKAGE
+def test_no_module_imports_its_own_package_which_offers_names_from_all_folders(package: str) -> None:
+    wrong = [
+        f"{source} (line {item.line})"
+        for source in sources()
+        if source.package == package and source.path.name != "__main__.py"
+        for item in imports(source)
+        if item.module == package and source.module != package
+    ]
+    assert not wrong
+
+
+@EVERY_PACKAGE
 def test_no_two_modules_need_each_other(package: str) -> None:
     assert not circles({(arrow.importer, arrow.imported) for arrow in arrows(package)})
 
@@ -37,7 +49,12 @@ def test_no_two_modules_need_each_other(package: str) -> None:
 @EVERY_FOLDER
 def test_a_folders_docstring_names_each_of_its_modules(home: Source) -> None:
     text = ast.get_docstring(home.tree) or ""
-    assert not [name for name in _modules(home) if not _is_named(name, text)]
+    assert not [name for name in _contents(home) if not _is_named(name, text)]
+
+
+@pytest.mark.parametrize("source", MODULES, ids=str)
+def test_a_module_lies_in_a_folder_that_says_what_it_holds(source: Source) -> None:
+    assert source.path.with_name("__init__.py").is_file()
 
 
 @pytest.mark.parametrize("source", MODULES, ids=str)
@@ -46,7 +63,7 @@ def test_a_module_has_tests_of_its_name_or_its_folder_says_where_it_is_tested(so
     *parents, name = source.module.split(".")[1:]
     mirrored = ROOT.joinpath("tests", FOLDERS[source.package], *parents, f"test_{name}.py")
     home = source.path.with_name("__init__.py")
-    if not mirrored.is_file() and not _tests_named_for(name, home):
+    if not (mirrored.is_file() and _holds_tests(mirrored)) and not _tests_named_for(name, home):
         pytest.fail(
             f"no {mirrored.relative_to(ROOT)}, and no 'tested by' for it in {home.relative_to(ROOT)}", pytrace=False
         )
@@ -59,21 +76,32 @@ def test_every_folder_of_tests_mirrors_a_folder(package: str) -> None:
     assert tested - {"oracles", "examples"} <= set(folders(package))
 
 
-def _modules(home: Source) -> list[str]:
-    return sorted(path.stem for path in home.path.parent.glob("*.py") if path.name != "__init__.py")
+def _contents(home: Source) -> list[str]:
+    """The folder's modules, and the folders in it."""
+    modules = {path.stem for path in home.path.parent.glob("*.py") if path.name != "__init__.py"}
+    return sorted(modules | {path.parent.name for path in home.path.parent.glob("*/__init__.py")})
 
 
 def _is_named(name: str, text: str) -> bool:
-    return re.search(rf"(?<!\w){name}(?!\w)", text) is not None
+    """Whether a module is named as one, not by a word that happens to be its name: `name`, name.py, or in a map."""
+    return (
+        re.search(rf"`{name}(\.\w+)*`|(?<!\w){name}\.py\b|^ +(\w+, )*{name}(, \w+)* {{2,}}", text, re.MULTILINE)
+        is not None
+    )
 
 
 def _tests_named_for(name: str, home: Path) -> list[str]:
-    """The existing tests that stand in one sentence, or one entry of a map, of the docstring with a module's name.
-
-    "All ..." and "Tested together ..." speak of every module of the folder.
-    """
+    """The existing tests that stand in one sentence, or one entry of a map, of the docstring with a module's name."""
     text = ast.get_docstring(ast.parse(home.read_text(encoding="utf-8"))) or ""
     entries = re.split(r"\n\s*\n|\n(?= +\w+(?:\.py)? {2,}|- )|(?<=\.)\s", text)
-    of_it = [entry for entry in entries if _is_named(name, entry) or re.match(r"All |Tested together", entry)]
+    of_it = [entry for entry in entries if _is_named(name, entry)]
     tests = [test for entry in of_it for test in re.findall(r"\btests/[\w/]*\w|\btest_\w+", entry)]
-    return [test for test in tests if (ROOT / test).is_dir() or any(TESTS.glob(f"**/{Path(test).name}.py"))]
+    return [
+        test
+        for test in tests
+        if (ROOT / test).is_dir() or any(map(_holds_tests, TESTS.glob(f"**/{Path(test).name}.py")))
+    ]
+
+
+def _holds_tests(path: Path) -> bool:
+    return re.search(r"^\s*def test_", path.read_text(encoding="utf-8"), re.MULTILINE) is not None

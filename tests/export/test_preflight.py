@@ -67,7 +67,7 @@ def test_a_place_that_cannot_hold_a_bundle_is_told_for_every_network_before_work
 def test_data_that_is_not_there_is_told_first(runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_export(*arguments(runs, tmp_path / "out", "--data", str(tmp_path / "nowhere"))) == 1
     told = capsys.readouterr().err
-    assert "nowhere is not there" in told
+    assert "nowhere does not exist" in told
     assert "--data" in told
     assert not (tmp_path / "out").exists()
 

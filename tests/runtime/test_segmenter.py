@@ -33,7 +33,7 @@ class TestLoad:
         assert (info.provider, info.variant, info.threads, info.same_bits) == ("cpu", "int8", 2, True)
         assert info.provenance.bundle_digest == digest_of(TINY)
         assert (info.provenance.model, info.provenance.threshold) == ("tiny 1.0.0", 0.5)
-        assert "provider cpu: asked for" in info.reasons
+        assert "provider cpu: requested" in info.reasons
         assert info.versions["onnxruntime"]
 
     def test_auto_never_fails_and_tells(self) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from brainseg_runtime.version import __version__
+from brainseg_train import models
 from brainseg_train.commands import patients
 from brainseg_train.phantom.patients import write_phantom
 from tests.train.studies import run_command
@@ -29,6 +30,14 @@ def test_each_command_has_help_with_an_example(command: str, capsys: pytest.Capt
     assert "{" not in text.partition("\n\n")[0]
     for part in ("<str>", "<path>"):
         assert part not in text
+
+
+def test_the_commands_take_the_networks_from_the_table(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command("all", "--help") == 0
+    assert f"[default: {','.join(models.NAMES)}]" in " ".join(capsys.readouterr().out.split())
+    assert run_command("fit", "--help") == 0
+    about_model = capsys.readouterr().out.partition("Options:")[0]
+    assert all(name in about_model for name in models.NAMES)
 
 
 @pytest.mark.parametrize(
@@ -66,11 +75,11 @@ def test_wrong_usage_is_2_before_any_data_is_read_or_generated(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("all", "--data", "nowhere"), "nowhere is not there"),
+        (("all", "--data", "nowhere"), "nowhere does not exist"),
         (("fit", "unet", "--data", "{data}", "--device", "abacus"), "abacus"),
         (("fit", "unet", "--data", "{data}", "--device", "meta"), "device meta"),
         (("fit", "unet", "--data", "{data}", "--split-file", "nowhere.csv"), "nowhere.csv"),
-        (("fit", "unet", "--data", "{data}", "--person-from", "(x)"), "names no person"),
+        (("fit", "unet", "--data", "{data}", "--person-from", "(x)"), "finds no person"),
         (("report", "nowhere"), "no complete study"),
         (("check", "nowhere"), "nowhere"),
         (("phantom", "{data}/TCGA_P1_0001_20000101"), "is not replaced"),
@@ -134,13 +143,13 @@ def test_without_data_the_phantom_stands_in_and_it_says_so(
     options += ["--workers", "1", "--threads", "1"]
     assert run_command("all", *options) == 0
     said = capsys.readouterr().err
-    assert "data/kaggle_3m is not there" in said.replace(os.sep, "/")
+    assert "data/kaggle_3m does not exist" in said.replace(os.sep, "/")
     assert "preset quick" in said
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "kaggle_3m").symlink_to(small_patients, target_is_directory=True)
     assert run_command("all", *options, "--resume", "--preset", "quick") == 0
     said = capsys.readouterr().err
-    assert "not there" not in said
+    assert "does not exist" not in said
     assert "is complete" in said  # the same patients under another name
 
 

@@ -1,4 +1,4 @@
-"""The `brainseg-train` program: which commands it has. Each is a file in `commands`, imported when it is asked for.
+"""The `brainseg-train` program: its list of commands, each a file in `commands` that is imported when it is run.
 
 PyTorch is imported only by the commands that train, so that `--help` and usage errors answer at once.
 """

@@ -1,4 +1,4 @@
-"""What a training run is asked to do: frozen settings that go to JSON and back.
+"""The settings of a training run: frozen dataclasses that go to JSON and back.
 
 A configuration says everything that changes the weights. What does not (where the run is written, how often its state
 is saved, who is told) is an argument of `brainseg_train.runs.fit.fit`.
@@ -208,7 +208,7 @@ def preset(name: Preset, model: str) -> TrainConfig:
     """The settings that a preset starts from, for one network.
 
     Args:
-        name: "paper" is the recipe asked for: Adam at 3e-4, 40 epochs, early stopping, the shipped width, all slices.
+        name: "paper" is the published recipe: Adam at 3e-4, 40 epochs, early stopping, the shipped width, all slices.
             "quick" takes minutes on two cores: half the width, fewer epochs, a higher learning rate, half of the empty
             slices.
             "shipped" is what the bundles in `models/` were trained with: see `docs/experiments.md`.

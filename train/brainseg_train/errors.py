@@ -11,8 +11,8 @@
         ├── PhantomError             a phantom cannot be made as asked
         ├── CheckpointError          a checkpoint is missing, damaged or of another network
         ├── RecordError              a run's or study's record is missing, damaged or contradicts itself
-        ├── DeviceError              the device or precision asked for is not available
-        ├── DivergedError            training left the range of numbers: a loss or gradient is not finite
+        ├── DeviceError              the requested device or precision is not available
+        ├── DivergedError            training diverged: a loss or gradient is not finite
         └── StudyError               a study cannot go on: nothing completed, or its settings changed
 
 The runtime's errors are raised unchanged: faults in the data (`DatasetError`, `ImageError`), wrong usage (`UsageError`)
@@ -65,11 +65,11 @@ class RecordError(TrainError):
 
 
 class DeviceError(TrainError):
-    """The device or precision asked for is not available."""
+    """The requested device or precision is not available."""
 
 
 class DivergedError(TrainError):
-    """Training left the range of numbers: a loss or a gradient is not finite. The last checkpoint is kept."""
+    """Training diverged: a loss or gradient is not finite. The last checkpoint is kept."""
 
 
 class StudyError(TrainError):

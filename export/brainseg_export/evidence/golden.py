@@ -23,7 +23,7 @@ SIDE: Final = 128
 """Height and width of the drawn heads, pixels; this keeps the vectors below a few hundred KiB."""
 
 FLOORS: Final[Mapping[str, Tolerance]] = {
-    # Another processor sums in another order: 1e-6 was seen between engines, and a hundred times that is no fault.
+    # Another processor sums in another order: 1e-6 was seen between engines, so up to a hundred times that is accepted.
     "fp32": Tolerance(probability=1e-4, mask=1e-4),
     # Half of all float16 numbers in [0, 1] lie 5e-4 apart.
     "fp16": Tolerance(probability=2e-2, mask=2e-3),

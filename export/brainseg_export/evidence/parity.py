@@ -191,7 +191,7 @@ def require(name: str, agreement: Agreement, *, limit: float = LIMIT) -> None:
             f"{name} does not compute what the network computes",
             expected=f"differences of at most {limit:g} and equal masks outside ±{limit:g} of the threshold",
             got=f"{agreement.max_difference:.3g}, and {counted(agreement.outside_band, 'mask pixel')} outside the band",
-            remedy="report this: the exporter or the engine computes something else; no bundle was written",
+            remedy="please report this fault of the exporter or the engine; no bundle was written",
         )
 
 

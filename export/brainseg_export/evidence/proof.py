@@ -30,7 +30,7 @@ LIMITS: Final[Mapping[str, float]] = MappingProxyType(
 
 
 class Progress(Protocol):
-    """Where an export reports how far it is; the runtime's `Console` is one."""
+    """Receives an export's progress; the runtime's `Console` is one."""
 
     def note(self, text: str) -> None:
         """Report one line."""
@@ -52,7 +52,7 @@ class Candidate:
 
 @dataclass(frozen=True, kw_only=True)
 class Proof:
-    """What was measured of one candidate."""
+    """The measurements of one candidate."""
 
     candidate: Candidate
     measured: Mapping[str, Measured]
@@ -97,7 +97,7 @@ class Proof:
 
 @dataclass(frozen=True, kw_only=True)
 class Prover:
-    """What every candidate is measured against: the network in PyTorch, on the validation patients."""
+    """The reference for every candidate: the network in PyTorch, on the validation patients."""
 
     reference: Predict
     """The network in PyTorch."""

@@ -46,7 +46,7 @@ _CENTRES: Final[NDArray[np.float64]] = np.linspace(-MAX_LOGIT, MAX_LOGIT, 2 * BI
 
 @dataclass(frozen=True, kw_only=True)
 class Calibration:
-    """What was chosen, and its effect."""
+    """The chosen threshold and temperature, and their effect."""
 
     threshold: float
     temperature: float
@@ -80,7 +80,7 @@ def calibrate(logits: NDArray[np.int64]) -> Calibration:
     pooled = logits.sum(axis=0)
     if not pooled.sum(axis=1).all():
         raise ExportError(
-            "nothing to calibrate on", expected="validation pixels with and without tumour", got="one kind"
+            "no pixels to calibrate on", expected="validation pixels with and without tumour", got="one kind"
         )
     temperature = fit_temperature(pooled)
     scores = mean_dice(logits, temperature)

@@ -1,7 +1,7 @@
 """From a network in PyTorch to the bytes of one plain ONNX graph, raw pixels in, mask out.
 
 The same pipeline gives the same bytes, whenever and from whatever folder it is exported: names come from the exported
-program, which depends on neither, and what tells of the machine is stripped before the graph is written.
+program, which depends on neither, and anything that identifies the machine is stripped before the graph is written.
 
 Legend: N batch, H rows, W columns.
 """
@@ -141,9 +141,9 @@ def _export(pipeline: InferencePipeline) -> onnx.ModelProto:
                 verbose=False,
             )
     except torch.onnx.errors.OnnxExporterError as error:
-        raise ConversionError("the network cannot be written as a graph", got=error) from error
+        raise ConversionError("the network cannot be converted to an ONNX graph", got=error) from error
     if program is None:
-        raise ConversionError("the network cannot be written as a graph", got="no program from the exporter")
+        raise ConversionError("the network cannot be converted to an ONNX graph", got="no program from the exporter")
     return program.model_proto
 
 

@@ -70,7 +70,7 @@ def observe(graph: Graph, images: Sequence[NDArray[np.uint8]]) -> dict[str, Obse
         QuantizationError: There are no slices, or an activation is not finite.
     """
     if not images:
-        raise QuantizationError("nothing to observe activations on", expected="at least one slice", got="none")
+        raise QuantizationError("no slices to observe activations on", expected="at least one slice", got="none")
     model = onnx.load_model_from_string(graph.data)
     names = _activations(model)
     wanted = {output.name for output in model.graph.output}

@@ -83,7 +83,7 @@ def require_replaceable(target: Path) -> None:
     """
     if target.is_dir() and any(target.iterdir()) and not (target / MANIFEST_NAME).is_file():
         raise ExportError(
-            f"{target} is not replaced",
+            f"{target} already exists and is not a bundle",
             expected=f"a bundle with {MANIFEST_NAME}, an empty folder or nothing",
             got="a folder with other content",
             remedy="move it away, or name another folder with --out",

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 NOT_STATED: Final = "not stated"
 
 PHANTOM: Final = Licence(
-    id="Apache-2.0", note="Trained on drawn heads, not on patients: it shows that the software works and nothing else."
+    id="Apache-2.0", note="Trained on drawn heads, not on patients: it only shows that the software works."
 )
 """Licence of weights that were trained on the phantom."""
 
@@ -66,7 +66,7 @@ class Provenance:
             terms = f"; whoever trained or exported states its licence as {stated}."
         else:
             terms = "; its licence is not stated either" if not name else "; its licence is not stated"
-            terms += ": ask whoever made this bundle before the weights are used."
+            terms += ": ask the maker of this bundle before using the weights."
         return Licence(id=stated or NOT_STATED, note=f"Trained on {data}{terms}{self._partly}")
 
     @property
@@ -101,7 +101,7 @@ def provenance_of(dataset: DataSet, chosen: Chosen, stated: DataSource) -> Prove
     if is_phantom(dataset):
         if stated:
             raise ExportError(
-                "the data is the phantom", expected="no statement about where it comes from",
+                "the data is the phantom", expected="no statement of origin",
                 got=", ".join(f"--data-{key}" for key in stated.to_json()), remedy="export without those options",
             )  # fmt: skip
         own = DataSource(name="phantom", licence=PHANTOM.id)

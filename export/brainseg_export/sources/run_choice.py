@@ -36,7 +36,7 @@ class Chosen:
     """A run that is to be exported."""
 
     info: WeightsInfo
-    """What the weights' own file says of them."""
+    """The facts stored with the weights."""
     recipe: TrainConfig
     """How training slices are drawn and augmented, for fine-tuning: `config` if there is one, else as in `run.json`."""
     folder: Path
@@ -111,7 +111,7 @@ def by_id(runs: Path, run: str) -> Chosen:
     if Path(run).name != run or not (folder / records.RECORD).is_file():
         known = sorted(path.parent.name for path in runs.glob(f"*/{records.RECORD}"))
         raise SelectionError(f"{runs} holds no run {run}", expected=f"one of {', '.join(known) or 'none'}", got=run)
-    return _chosen(runs, folder, folder, "asked for by name")
+    return _chosen(runs, folder, folder, "chosen by name")
 
 
 def by_checkpoint(path: Path) -> Chosen:
@@ -126,10 +126,10 @@ def by_checkpoint(path: Path) -> Chosen:
             f"{path} cannot be exported",
             expected=f"{records.RECORD} beside it, which says what it was trained on",
             got="none",
-            remedy="name the weights file within its run's folder",
+            remedy="give the weights file inside its run's folder",
         )
     folder = path.resolve().parent
-    return _chosen(folder.parent, folder, path, f"asked for by file, {path.name}")
+    return _chosen(folder.parent, folder, path, f"chosen by file, {path.name}")
 
 
 def load(chosen: Chosen) -> tuple[nn.Module, WeightsInfo]:
@@ -146,7 +146,7 @@ def load(chosen: Chosen) -> tuple[nn.Module, WeightsInfo]:
             f"{chosen.weights} changed since it was chosen: its {' and '.join(wrong).replace('_', ' ')} differ",
             expected=", ".join(str(before[key]) for key in wrong),
             got=", ".join(str(now[key]) for key in wrong),
-            remedy="export again once nothing writes to the run",
+            remedy="export again when the run is no longer being written",
         )
     return network, info
 

@@ -1,7 +1,7 @@
-"""A bundle: a model's folder with everything that is known about it.
+"""A bundle: a folder with a model and its manifest, golden vectors and signature.
 
 - `manifest`: `manifest.json` as dataclasses. Another key is a field there, and a new schema.
-- `bundle`: the folder, read once; every byte that is used later was hashed against the manifest.
+- `bundle`: the folder, read once; every byte used later has been hashed against the manifest.
 - `golden`: images with the answers that each variant must give.
 - `signature`: who sealed it, checked against a public key.
 """

@@ -1,4 +1,4 @@
-"""A bundle's folder, read once: every byte that is used later was hashed against the manifest.
+"""A bundle's folder, read once: every byte used later has been hashed against the manifest.
 
 The manifest is read first, and its SHA-256 is the bundle's digest. Then each listed file is opened once, read up to the
 size that the manifest states, and hashed. The caller gets those bytes, never a path, so nothing can change between the
@@ -158,7 +158,7 @@ def _check_folder(folder: Path) -> None:
 
 
 def _bundles_near(folder: Path) -> str | None:
-    """The bundles that may have been meant: those directly inside the folder."""
+    """Bundles directly inside the folder, to suggest in an error."""
     try:
         found = sorted(path.parent for path in folder.glob(f"*/{MANIFEST_NAME}"))
     except OSError:
@@ -184,7 +184,7 @@ def _check_sizes(manifest: Manifest, limits: Limits) -> None:
 
 
 def _check_listing(folder: Path, manifest: Manifest) -> None:
-    """Refuse a folder that holds more or less than the manifest lists."""
+    """Refuse a folder with missing or unlisted files."""
     try:
         present = {entry.name for entry in os.scandir(folder)}
     except OSError as error:

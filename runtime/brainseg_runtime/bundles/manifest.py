@@ -1,6 +1,6 @@
 """What a bundle says about itself: ``manifest.json``, read strictly and written so that it can be read again.
 
-One JSON object, the fields of `Manifest`; a missing or an unknown key, or a value out of place, refuses the whole:
+One JSON object, the fields of `Manifest`; a missing or unknown key, or a value out of range, is an error:
 
     schema       "brainseg/bundle/1"
     name         the model's name, such as "resunet"
@@ -8,7 +8,7 @@ One JSON object, the fields of `Manifest`; a missing or an unknown key, or a val
     files        {name: {sha256, bytes}}, every file of the folder but manifest.json and model.sig
     contract     {input, outputs, limits}: the tensors below, word for word
     threshold    probability from which a pixel is tumour
-    temperature  what the logits are divided by before the sigmoid (1: as trained)
+    temperature  divides the logits before the sigmoid (1: as trained)
     variants     {fp32 | int8 | ...: {file, precision, parity, accuracy, same_bits, tolerances}}
     golden       the file with inputs and expected outputs, or null
     fingerprint  the training images' intensities by channel, for the input guard, or null
@@ -53,7 +53,7 @@ GreyLevel = Annotated[float, Between(0, 255)]
 
 @dataclass(frozen=True, kw_only=True)
 class FileEntry:
-    """What a file of the bundle must be."""
+    """Size and hash of a file of the bundle."""
 
     sha256: Sha256
     """64 lower-case hexadecimal digits."""
@@ -112,7 +112,7 @@ class ChannelRange:
 
 @dataclass(frozen=True, kw_only=True)
 class Fingerprint:
-    """What training images looked like; `input_guard` makes it and compares images with it."""
+    """Intensities of the training images; `input_guard` makes it and compares images with it."""
 
     slices: Annotated[int, Between(1, MAX_INTEGER)]
     """How many slices it was taken over."""
@@ -126,7 +126,7 @@ class Fingerprint:
 
 @dataclass(frozen=True, kw_only=True)
 class Licence:
-    """Under what terms the weights may be used."""
+    """The licence of the weights."""
 
     id: str
     """SPDX identifier or a short name."""

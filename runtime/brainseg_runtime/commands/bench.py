@@ -1,4 +1,4 @@
-"""`brainseg bench`: how fast a model runs on this machine, and in how much memory."""
+"""`brainseg bench`: a model's speed and memory on this machine."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def bench(  # noqa: PLR0913 - the command's options
 ) -> int:
     """Time a model on this machine, each row in a process of its own.
 
-    A combination that is not available is named and left out; it is a fault if its provider or variant was asked for.
+    Combinations that are not available are reported and skipped; exit code 1 if one was named.
 
     The JSON has: rows (provider, variant, batch, threads, side, calls, p50_ms, p95_ms, slices_per_s, load_ms, first_ms,
     peak_rss_mib; times are those of a call), refused (the rows that were not available, with the error), bundle,

@@ -1,4 +1,4 @@
-"""`brainseg doctor`: what is installed, what would run, and what gets in the way."""
+"""`brainseg doctor`: what is installed, what would run, and what is wrong."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def doctor(
         Path | None, typer.Argument(metavar="BUNDLE", help="Also show what would run this model.")
     ] = None,
 ) -> int:
-    """Show what is installed, which providers are available, what auto would choose and why, and what collides.
+    """Show what is installed, which providers are available, what auto would choose and why, and what conflicts.
 
     The JSON has: ok, versions, system, python, processor (architecture, features, cores, name), exact_integers,
     default_threads, providers (name, available, reason), choice (provider, variant, reasons; null without a bundle),
@@ -37,7 +37,7 @@ def doctor(
 
 
 def _show(console: Console, found: Diagnosis) -> None:
-    """Shows everything, the problems last, where they are read."""
+    """Shows everything; problems come last, where they are seen."""
     machine = [
         ("system", found.system),
         ("python", found.python),
@@ -61,4 +61,4 @@ def _show(console: Console, found: Diagnosis) -> None:
     for problem in found.problems:
         console.warn(f"{problem.what}\n  remedy: {problem.remedy}")
     console.say("")
-    console.say("nothing gets in the way" if found.ok else counted(len(found.problems), "problem"))
+    console.say("no problems found" if found.ok else counted(len(found.problems), "problem"))

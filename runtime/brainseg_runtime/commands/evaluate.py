@@ -1,4 +1,4 @@
-"""`brainseg evaluate`: scores on patients whose masks are known, of a model or of masks that are there already."""
+"""`brainseg evaluate`: scores of a model, or of existing masks, on patients with true masks."""
 
 from __future__ import annotations
 
@@ -47,17 +47,19 @@ def evaluate(
     ],
     predictions: Annotated[
         Path | None,
-        typer.Option(metavar="FOLDER", help="Score the masks in this folder, of any program; no BUNDLE then."),
+        typer.Option(metavar="FOLDER", help="Score the masks in this folder, made by any program; leave BUNDLE out."),
     ] = None,
     report: ReportOption = None,
     spacing: SpacingOption = None,
     tolerance: Annotated[
         float,
-        typer.Option(metavar="X", min=0.0, max=1000.0, help="Of the surface Dice: pixels, and mm with --spacing."),
+        typer.Option(
+            metavar="X", min=0.0, max=1000.0, help="Tolerance of the surface Dice, in pixels, and in mm with --spacing."
+        ),
     ] = TOLERANCE,
     model: ModelOptions,
 ) -> int:
-    """Score a model, or masks that are there already, on patients whose true masks are known.
+    """Score a model, or existing masks, on patients with true masks.
 
     Scores: Dice, IoU, precision, recall, F1, ROC-AUC, PR-AUC; by patient also HD95, ASSD, surface Dice, lesion-wise
     Dice and F1, and volume errors.
@@ -88,7 +90,7 @@ def evaluate(
 
 
 def _require_one_source(n_paths: int, predictions: Path | None, model: ModelOptions) -> None:
-    """Refuses anything but BUNDLE and DATA, or masks and DATA alone.
+    """Refuses any other combination than BUNDLE and DATA, or --predictions and DATA.
 
     Raises:
         UsageError: Something is missing, or given beside what excludes it.
@@ -101,7 +103,7 @@ def _require_one_source(n_paths: int, predictions: Path | None, model: ModelOpti
         )
     if predictions is not None and (n_paths != 1 or model != ModelOptions()):
         raise UsageError(
-            "--predictions scores masks that are there already, and no model runs",
+            "--predictions scores existing masks and runs no model",
             expected="DATA alone, without BUNDLE, --provider, --variant, --threads and --digest",
             got=f"{counted(n_paths, 'path')}{' and options for a model' if model != ModelOptions() else ''}",
         )
@@ -109,7 +111,7 @@ def _require_one_source(n_paths: int, predictions: Path | None, model: ModelOpti
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Scored:
-    """An evaluation and where it comes from.
+    """An evaluation and its origin.
 
     Attributes:
         evaluation: The scores.
@@ -162,7 +164,7 @@ def _of_model(
 def _of_masks(
     console: Console, folder: Path, patients: Patients, spacing: tuple[float, float, float] | None, tolerance: float
 ) -> _Scored:
-    """Scores masks that are there already."""
+    """Scores existing masks."""
     predicted = find_predictions(folder, tuple(patients.values()))
     n_slices = sum(len(patient.slices) for patient in patients.values())
     console.note(f"{counted(len(patients), 'patient')}, {counted(n_slices, 'mask')} of {folder}")
@@ -210,7 +212,7 @@ def _write_report(path: Path, scored: _Scored, patients: Patients, ran: Mapping[
 
 
 def _show(console: Console, evaluation: Evaluation) -> None:
-    """Shows the scores that most readers come for, and why some are missing."""
+    """Shows the main scores, and why some are missing."""
     shown = [
         (name, NOT_DEFINED if value is None else f"{value:.4f}", interval_text(ends, places=4))
         for name, value, ends in score_rows(evaluation)

@@ -1,4 +1,4 @@
-"""Options that several commands of `brainseg` share, and the model that they choose."""
+"""Options shared by commands of `brainseg`, and the model that they select."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from brainseg_runtime.segmenter import Segmenter
 
 
 def _lengths(value: tuple[float, float, float] | None) -> tuple[float, float, float] | None:
-    """Refuses a spacing that no scanner has."""
+    """Refuses a spacing outside (0, 1000) mm."""
     if value and not all(0 < each < 1000 for each in value):
         raise typer.BadParameter("expected three lengths in mm, above 0 and below 1000")
     return value or None
@@ -49,7 +49,7 @@ ReportOption: TypeAlias = Annotated[
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ModelOptions:
-    """How a bundle's model is to run."""
+    """How to run a bundle's model."""
 
     provider: ProviderOption = "auto"
     variant: Annotated[str, typer.Option(metavar="NAME", help="auto, fp32, int8, ... as the bundle offers.")] = "auto"
@@ -71,6 +71,6 @@ class ModelOptions:
 
 
 def running(segmenter: Segmenter) -> str:
-    """What runs, in words: model, variant, provider, threads."""
+    """Model, variant, provider and threads in words."""
     info = segmenter.info
     return f"{info.provenance.model} ({info.variant}) on {info.provider}, {counted(info.threads, 'thread')}"

@@ -45,7 +45,7 @@ _ALIKE = 10  # more lines than these that say the same become one
 
 
 def _probability(value: float | None) -> float | None:
-    """Refuses a threshold at which every pixel, or none, is tumour."""
+    """Refuses a threshold outside (0, 1]."""
     if value is not None and not 0 < value <= 1:
         raise typer.BadParameter("expected a probability above 0 and at most 1")
     return value
@@ -158,7 +158,7 @@ def predict(  # noqa: PLR0913 - the command's options
 
 
 def _refuse_overwritten_inputs(json_target: str | None, bundle: Path, inputs: Sequence[Path], out: Path) -> None:
-    """Refuses an OUT, or a file for `--json`, that would replace an input, the bundle or each other."""
+    """Refuses an OUT or a `--json` file that would overwrite an input, the bundle or each other."""
     check_outputs(
         {"--json": json_target, "-o": out / FILE},
         files=_beside(inputs),
@@ -167,13 +167,13 @@ def _refuse_overwritten_inputs(json_target: str | None, bundle: Path, inputs: Se
 
 
 def _beside(inputs: Sequence[Path]) -> Iterator[Path]:
-    """Files that are given by name, and the images and masks beside them."""
+    """The input files, and the images and masks beside them."""
     for folder in {given.parent for given in inputs if given.is_file()}:
         yield from (each for each in folder.iterdir() if is_image_name(each.name))
 
 
 def _refuse_overwritten_result(json_target: str | None, out: Path, places: Sequence[str]) -> None:
-    """Refuses a file for `--json` that a slice's result is to be."""
+    """Refuses a `--json` file that is also the result of a slice."""
     target, out = Path(json_target or "-").resolve(), out.resolve()
     if target.is_relative_to(out):
         name = target.relative_to(out).as_posix().casefold()
@@ -188,7 +188,7 @@ def _refuse_overwritten_result(json_target: str | None, out: Path, places: Seque
 def _made_ready(
     console: Console, out: Path, origin: Origin, layout: Layout, places: Sequence[str], *, overwrite: bool
 ) -> Earlier | None:
-    """Makes OUT ready: what another model left there is refused, or removed where that was asked for."""
+    """Prepares OUT: refuses results of another model, or removes them with --overwrite."""
     make_folder(out)
     try:
         earlier = read_earlier(out)
@@ -245,11 +245,11 @@ def _segment(
 
 
 def _saved_now_and_then(entries: Iterator[SliceEntry], save: Callable[[], None]) -> Iterator[SliceEntry]:
-    """Passes entries on and saves the record now and then, so that a killed run can be resumed.
+    """Passes entries on and saves the record at intervals, so that a killed run can be resumed.
 
     Saving a long record takes longer, so it is done less often: about a twentieth of the time goes into it at most.
     """
-    due = time.monotonic()  # at once, so that no mask lies there for long without a record that tells of it
+    due = time.monotonic()  # at once, so that no mask is on disk for long without an entry in the record
     for entry in entries:
         yield entry
         if time.monotonic() >= due:
@@ -260,7 +260,7 @@ def _saved_now_and_then(entries: Iterator[SliceEntry], save: Callable[[], None])
 
 
 def _show(console: Console, made: Predictions, out: Path) -> int:
-    """Shows what became of the slices and of the patients; returns the exit code."""
+    """Shows the results by slice and patient; returns the exit code."""
     if made.patients:
         headers = ["patient", "slices", "done", "tumour pixels", *(["mL"] if made.spacing_mm else [])]
         console.table(headers, [_patient_row(patient, made.spacing_mm is not None) for patient in made.patients])
@@ -275,7 +275,7 @@ def _show(console: Console, made: Predictions, out: Path) -> int:
     of_all = counted(len(made.slices), "slice")
     console.say(f"{made.n_done} of {of_all} done{f' ({left_out})' if left_out else ''}: {out}")
     if made.status == "interrupted":
-        console.note("interrupted; what is done is kept, --resume goes on from there")
+        console.note("interrupted; finished slices are kept, continue with --resume")
         return INTERRUPTED
     return DONE if made.status == "complete" else FAULT
 
@@ -288,7 +288,7 @@ def _patient_row(patient: PatientEntry, in_ml: bool) -> tuple[str, ...]:
 
 
 def _one_line(entry: SliceEntry) -> str:
-    """What went wrong with a slice, in one line, without its path, with which the line begins."""
+    """What went wrong with a slice, in one line; the path is left out, since the caller's line begins with it."""
     error = entry.error or {}
     parts = {"expected": "expected", "got": "got", "remedy": "remedy:"}
     named = (f"{word} {error[part]}" for part, word in parts.items() if error.get(part) is not None)
@@ -297,7 +297,7 @@ def _one_line(entry: SliceEntry) -> str:
 
 
 def alike(told: Iterable[tuple[str, str]]) -> Iterator[str]:
-    """Lines that begin with what they are about; a text that many share is one line that counts them.
+    """One line for each name and text; a text that several names share becomes one line with their number.
 
     Args:
         told: What a line is about, such as a slice's path, and its text.

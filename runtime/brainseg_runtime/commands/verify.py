@@ -55,7 +55,7 @@ def verify(
 
 
 def _require_key(path: Path) -> None:
-    """Refuses a file that is no key before any check: the caller's slip is no fault of the bundle.
+    """Refuses a file that is not a public key before any check runs: a wrong path is not a fault of the bundle.
 
     Raises:
         InputError: The file is missing, cannot be read, or holds no public key in PEM form.

@@ -1,4 +1,4 @@
-"""Models and predicted masks evaluated on patients whose true masks are known.
+"""Evaluates models, or predicted masks, on patients with true masks.
 
     dataset.py          a data set and a model: slices are read ahead, predicted and scored
     predicted_masks.py  a data set and predicted masks: found by name, read and scored

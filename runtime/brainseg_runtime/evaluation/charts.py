@@ -135,5 +135,5 @@ def _agreement_chart(evaluation: Evaluation) -> Markup:
         ],
         title="Volume error of each patient, with mean and limits of agreement",
         x_label=f"mean of true and predicted volume, {unit}",
-        y_label=f"predicted less true, {unit}",
+        y_label=f"predicted minus true, {unit}",
     )

@@ -131,7 +131,7 @@ def _checked(
 
 
 def until_faulty(reads: Iterable[tuple[T | None, Iterable[Problem]]], what: str) -> Generator[T, None, None]:
-    """What was read, up to the first fault; the rest is then read too, so that one error lists every fault.
+    """Yields slices up to the first fault, then reads the rest, so that one error lists every fault.
 
     Args:
         reads: What was read, None where it could not be, with its faults.

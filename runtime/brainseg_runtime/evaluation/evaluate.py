@@ -175,7 +175,7 @@ def _evaluate(
         if on_patient is not None:
             on_patient(scores)
     if not tallies:
-        raise DataError("there is nothing to evaluate", expected="patients", got="none")
+        raise DataError("no slices to evaluate", expected="patients", got="none")
     return summarise(tuple(tallies.values()), scored, pixels, settings)
 
 
@@ -188,7 +188,7 @@ def _compared(case: Case, predict: Predict, batch: int) -> Iterator[MaskSlice]:
 
 
 def _neighbours(slices: Iterable[S], most: int, kind: Callable[[S], object]) -> Iterator[list[S]]:
-    """Neighbouring slices of one kind, such as those of one size, so many at once at most."""
+    """Neighbouring slices of one kind, such as one size, in groups up to a given length."""
     for _, alike in groupby(slices, key=kind):
         while group := list(islice(alike, most)):
             yield group

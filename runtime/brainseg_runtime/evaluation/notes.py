@@ -32,7 +32,7 @@ class Notes:
         self._reasons.setdefault(reason, []).append(figure)
 
     def missing(self) -> tuple[Missing, ...]:
-        """All that was noted, a reason at a time."""
+        """All notes, grouped by reason."""
         return tuple(Missing(reason=reason, figures=tuple(places)) for reason, places in self._reasons.items())
 
     def mean(self, figure: str, values: Sequence[float]) -> Interval95:

@@ -88,7 +88,7 @@ def evaluation_page(
 
 
 def patient_picture(mask_of: MaskOf, patient: Patient, scores: PatientScores, label: str) -> Picture:
-    """The slice with the largest true tumour, with truth and prediction outlined; the middle slice where there is none.
+    """The slice with the largest true tumour, both masks outlined; the middle slice if none has tumour.
 
     Args:
         mask_of: Predicts or reads the slice's mask again, so that none has to be kept while patients stream by.
@@ -150,7 +150,7 @@ def _volume_tables(evaluation: Evaluation) -> list[Table]:
     if errors is not None:
         units = [("pixels", errors.px), *([("mL", errors.ml)] if errors.ml is not None else [])]
         columns = ("unit", "mean error", "95 % interval", "limits of agreement", "mean absolute error")
-        caption = "Predicted less true volume over patients (Bland and Altman)"
+        caption = "Predicted minus true volume over patients (Bland and Altman)"
         tables.append((columns, [_agreement(unit, each) for unit, each in units], caption))
     return tables
 

@@ -38,7 +38,7 @@ _PROBABILITY: Final = "_probability"
 _DEPTH: Final = 4  # levels below the folder that are searched; links may form loops
 _NO_MASK: Final = "has no predicted mask"
 _NAMES: Final = (
-    "a slice named NAME needs NAME_mask.tif, NAME.tif or NAME.png, in a folder called after its patient or not"
+    "name the mask of slice NAME NAME_mask.tif, NAME.tif or NAME.png, with or without a folder named after its patient"
 )
 
 Key: TypeAlias = tuple[str, str]  # patient and slice name; the patient is empty for a file that may be anyone's
@@ -97,7 +97,7 @@ def find_predictions(folder: Path | str, patients: Sequence[Patient]) -> Predict
         raise DatasetError(
             f"the predictions in {folder} cannot be scored",
             problems=finder.problems,
-            remedy=_NAMES if nothing else "give a folder that holds one predicted mask of each slice",
+            remedy=_NAMES if nothing else "give a folder with one predicted mask for each slice",
         )
     n_probabilities = sum(each.probability is not None for part in found.values() for each in part)
     return PredictedMasks(patients=found, no_probability=_no_probability(n_probabilities, sum(names.values())))
@@ -176,7 +176,7 @@ class _Finder:
         elif not mask.is_file():
             self.problems.append(Problem(shown, "has a recorded mask that is missing"))
         elif paths.mask is not None and _same(mask, paths.mask):
-            self.problems.append(Problem(shown, "has its true mask as its predicted one"))
+            self.problems.append(Problem(shown, "has its true mask in place of a predicted one"))
         else:
             return PredictedSlice(paths=paths, mask=mask, probability=probability)
         return None
@@ -207,7 +207,7 @@ def _files(folder: Path) -> dict[Key, list[Path]]:
 
 def _recorded(folder: Path) -> dict[Key, SliceEntry]:
     """What the record of `brainseg predict` says of each slice; nothing where it left none."""
-    remedy = "move it away to have the masks found by their names"
+    remedy = "move it away, and masks are found by their names"
     found = read_predictions(folder, error=DataError, remedy=remedy, ours_only=False)
     entries = () if found is None else found.slices
     for file in (file for each in entries for file in (each.mask, each.probability)):

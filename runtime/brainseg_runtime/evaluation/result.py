@@ -53,7 +53,7 @@ class PooledIntervals(Scored):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AreaBounds(Scored):
-    """How far the areas can be from those of sorting every pixel."""
+    """Bounds on how far the areas can be from the exact ones."""
 
     scores: Mapping[str, float | None] = inline(keyed("areas", float | None))
 
@@ -82,7 +82,7 @@ class SliceScore:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Detection:
-    """Detection by slice: was there tumour, was any predicted."""
+    """Detection by slice: whether there was tumour, and whether any was predicted."""
 
     tumour_slices: int
     missed: int

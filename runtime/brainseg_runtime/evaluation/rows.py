@@ -16,7 +16,7 @@ ScoreRow: TypeAlias = tuple[str, float | None, Interval95]
 
 
 def score_rows(evaluation: Evaluation) -> list[ScoreRow]:
-    """The scores that most readers come for: means over patients and slices, then every score of the table.
+    """The main scores: means over patients and slices, then every score of the table.
 
     Scores in mm are left out where the spacing is unknown.
     """

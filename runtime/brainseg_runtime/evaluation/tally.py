@@ -25,7 +25,7 @@ from brainseg_runtime.metrics.volume import SpacingXYZ, VolumeMasks, VolumePair
 
 
 def defined(value: float) -> float | None:
-    """None for NaN: what is undefined is NaN in computing and None in records.
+    """NaN as None: undefined values are NaN in calculations and None in records.
 
     >>> defined(float("nan")), defined(0.5)
     (None, 0.5)
@@ -42,7 +42,7 @@ class SliceSums:
     iou: float = 0.0
 
     def add(self, counts: Counts) -> None:
-        """One slice more."""
+        """Add one slice."""
         self.n += 1
         self.dice += dice(counts)
         self.iou += iou(counts)
@@ -73,7 +73,7 @@ class Tally:
     lesions: LesionCounts | None = None
 
     def add(self, number: int, mask: NDArray[Any], truth: NDArray[Any]) -> None:
-        """One slice more.
+        """Add one slice.
 
         Args:
             number: Its place in the volume.
@@ -93,7 +93,7 @@ class Tally:
         self.masks.add(number, mask, truth)
 
     def close(self, spacing_mm: SpacingXYZ | None, tolerance: float) -> PatientScores:
-        """The patient's scores; once, after the last slice. The masks are let go."""
+        """The patient's scores. Call once, after the last slice; the masks are freed."""
         fault = self.masks.fault
         pair = None if fault else self.masks.pair(spacing_mm, tolerance)
         self.masks = VolumeMasks(fault)
@@ -135,7 +135,7 @@ def _surface(pair: VolumePair | None) -> PatientSurface:
 
 
 def _missing(surface: PatientSurface, fault: str, counts: Counts, spacing_mm: SpacingXYZ | None) -> tuple[Missing, ...]:
-    """Why a patient's figures are missing; that the spacing is unknown is said once for all patients."""
+    """Reasons for a patient's missing figures; an unknown spacing is reported once, for all patients."""
     wanted = [score.key for score in table().surface if spacing_mm is not None or not score.needs_spacing]
     figures = [f"surface.{key}" for key in wanted if getattr(surface, key) is None]
     if fault:

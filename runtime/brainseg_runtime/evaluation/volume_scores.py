@@ -18,7 +18,7 @@ Interval95: TypeAlias = tuple[float, float] | None
 
 
 class Scored:
-    """What holds `scores` by key and lets each be read as an attribute; which ones there are, the table says."""
+    """Holds `scores` by key and offers each as an attribute; the table defines which there are."""
 
     __slots__ = ()
 
@@ -36,7 +36,7 @@ def keyed(group: str, kind: Any) -> Callable[[], dict[str, Any]]:  # noqa: ANN40
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Missing:
-    """Why figures are not given."""
+    """A reason, and the figures that are missing for it."""
 
     reason: str
     """In words, without full stop."""

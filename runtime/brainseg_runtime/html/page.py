@@ -84,7 +84,7 @@ def number_text(value: float, places: int = 3) -> str:
 
 
 def interval_text(ends: Sequence[float] | None, places: int = 3) -> str:
-    """An interval for readers, `low – high`; a dash where there is none.
+    """An interval for readers, `low – high`; a dash if it is undefined.
 
     >>> interval_text((0.5, 0.75), places=2)
     '0.50 – 0.75'
@@ -95,7 +95,7 @@ def interval_text(ends: Sequence[float] | None, places: int = 3) -> str:
 
 
 def cell(value: object) -> object:
-    """What a table shows for a value: a dash for None, numbers for readers, all else as it is.
+    """The table cell of a value: a dash for None, rounded numbers, anything else unchanged.
 
     >>> cell(None), cell(0.25), cell(1234), cell(True), cell("text")
     ('—', '0.250', '1,234', 'yes', 'text')
@@ -110,7 +110,7 @@ def cell(value: object) -> object:
 
 
 def numeric_columns(rows: Iterable[Sequence[object]]) -> set[int]:
-    """The columns that hold numbers and nothing else but gaps; they are set right.
+    """The columns that hold only numbers and gaps; they are right-aligned.
 
     >>> numeric_columns([("a", 1, None), ("b", None, None)])
     {1}
@@ -119,7 +119,7 @@ def numeric_columns(rows: Iterable[Sequence[object]]) -> set[int]:
 
 
 def _is_numeric(column: Sequence[object]) -> bool:
-    """Whether a column holds numbers and nothing else but gaps."""
+    """Whether a column holds only numbers and gaps."""
     present = [value for value in column if value is not None]
     numbers = (int, float, np.integer, np.floating)
     return bool(present) and all(isinstance(value, numbers) and not isinstance(value, bool) for value in present)

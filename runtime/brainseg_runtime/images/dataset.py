@@ -28,13 +28,13 @@ from brainseg_runtime.problems import Problem, first_few, grouped, printable
 Masks: TypeAlias = Literal["required", "optional", "absent"]
 
 WHY_NO_FOLDER: Final = {
-    "absent": "is not there",
-    "broken": "is a link to nothing",
-    "unreadable": "cannot be looked at: permission denied or no usable name",
+    "absent": "does not exist",
+    "broken": "is a broken link",
+    "unreadable": "cannot be accessed: permission denied or invalid name",
 }
 NO_FOLDER: Final = "is not a folder"
 NO_MASK: Final = "has no mask"
-NO_MASKS: Final = "holds images and no mask"
+NO_MASKS: Final = "has images but no mask"
 
 _TCGA: Final = re.compile(r"(?P<person>[A-Za-z0-9]+_(?P<site>[A-Za-z0-9]+)_[A-Za-z0-9-]+)_[0-9]{8}")
 
@@ -168,7 +168,7 @@ def remedy_of(surveyed: Survey) -> str:
         return f"put a reader's mask, <name>{MASK}.tif, beside each image; brainseg predict needs none"
     if kinds == {TOO_DEEP}:
         return "give a folder that lies nearer to the slices"
-    return "put the named files right, or move what does not belong out of the folder; nothing is skipped silently"
+    return "correct the listed files, or move files that do not belong out of the folder; nothing is skipped silently"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -198,7 +198,7 @@ class Copies:
         """What to do about them."""
         first, second = (printable(str(path)) for path in (self.first, self.second))
         if len(self.names) == 1:
-            return "move one of the two out of the folder, or rename it where they are two people"
+            return "move one of the two out of the folder, or rename one if they are different patients"
         if self.first in self.second.parents:
             return f"give {second}, or move it out of {first}"
         return f"give one of the two, such as {first}"
@@ -261,7 +261,7 @@ def _mask_problems(folder: SliceFolder, masks: Masks) -> Iterator[Problem]:
     """Images without a mask, and masks without an image."""
     if masks == "absent":
         if not folder.slices:
-            yield Problem(printable(str(folder.path)), "holds masks and no image")
+            yield Problem(printable(str(folder.path)), "has masks but no image")
         return
     bare = [one for one in folder.slices if one.mask is None]
     if masks == "required" and bare:

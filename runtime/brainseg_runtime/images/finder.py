@@ -27,7 +27,7 @@ from brainseg_runtime.safe_io.litter import is_hidden
 DEPTH: Final = 3
 """Levels under an input that are searched; a data set has one, the archive it is downloaded as two."""
 
-TOO_DEEP: Final = f"lies more than {DEPTH} folders below the one that was given, and was not searched"
+TOO_DEEP: Final = f"lies more than {DEPTH} folders below the input and was not searched"
 
 _PEEK: Final = 10_000
 """Entries looked at below that for images; where there are more, images are assumed."""
@@ -46,7 +46,7 @@ class SliceFolder:
     """A folder that directly holds images, or masks whose images are gone.
 
     Attributes:
-        path: The folder, as it was reached.
+        path: The folder, by the path through which it was found.
         slices: By number, those without one last, then by name.
         orphans: Masks without an image.
     """
@@ -124,7 +124,7 @@ class _Search:
         """
         real = os.path.realpath(folder)
         if level and self._known(folder):
-            self.leave_out(folder, "is a link to a folder that is looked at without it", f" ({real})")
+            self.leave_out(folder, "is a link to a folder that is searched anyway", f" ({real})")
             return "results"
         self.seen.add(real)
         try:
@@ -142,7 +142,7 @@ class _Search:
         return own if own != "nothing" else held
 
     def _known(self, folder: Path) -> bool:
-        """Whether a folder is a link to one that the search meets anyway, or to one above the input."""
+        """Whether a folder is a link to one that is searched anyway, or to one above the input."""
         if not folder.is_symlink():
             return False
         real = os.path.realpath(folder)
@@ -157,9 +157,9 @@ class _Search:
             if kind == "folder":
                 folders.append(path)
             elif kind == "broken":
-                self.problem(path, "is a link to nothing")
+                self.problem(path, "is a broken link")
             elif kind == "unreadable":
-                self.problem(path, "cannot be looked at: permission denied or no usable name")
+                self.problem(path, "cannot be accessed: permission denied or invalid name")
             elif kind == "file" and image:
                 files.append(path)
             elif image:
@@ -212,7 +212,7 @@ class _Search:
     def _without_images(
         self, folder: Path, by_role: Mapping[Role, Sequence[Path]], pictures: Sequence[Path], *, among_results: bool
     ) -> _Held:
-        """What a folder is that holds no image: a patient's whose images are gone, or an earlier run's."""
+        """Describe a folder without images: a patient's whose images are missing, or an earlier run's."""
         if pictures:
             own = format_names(lambda reader: reader.in_data_sets)
             others = format_names(lambda reader: not reader.in_data_sets)
@@ -244,7 +244,7 @@ def _real_folders(folder: str, depth: int) -> Iterator[str]:
 
 
 def kind_of(path: Path) -> Kind:
-    """What a path is, links followed; never raises."""
+    """The kind of a path, links followed; never raises."""
     try:
         mode = path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):

@@ -1,4 +1,4 @@
-"""The formats that are read, and which of them a file is.
+"""The supported formats, and how a file's format is recognised.
 
 The content decides, not the name: a PNG called `slice.tif` is read as PNG, with a note. To add a format, write a file
 with its `Reader` and list it in `READERS`; finding, predicting, evaluating, checking and training all ask here.
@@ -21,7 +21,7 @@ from brainseg_runtime.images.tiff import TIFF
 
 READERS: Final[tuple[Reader, ...]] = (TIFF, PNG, JPEG)
 SUFFIXES: Final = tuple(suffix for reader in READERS for suffix in reader.suffixes)
-"""What the name of a slice or mask can end in, lower case with the dot."""
+"""Suffixes of slices and masks, lower case with the dot."""
 
 _added: list[Reader] = []
 
@@ -41,12 +41,12 @@ def also_reading(reader: Reader) -> Iterator[None]:
 
 
 def readers() -> tuple[Reader, ...]:
-    """Every format that is read."""
+    """All supported formats."""
     return (*READERS, *_added)
 
 
 def suffixes() -> tuple[str, ...]:
-    """What the name of a file that is read can end in, lower case with the dot."""
+    """Suffixes of supported files, lower case with the dot."""
     return tuple(suffix for reader in readers() for suffix in reader.suffixes)
 
 
@@ -64,7 +64,7 @@ def format_names(which: Callable[[Reader], bool] = lambda _: True) -> str:
 
 
 def is_image_name(name: str) -> bool:
-    """Whether a file's name ends as one of a format that is read, in upper or lower case.
+    """Whether a file's name has a supported suffix, in upper or lower case.
 
     >>> is_image_name("TCGA_CS_4941_1.TIF"), is_image_name("notes.txt")
     (True, False)
@@ -73,7 +73,7 @@ def is_image_name(name: str) -> bool:
 
 
 def is_data_set_name(name: str) -> bool:
-    """Whether a file's name ends as one of a format that the slices of a data set may have.
+    """Whether a file's name has a suffix that slices of a data set may have.
 
     >>> is_data_set_name("a_1.tif"), is_data_set_name("a_1.png")
     (True, False)
@@ -82,7 +82,7 @@ def is_data_set_name(name: str) -> bool:
 
 
 def is_lossless_name(name: str) -> bool:
-    """Whether a file's name ends as one of a format that keeps a mask's values.
+    """Whether a file's name has the suffix of a lossless format.
 
     >>> is_lossless_name("a_1_mask.png"), is_lossless_name("a_1_mask.jpg")
     (True, False)
@@ -107,7 +107,7 @@ def read_raster(data: bytes, where: str, limits: Limits) -> Raster:
         if reader.recognises(data):
             raster = reader.decode(data, limits)
             if is_image_name(where) and suffix not in reader.suffixes:
-                note = f"It is a {reader.name} file, though its name ends in {suffix}; it was read as {reader.name}."
+                note = f"The name ends in {suffix}, but the file is a {reader.name} and was read as one."
                 raster = replace(raster, notes=(note, *raster.notes))
             return raster
     raise ImageError(
@@ -125,7 +125,7 @@ def _named(name: str, which: Callable[[Reader], bool]) -> bool:
 
 
 def _described(data: bytes) -> str:
-    """What a file of another kind seems to be."""
+    """Guess at the format of an unsupported file."""
     kinds = ((b"\x1f\x8b", "gzip data"), (b"BM", "BMP"), (b"GIF8", "GIF"), (b"RIFF", "WebP"), (b"PK", "a zip archive"))
     if data[128:132] == b"DICM":
         return "DICOM"
@@ -140,7 +140,7 @@ def _described(data: bytes) -> str:
 
 
 def _remedy(data: bytes) -> str | None:
-    """What to do about a file of another kind; nothing can be said of bytes that are no image at all."""
+    """The remedy for an unsupported file; None if its bytes are not an image."""
     if data.startswith((b"BM", b"GIF8", b"RIFF")):
         return "save it as PNG"
     return None if any(data) else "copy the file again; its content is missing"

@@ -1,6 +1,6 @@
 """JPEG bytes to pixels: files of their own, and the strips and tiles of a TIFF.
 
-libjpeg fills missing pixels with grey and goes on. So a stream must be complete: it must have an end marker, and bytes
+libjpeg fills missing pixels with grey, silently. So a stream must be complete: it must have an end marker, and bytes
 added before that marker must change nothing; if data were missing, the decoder would read them as pixels.
 
 Source: ITU-T T.81 (markers); TIFF technical note 2, 1995 (tables that strips share).
@@ -37,7 +37,7 @@ _UNSEEN: Final = 16  # more bits than a coefficient has
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Frame:
-    """What a stream says of itself before its pixels.
+    """The header of a stream.
 
     Attributes:
         height: Rows.
@@ -76,7 +76,7 @@ class _Jpeg:
         check_size(frame.height, frame.width, limits)
         refuse_turned(frame.exif)
         pixels = decode_stream(data, frame)
-        note = "It is a JPEG: lossy compression changed its intensities a little."
+        note = "JPEG compression is lossy and changed the intensities slightly."
         return Raster(pixels=pixels[..., 0] if frame.components == 1 else pixels, notes=(note,))
 
 
@@ -146,7 +146,7 @@ def read_frame(data: bytes) -> Frame:
 
 
 class _Seen:
-    """What the markers have said up to now."""
+    """What has been read from the markers so far."""
 
     def __init__(self) -> None:
         self._size: tuple[int, int, int] | None = None
@@ -217,7 +217,7 @@ def _frame(marker: int, body: bytes) -> tuple[int, int, int]:
     """Height, width and components of a frame that is read."""
     if marker in _OTHER_FRAMES:
         raise ImageError(
-            "a JPEG of a kind that is not read",
+            "this kind of JPEG is not supported",
             expected="baseline or progressive JPEG",
             got=_OTHER_FRAMES[marker],
             remedy="save it again as PNG or uncompressed TIFF",

@@ -1,4 +1,4 @@
-"""What a file's name says of a slice: whether it is an image, a mask or a result, and its number in the volume.
+"""What a file's name says about a slice: whether it is an image, a mask or a result, and its number in the volume.
 
 ::
 

@@ -46,7 +46,9 @@ def order_problems(folder: Path, slices: Sequence[FoundSlice]) -> list[Problem]:
     own = [one for one in slices if belongs(one.image.stem, name)]
     if own:
         problems += [
-            Problem(printable(str(one.image)), "is named otherwise than the other slices", f": {printable(name)}_<n>")
+            Problem(
+                printable(str(one.image)), "does not follow the naming of the other slices", f": {printable(name)}_<n>"
+            )
             for one in slices
             if not belongs(one.image.stem, name)
         ]
@@ -57,6 +59,8 @@ def order_problems(folder: Path, slices: Sequence[FoundSlice]) -> list[Problem]:
         other = known.setdefault(one.number, one.image)
         if other is not one.image:
             problems.append(
-                Problem(printable(str(one.image)), "has the number of another slice", f" ({printable(other.name)})")
+                Problem(
+                    printable(str(one.image)), "has the same number as another slice", f" ({printable(other.name)})"
+                )
             )
     return problems

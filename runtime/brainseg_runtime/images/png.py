@@ -73,7 +73,9 @@ class _Png:
         if header.bits == 16:
             raise ImageError("a 16-bit PNG", expected="8 bits a channel", got="16 bits", remedy=TO_8_BITS)
         if b"acTL" in chunks:
-            raise ImageError("an animated PNG", expected="one image", got="several", remedy="save the one image alone")
+            raise ImageError(
+                "an animated PNG", expected="one image", got="several", remedy="save one frame as its own file"
+            )
         refuse_turned(chunks.get(b"eXIf", b""))
         samples = _samples(chunks.get(b"IDAT", b""), header)
         transparent = chunks.get(b"tRNS", b"")

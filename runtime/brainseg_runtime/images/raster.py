@@ -22,14 +22,15 @@ TO_8_BITS: Final = (
     "scale the values to 0 to 255 with one factor for the whole patient, not for each slice, and save them as 8-bit"
 )
 """The remedy for more than 8 bits: with a factor for each slice, slices would no longer be comparable."""
-TO_RGB: Final = "convert it to RGB, such as with: magick IN -colorspace sRGB -type TrueColor -depth 8 OUT"
-UPRIGHT: Final = "turn its pixels upright, such as with: magick IN -auto-orient OUT"
+TO_RGB: Final = "convert it to RGB, for example with: magick IN -colorspace sRGB -type TrueColor -depth 8 OUT"
+UPRIGHT: Final = "rotate its pixels upright, for example with: magick IN -auto-orient OUT"
 WITHOUT_ALPHA: Final = (
-    "if that channel means nothing, remove it, such as with: magick IN -alpha off OUT; else keep the three that matter"
+    "if the extra channel carries no image, remove it, for example with: magick IN -alpha off OUT; "
+    "otherwise save only the three image channels"
 )
-COPY_AGAIN: Final = "copy or export the file again from where it came from; what is missing cannot be guessed"
+COPY_AGAIN: Final = "copy or export the file again from its source; missing pixels cannot be restored"
 UNCOMPRESSED: Final = (
-    "save it without compression in the program that wrote it, or with a reader that knows it, such as: "
+    "save it without compression in the program that wrote it, or with a program that can read it, for example: "
     "tiffcp -c none IN OUT"
 )
 
@@ -56,12 +57,12 @@ class Reader(Protocol):
 
     @property
     def name(self) -> str:
-        """The format as it is called in messages, such as "PNG"."""
+        """The format's name in messages, such as "PNG"."""
         ...
 
     @property
     def suffixes(self) -> tuple[str, ...]:
-        """What names of such files end in, lower case with the dot."""
+        """Suffixes of such files, lower case with the dot."""
         ...
 
     @property

@@ -63,7 +63,7 @@ def decode_image(data: bytes, where: str, *, limits: Limits = DEFAULT_LIMITS, fl
         raster = read_raster(data, where, limits)
         if raster.coded:
             raise ImageError(
-                f"an image of {raster.coded}",
+                f"an image with {raster.coded}",
                 expected="8-bit grey or RGB",
                 got=raster.coded,
                 remedy="convert it to RGB if it is a slice; a mask is read as <name>_mask beside its image",

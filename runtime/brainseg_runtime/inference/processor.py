@@ -68,7 +68,7 @@ def usable_cores() -> int:
 
 
 def thread_count(threads: object) -> int:
-    """The threads that were asked for; for None the usable cores, at most `MAX_DEFAULT_THREADS`.
+    """The requested number of threads; None gives the usable cores, at most `MAX_DEFAULT_THREADS`.
 
     Raises:
         ArgumentError: It is neither None nor an integer from 1 to 256.

@@ -33,7 +33,7 @@ SPIN_US: Final = 10
 _HEAVY: Final = frozenset(
     {"Conv", "FusedConv", "ConvTranspose", "MatMul", "Gemm", "QLinearConv", "ConvInteger", "MatMulInteger"}
 )
-"""Operators that do the heavy work: all of them must run on the provider that was asked for."""
+"""Operators that do the heavy work: all of them must run on the requested provider."""
 
 _TYPES: Final = MappingProxyType({"uint8": "tensor(uint8)", "float32": "tensor(float)"})
 
@@ -60,7 +60,7 @@ def open_session(model: bytes, *, provider: Provider, threads: int, fixed: Mappi
     session.disable_fallback()  # otherwise a failing run would make a new session on another provider
     if session.get_providers()[0] != provider.execution_provider:
         raise ProviderError(
-            f"provider {provider.name} was asked for and onnxruntime fell back",
+            f"onnxruntime fell back from the requested provider {provider.name}",
             expected=provider.execution_provider,
             got=session.get_providers(),
         )
@@ -158,7 +158,7 @@ def check_assignment(session: Session, provider: Provider) -> Mapping[str, int]:
 
     Args:
         session: Made with `session_options`.
-        provider: The one that was asked for; nothing is counted for one that runs everything.
+        provider: The requested provider; nothing is counted if it runs every operator.
 
     Returns:
         How many nodes each provider runs.

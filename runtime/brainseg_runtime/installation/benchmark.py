@@ -63,7 +63,7 @@ class BenchRow:
         provider: Execution provider that ran.
         variant: Variant that ran.
         batch: Slices a call.
-        threads: Threads of one call, as asked for; None where the runtime chose.
+        threads: Threads of one call, as requested; None if the runtime chose.
         side: Height and width of a slice in pixels.
         calls: How many calls were timed.
         p50_ms: Median time of a call.
@@ -113,7 +113,7 @@ def measure_apart(case: BenchCase) -> BenchRow:
             )
         outcome: BenchRow | BrainsegError = answer.recv()
     except EOFError as error:
-        remedy = "see the system's log: it may have run out of memory"
+        remedy = "check the system log: it may have run out of memory"
         raise WorkerError(f"{what} ended without an answer", remedy=remedy) from error
     finally:
         if process.pid is not None:

@@ -37,7 +37,7 @@ _EXTRAS = ("tifffile", "pillow", "typer", "rich", "model-signing")
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """Something wrong with the installation, and what to do about it."""
+    """A problem of the installation and its remedy."""
 
     what: str
     remedy: str
@@ -180,7 +180,7 @@ def _look_at_providers() -> tuple[tuple[ProviderStatus, ...], tuple[Problem, ...
             status = ProviderStatus(name=name, available=False, reason=f"onnxruntime cannot be imported: {error}")
         except BrainsegError as error:
             status = ProviderStatus(name=name, available=False, reason=str(error))
-            what = f"provider {name} is installed and does not work: {error}"
+            what = f"provider {name} is installed but does not work: {error}"
             problems.append(Problem(what=what, remedy=provider.repair))
         found.append(status)
     return tuple(found), tuple(problems)

@@ -1,4 +1,4 @@
-"""The site's installation check: is this bundle whole and the approved one, and does it compute here what it should?"""
+"""The site's installation check: whether a bundle is intact, approved, and computes the expected answers."""
 
 from __future__ import annotations
 
@@ -154,7 +154,7 @@ def compare_answers(answer: Answer, expected: Answer, tolerance: Tolerance) -> t
 
 
 def _attempt(name: str, action: Callable[[], T], describe: Callable[[T], str]) -> tuple[Check, tuple[T, ...]]:
-    """A check that passes if the action raises nothing, and what the action returned, if it did."""
+    """Run an action as a check: it passes unless the action raises; also returns the action's result."""
     try:
         made = action()
     except BrainsegError as error:
@@ -163,13 +163,13 @@ def _attempt(name: str, action: Callable[[], T], describe: Callable[[T], str]) -
 
 
 def _describe(bundle: Bundle) -> str:
-    """What an opened bundle holds."""
+    """An opened bundle in words: number of files and total size."""
     size = sum(len(data) for data in bundle.files.values())
     return f"{counted(len(bundle.files), 'file')}, {size / 2**20:.1f} MiB, every SHA-256 as listed"
 
 
 def _describe_run(segmenter: Segmenter) -> str:
-    """What runs a variant."""
+    """Provider and threads of a variant in words."""
     return f"runs on {segmenter.info.provider} with {counted(segmenter.info.threads, 'thread')}"
 
 
@@ -195,7 +195,7 @@ def _check_signature(path: Path, public_key: str | os.PathLike[str] | None, bund
 
 
 def _not_run(bundle: Bundle) -> Iterator[Check]:
-    """The checks that are skipped for a bundle that is not the approved one."""
+    """Skipped checks, for a bundle that is not the approved one."""
     for variant in bundle.manifest.variants:
         yield Check(name=f"contract {variant}", status=Status.SKIP, detail="not run: this is not the approved bundle")
 
@@ -243,6 +243,6 @@ def _check_golden(bundle: Bundle, segmenter: Segmenter, cases: tuple[GoldenCase,
 
 
 def _answer(segmenter: Segmenter, case: GoldenCase) -> Answer:
-    """What a segmenter answers to a case."""
+    """A segmenter's answer to a case."""
     volume = segmenter.predict_volume(case.image)
     return Answer(mask=volume.mask, probability=volume.probability)

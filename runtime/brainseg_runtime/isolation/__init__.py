@@ -1,4 +1,4 @@
-"""A segmenter in a process of its own: a crash, a hang or a memory blow-up there is an error here.
+"""A segmenter in a process of its own: a crash, a hang or running out of memory there raises an error here.
 
 - `isolated_segmenter`: `IsolatedSegmenter`, the host's side.
 - `process`: the process, started, talked to under a deadline, and ended (tested by `test_isolated_segmenter`).

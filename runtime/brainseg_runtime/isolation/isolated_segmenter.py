@@ -1,4 +1,4 @@
-"""A segmenter in a process of its own: what goes wrong in native code there is an error here, and the next call works.
+"""A segmenter in a process of its own: faults in native code there raise errors here, and the next call works.
 
 The process is started with the host's interpreter, gets the bundle's path and its pinned digest, verifies and loads it
 itself, and is replaced after a crash, a hang or a broken message. Images and results cross as raw bytes (`messages`),

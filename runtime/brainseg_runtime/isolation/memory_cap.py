@@ -13,7 +13,7 @@ from typing import Final
 from brainseg_runtime.errors import WorkerError
 
 LEAST_MIB: Final = 64
-"""Lowest cap, in MiB: with less not even numpy and onnxruntime can be imported."""
+"""Lowest cap, in MiB: numpy and onnxruntime cannot be imported with less."""
 
 
 def cap_own_memory(mebibytes: int) -> None:

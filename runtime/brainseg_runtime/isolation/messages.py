@@ -106,7 +106,9 @@ def receive(stream: BinaryIO) -> Message | None:
         return None
     magic, length = _START.unpack(start) if len(start) == _START.size else (b"", 0)
     if magic != _MAGIC or length > MAX_HEAD:
-        raise WorkerError("the isolated process is out of step", expected=f"{_MAGIC!r}", got=f"{start[:8]!r}")
+        raise WorkerError(
+            "the isolated process sent an unexpected message", expected=f"{_MAGIC!r}", got=f"{start[:8]!r}"
+        )
     head = parse(_exactly(stream, length), "message", limit=MAX_HEAD, error=WorkerError)
     sizes = _sizes(head.pop("blobs", None))
     return Message(head=head, blobs=tuple(_exactly(stream, size) for size in sizes))

@@ -135,7 +135,7 @@ def _start() -> subprocess.Popen[bytes]:
 
 
 def _environment() -> dict[str, str]:
-    """What the providers ask for; which of them will run is chosen in the process."""
+    """Environment variables of all providers; the process itself chooses which one runs."""
     return {name: value for provider in all_providers() for name, value in provider.environment.items()}
 
 

@@ -24,7 +24,7 @@ from brainseg_runtime.segmentation.results import Prediction
 
 
 class Loader(Protocol):
-    """What loads a model: the class `Segmenter`, which the line that starts the process hands over."""
+    """Loads a model: the class `Segmenter`, passed in by the line that starts the process."""
 
     def load(
         self, path: Path, *, digest: str | None, provider: str, variant: str, threads: int, limits: Limits

@@ -221,7 +221,7 @@ def _bca(observed: float, drawn: NDArray[np.float64], left_out: NDArray[np.float
     """The interval from a statistic, its bootstrap samples (S,) and its jackknife (P,)."""
     drawn = drawn[~np.isnan(drawn)]
     if math.isnan(observed) or not len(drawn):
-        return Interval.none("the score itself is undefined")
+        return Interval.none("the score is undefined for these patients")
     if np.isnan(left_out).any():
         return Interval.none("a single patient decides whether the score is defined")
     influence = left_out.mean() - left_out

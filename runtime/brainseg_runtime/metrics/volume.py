@@ -100,7 +100,7 @@ class VolumeMasks:
     _kept: dict[int, tuple[_Box, NDArray[np.uint8]]] = field(default_factory=dict)
 
     def add(self, number: int, prediction: NDArray[Any], truth: NDArray[Any]) -> None:
-        """One slice more.
+        """Add one slice.
 
         Args:
             number: Its place in the volume; the one before plus 1.

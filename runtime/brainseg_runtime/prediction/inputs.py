@@ -152,7 +152,7 @@ class _Gathered:
             patient = given.parent if belongs(given.stem, folder) else None
             self._add(Item(path=given, name=given.stem, patient=patient, number=slice_number(given.stem, folder)))
         elif slice_name(given).role == "result" or not _image_beside(given):
-            kind = "is named as a mask, a probability map or an overlay is"
+            kind = "has the name of a mask, a probability map or an overlay"
             self.left_out.append(Problem(printable(str(given)), kind))
 
     def _add(self, item: Item) -> None:
@@ -162,7 +162,7 @@ class _Gathered:
 
 def _masks_alone(folder: SliceFolder) -> Problem:
     """The problem of a folder without images."""
-    return Problem(printable(str(folder.path)), "holds masks and no image")
+    return Problem(printable(str(folder.path)), "has masks but no image")
 
 
 def _image_beside(mask: Path) -> bool:
@@ -184,7 +184,7 @@ def _refuse_collisions(items: Sequence[Item], folders: Sequence[SliceFolder], la
     raise DatasetError(
         f"{len(double)} inputs would write the same files{flat}",
         problems=[Problem(printable(str(item.path)), "has the name of another slice") for item in double],
-        remedy=f"{'give --by-patient, or ' if apart else ''}run once for each of them, with an OUT of its own",
+        remedy=f"{'give --by-patient, or ' if apart else ''}run predict once for each input, each with its own OUT",
     )
 
 
@@ -200,8 +200,8 @@ def _refuse_overwriting(inputs: Sequence[Path], items: Sequence[Item], out: Path
         sets = {item.patient.resolve().parent for item in items if item.patient is not None}
         free = _free_folder(given | beside | sets)
         raise InputError(
-            f"the results would lie among the inputs, in {there}",
-            expected="a folder outside the inputs, as a mask beside its image would pass for one that a reader drew",
+            f"the results would be written among the inputs, in {there}",
+            expected="a folder outside the inputs, since a predicted mask beside its image could pass for a reader's",
             remedy=f"give another folder with -o{'' if free is None else f', such as {free}'}",
         )
 

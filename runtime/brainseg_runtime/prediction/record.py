@@ -56,7 +56,7 @@ class SliceEntry:
 
     Attributes:
         name: The input's file name without suffix.
-        input: The input's path as it was given.
+        input: The input's path as given.
         patient: The name of the patient's folder, or None.
         number: Place in the volume, or None.
         status: "done"; "failed", with `error`; "pending" where the run ended before its turn.
@@ -65,8 +65,8 @@ class SliceEntry:
         width: Columns of the image.
         area_px: Tumour pixels in the mask.
         mask: The mask's file.
-        probability: The probability's file, where it was asked for.
-        overlay: The overlay's file, where it was asked for.
+        probability: The probability map's file, if one was requested.
+        overlay: The overlay's file, if one was requested.
         warnings: What the reader left out or assumed, and what the input guard remarked on.
         error: The error's kind, what, expected, got and remedy; None unless failed.
     """
@@ -154,7 +154,7 @@ class PatientEntry:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BundleEntry:
-    """The bundle that ran: its path as it was given, and its digest."""
+    """The bundle that ran: its path as given, and its digest."""
 
     path: str
     digest: Sha256 | None
@@ -184,7 +184,7 @@ class Origin:
 
         Args:
             info: What is loaded.
-            threshold: The threshold that was asked for, if any.
+            threshold: The requested threshold, if any.
         """
         return cls(
             digest=info.provenance.bundle_digest or "",
@@ -265,9 +265,9 @@ class Run:
     """What stays the same of a run while its slices are done one after the other.
 
     Attributes:
-        bundle: The bundle's path as it was given.
+        bundle: The bundle's path as given.
         info: What is loaded.
-        threshold: The threshold that was asked for, if any.
+        threshold: The requested threshold, if any.
         layout: Where the files lie in OUT.
         spacing_mm: Pixel width, pixel height and slice distance in mm, or None.
         warnings: What holds for the whole run.
@@ -331,7 +331,7 @@ def read_predictions(
         ours_only: Whether a file of that name by another program is an error, or else counts as none.
 
     Returns:
-        The record; None where there is none.
+        The record; None if the folder has no record.
 
     Raises:
         BrainsegError: Of the given class: it cannot be read, or is not what `Predictions.save` writes.

@@ -98,7 +98,7 @@ def require_same(told: Sequence[str], out: Path) -> None:
     if told:
         raise InputError(
             f"{out} holds the results of another run: {'; '.join(told)}",
-            expected="the same model, threshold and layout, as masks of two would lie side by side under one record",
+            expected="the same model, threshold and layout, because one record cannot describe masks of two models",
             remedy="give another folder with -o, or --overwrite, which removes that run's results first",
         )
 
@@ -121,10 +121,10 @@ def require_ours(places: Iterable[str], earlier: Earlier | None, out: Path) -> N
             strange.extend(name for name in names if name.rpartition("/")[2] in there[folder])
     if strange:
         raise InputError(
-            f"{out} holds files of the names that would be written, and no record there lists them",
+            f"{out} holds files with the names of the results, and no predictions.json there lists them",
             expected="none, or those of an earlier run beside its predictions.json",
             got=", ".join(strange[:3]) + (f" and {len(strange) - 3} more" if len(strange) > 3 else ""),
-            remedy="give another folder with -o, or --overwrite if they may go",
+            remedy="give another folder with -o, or --overwrite to replace them",
         )
 
 
@@ -196,7 +196,7 @@ def taken_over(before: SliceEntry | None, item: Item) -> SliceEntry:
 
     Args:
         before: What the earlier run left, or None.
-        item: The slice as it is asked for now.
+        item: The slice as this run requests it.
     """
     entry = SliceEntry.pending(item)
     return entry if before is None else replace(before, input=entry.input, patient=entry.patient, number=entry.number)
@@ -233,7 +233,7 @@ def _remove(path: Path) -> None:
 
 
 def _names_in(folder: Path, *, inside: bool) -> set[str]:
-    """The names of the files in a folder of OUT, or OUT itself; none where it is not there yet."""
+    """The names of the files in a folder of OUT, or OUT itself; none if it does not exist yet."""
     if inside and folder.is_symlink():
         raise InputError(f"{folder} leads out of the folder for results", expected="a folder", got="a link")
     try:
@@ -272,7 +272,7 @@ def _checked(entry: SliceEntry, layout: Layout) -> SliceEntry:
 def _foreign(got: str) -> InputError:
     """The error for a record that this program did not write."""
     return InputError(
-        f"{FILE} holds what brainseg predict does not write",
+        f"{FILE} holds values that brainseg predict does not write",
         expected="files of this folder, called after their slices, and their counts of pixels",
         got=got,
         remedy=_ANEW,

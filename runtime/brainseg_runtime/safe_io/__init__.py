@@ -1,10 +1,10 @@
-"""What crosses the border of the process: files, JSON, arguments.
+"""Input and output of the process, checked: files, JSON, arguments.
 
 - `files`: written whole or not at all, read under a cap; `special_files` are devices and pipes, `litter` is what file
   browsers leave in folders.
 - `output_paths`: refuses, before any work, outputs that would overwrite inputs or each other.
 - `strict_json`: JSON from outside, read without trust.
 - `typed_json`: dataclasses to JSON and back by their annotations. Another kind of annotation is a method there.
-- `system_faults`: what the system refuses (memory, space, permission) as named errors.
-- `arguments`: what callers pass besides images, checked on entry.
+- `system_faults`: refusals of the system (memory, space, permission) as named errors.
+- `arguments`: arguments other than images, checked on entry.
 """

@@ -46,7 +46,7 @@ def write_through(path: Path, data: bytes) -> bool:
     if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
         return False
     if stat.S_ISBLK(mode):
-        raise OSError(errno.EPERM, "a disk, whose content it would destroy")
+        raise OSError(errno.EPERM, "a disk, which would be overwritten")
     descriptor = _open_pipe(path) if stat.S_ISFIFO(mode) else os.open(path, os.O_WRONLY | _NO_TERMINAL)
     try:
         _write_all(descriptor, data)

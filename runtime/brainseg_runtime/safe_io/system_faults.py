@@ -59,7 +59,7 @@ def naming_shortage(what: str) -> Iterator[None]:
 
 
 def require_writable(folder: Path, *, option: str) -> None:
-    """Makes a folder if it is not there, and proves that a file can be written in it.
+    """Makes a folder if it does not exist, and checks that a file can be written in it.
 
     Args:
         folder: The folder.
@@ -101,6 +101,6 @@ def _is_shortage(error: BaseException) -> bool:
 
 
 def _first_line(error: BaseException) -> str:
-    """What was asked for and refused, without PyTorch's advice and stack."""
+    """The size of the refused request, without PyTorch's advice and stack trace."""
     lines = str(error).splitlines()
     return lines[0][:300] if lines else type(error).__name__

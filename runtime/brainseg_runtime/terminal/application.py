@@ -3,7 +3,7 @@
 A command is a function of a `Console` and its options that returns the exit code. Its docstring is its help. Options
 that several commands share can be one parameter: a dataclass whose fields are options. `command` adds what every
 command has: examples, `--json`, `--quiet`, and the edge where faults become exit codes. `application` knows of each
-command its name, its help in a line and where it is; it is imported when it is asked for, so that `--help` answers at
+command its name, its help in a line and where it is; it is imported only when it is run, so that `--help` answers at
 once.
 
 typer is an optional dependency of the runtime, so this file imports it inside functions.

@@ -1,6 +1,6 @@
 """The outermost edge of every command: faults, interrupts and lost streams become messages and exit codes here.
 
-`start` runs a whole program and ends its process; `run` does the work of the one command that was asked for.
+`start` runs a whole program and ends its process; `run` runs one command and returns its exit code.
 """
 
 from __future__ import annotations

@@ -116,7 +116,7 @@ class Console:
         Raises:
             FileWriteError: The file or stdout cannot be written.
         """
-        # A path that is no UTF-8 holds halves of surrogate pairs, which JSON can only have as escapes.
+        # A path that is not UTF-8 contains lone surrogates, which JSON can hold only as escapes.
         text = encode_json(value).encode("utf-8", "backslashreplace").decode("utf-8")
         if self._json == "-":
             if closed_from_the_start(sys.stdout):
@@ -146,7 +146,7 @@ class Console:
 
 
 def write_page(path: Path, text: str) -> None:
-    """Writes text to a file; makes its folder if it is not there.
+    """Writes text to a file; makes its folder if needed.
 
     Raises:
         FileWriteError: The file cannot be written.

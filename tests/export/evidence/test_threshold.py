@@ -90,7 +90,7 @@ def test_calibration_error_falls_with_the_fitted_temperature_and_matches_brute_f
 def test_one_kind_of_pixel_alone_cannot_be_calibrated_on() -> None:
     logits = np.zeros((2, 2, calibrate.BINS), np.int64)
     logits[:, 0] = 1
-    with pytest.raises(ExportError, match="nothing to calibrate on"):
+    with pytest.raises(ExportError, match="no pixels to calibrate on"):
         calibrate.calibrate(logits)
 
 

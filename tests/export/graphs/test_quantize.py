@@ -110,7 +110,7 @@ def test_quantised_graphs_are_smaller_labelled_and_reproducible(graphs: tuple[Gr
 
 
 def test_without_slices_there_is_nothing_to_observe(graphs: tuple[Graph, Graph]) -> None:
-    with pytest.raises(QuantizationError, match="nothing to observe"):
+    with pytest.raises(QuantizationError, match="no slices to observe"):
         quantize.observe(graphs[0], [])
 
 

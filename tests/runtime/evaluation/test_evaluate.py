@@ -417,7 +417,7 @@ def test_json_that_lacks_a_key_is_refused() -> None:
 
 
 def test_nothing_to_evaluate_is_an_error() -> None:
-    with pytest.raises(DataError, match="nothing to evaluate"):
+    with pytest.raises(DataError, match="no slices to evaluate"):
         evaluate([], predict, threshold=THRESHOLD)
     with pytest.raises(DataError, match="patient a cannot be evaluated"):
         evaluate([Case("a", [])], predict, threshold=THRESHOLD)

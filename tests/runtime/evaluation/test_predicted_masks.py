@@ -110,7 +110,7 @@ def test_two_masks_of_one_slice_are_not_chosen_between(data: Path, tmp_path: Pat
 
 
 def test_the_truth_is_not_scored_against_itself(data: Path) -> None:
-    with pytest.raises(DatasetError, match="6 × has its true mask as its predicted one"):
+    with pytest.raises(DatasetError, match="6 × has its true mask in place of a predicted one"):
         find_predictions(data, scan_dataset(data))
 
 

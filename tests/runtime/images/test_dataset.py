@@ -72,10 +72,10 @@ def test_everything_wrong_is_told_at_once_and_by_name(data: Path) -> None:
         f"{ANNA} lacks slices: 5, 7 to 8",
         f"{ANNA}/{ANNA}_3.tif has no mask",
         f"{ANNA}/{ANNA}_5_mask.tif is a mask without an image",
+        f"{BERT}/{ANNA}_3.tif does not follow the naming of the other slices: {BERT}_<n>",
         f"{BERT}/{ANNA}_3.tif has no mask",
-        f"{BERT}/{ANNA}_3.tif is named otherwise than the other slices: {BERT}_<n>",
         f"{BERT}/{BERT}_01.tif has no mask",
-        f"{BERT}/{BERT}_1.tif has the number of another slice ({BERT}_01.tif)",
+        f"{BERT}/{BERT}_1.tif has the same number as another slice ({BERT}_01.tif)",
         f"{BERT}/{BERT}_3.tif holds no slice",
         "TCGA_FG_0001_20000101 holds no slice",
         "old stuff/a.tif has no mask",
@@ -98,7 +98,7 @@ def test_a_set_without_masks_is_one_line_and_every_patient_is_on_record(data: Pa
     with pytest.raises(DatasetError) as caught:
         scan_dataset(data)
     assert len(str(caught.value).splitlines()) == 2
-    assert "40 × holds images and no mask" in str(caught.value)
+    assert "40 × has images but no mask" in str(caught.value)
     assert len(caught.value.problems) == 40
 
 
@@ -194,7 +194,7 @@ def test_masks_may_be_optional_or_left_aside(data: Path) -> None:
 
 def test_a_root_that_is_missing_a_file_or_empty_is_an_error(tmp_path: Path) -> None:
     touch(tmp_path / "file", tmp_path / "empty" / "README.md")
-    for name, message in (("gone", "not there"), ("file", "not a folder"), ("empty", "no patient folder")):
+    for name, message in (("gone", "does not exist"), ("file", "not a folder"), ("empty", "no patient folder")):
         with pytest.raises(DatasetError, match=message) as caught:
             scan_dataset(tmp_path / name)
         assert name == "empty" or caught.value.remedy == "give a folder of patients' folders, or one patient's folder"
@@ -216,9 +216,9 @@ def test_links_to_folders_and_files_are_followed_and_links_to_nothing_are_proble
     (linked / "TCGA_XX_1_20000101").symlink_to("nowhere")
     (data / BERT / f"{BERT}_2.tif").unlink()
     assert sorted(problems(linked)) == [
-        f"{BERT}/{BERT}_2.tif is a link to nothing",
+        f"{BERT}/{BERT}_2.tif is a broken link",
         f"{BERT}/{BERT}_2_mask.tif is a mask without an image",
-        "TCGA_XX_1_20000101 is a link to nothing",
+        "TCGA_XX_1_20000101 is a broken link",
     ]
 
 

@@ -53,7 +53,7 @@ def test_what_is_nested_too_deep_is_told_by_every_command(root: Path, tmp_path: 
     assert ids(root) == ["a", "b", "c"]
     patient(root / "1" / "2" / "3" / "d")
     patient(root / "1" / "2" / "3" / "4" / "e")
-    kind = f"lies more than {DEPTH} folders below the one that was given, and was not searched"
+    kind = f"lies more than {DEPTH} folders below the input and was not searched"
     assert faults(root) == (f"{Path('1', '2', '3', '4')} {kind}", f"{Path('1', '2', '3', 'd')} {kind}")
     found = collect_all([root], tmp_path / "out")
     assert {item.name[0] for item in found.items} == {"a", "b", "c"}
@@ -110,7 +110,7 @@ def test_a_patient_whose_images_are_gone_is_told(root: Path, tmp_path: Path) -> 
     for n in (1, 2):
         (root / "a" / f"a_{n}.tif").unlink()
     assert len([problem for problem in faults(root) if "mask without an image" in problem]) == 2
-    assert any("a holds masks and no image" in line for line in collect_all([root], tmp_path / "out").warnings)
+    assert any("a has masks but no image" in line for line in collect_all([root], tmp_path / "out").warnings)
 
 
 def test_copies_inside_a_patients_folder_are_no_other_patient(root: Path, tmp_path: Path) -> None:
@@ -143,7 +143,7 @@ def test_loops_end_and_a_folder_reached_twice_is_taken_once(root: Path, tmp_path
     told: list[str] = []
     assert [one.id for one in scan_dataset(root, tell=told.append)] == ["a", "b"]
     assert len(told) == 1
-    assert told[0].startswith("left out: 3 × is a link to a folder that is looked at without it")
+    assert told[0].startswith("left out: 3 × is a link to a folder that is searched anyway")
     assert [item.patient for item in collect([root], tmp_path / "out")] == [root / name for name in "aabb"]
 
 

@@ -88,8 +88,8 @@ def exif_marker(orientation: int) -> bytes:
         (saved(Image.fromarray(IMAGE), exif=b"Exif\0\0MM\0*\0\0\0\x08\0\1\x01\x12\0\3\0\0\0\1\0\6\0\0"), "turned"),
         (b"\xff\xd8" + exif_marker(6) + exif_marker(1) + saved(Image.fromarray(IMAGE))[2:], "turned"),
         (saved(Image.fromarray(IMAGE)).replace(b"\xff\xc0\0\x11\x08", b"\xff\xc1\0\x11\x0c"), "more than 8 bits"),
-        (saved(Image.fromarray(IMAGE)).replace(b"\xff\xc0\0\x11\x08", b"\xff\xc9\0\x11\x08"), "not read"),
-        (saved(Image.fromarray(IMAGE)).replace(b"\xff\xc0\0\x11\x08", b"\xff\xc3\0\x11\x08"), "not read"),
+        (saved(Image.fromarray(IMAGE)).replace(b"\xff\xc0\0\x11\x08", b"\xff\xc9\0\x11\x08"), "not supported"),
+        (saved(Image.fromarray(IMAGE)).replace(b"\xff\xc0\0\x11\x08", b"\xff\xc3\0\x11\x08"), "not supported"),
     ],
 )
 def test_other_kinds_are_refused_by_name(data: bytes, what: str) -> None:

@@ -68,7 +68,7 @@ def test_auto_says_why_and_why_not() -> None:
         slower = choose(measured_on("openvino"), "auto", "auto", OLD).reasons
     assert any("no VNNI" in reason for reason in reasons)
     assert "not cuda: not installed" in reasons
-    assert any(reason.startswith("not openvino: the bundle holds no evidence") for reason in reasons)
+    assert any(reason.startswith("not openvino: the bundle does not show") for reason in reasons)
     assert "not openvino: it is no faster than cpu in fp32" in slower
 
 

@@ -93,7 +93,7 @@ def test_the_folder_that_is_proposed_instead_is_taken(data: Path, given: str, ou
 @pytest.mark.parametrize(
     ("make", "given", "says"),
     [
-        ([], "absent.tif", "is not there"),
+        ([], "absent.tif", "does not exist"),
         (["notes.txt"], "notes.txt", "not a TIFF"),
         (["empty/readme.md"], "empty", "holds no image"),
         (["p/p_1_mask.tif"], "p", "holds no image"),

@@ -116,7 +116,7 @@ def test_longer_tensors_than_stated_are_not_even_read_whole(saved: Path) -> None
 
 def test_a_checkpoint_of_another_kind_is_refused(tmp_path: Path) -> None:
     _states(tmp_path, 1)
-    with pytest.raises(CheckpointError, match="no checkpoint of this kind"):
+    with pytest.raises(CheckpointError, match="not a checkpoint of this kind"):
         load_weights(tmp_path / "resume-000000001.safetensors")
 
 

@@ -84,14 +84,14 @@ def test_the_verdict_names_what_is_told_apart_and_what_is_not() -> None:
     assert "a is above c by 0.031" in said
     assert "Not told apart: a and b, b and c" in said
     assert "not more than noise" in verdict([pair("a", "b", 0.4)])
-    assert "alone" in verdict([])
+    assert "One network only" in verdict([])
 
 
 def test_no_verdict_is_given_where_the_test_can_say_nothing() -> None:
     said = verdict([unjudged("a", "b"), unjudged("a", "c")])
     assert "cannot be told: too few differ." in said
     assert "not more than noise" not in said
-    assert "no pair that can be judged" in verdict([pair("a", "b", 0.4), unjudged("a", "c")])
+    assert "no pair can be tested" in verdict([pair("a", "b", 0.4), unjudged("a", "c")])
     assert "Not told apart: a and c" in verdict([pair("a", "b", 0.01), unjudged("a", "c")])
 
 

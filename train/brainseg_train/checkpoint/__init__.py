@@ -1,6 +1,6 @@
 """Checkpoints: `weights`, a run's best; `resume`, its exact states; `tensor_files`, how both are kept on disk.
 
-Tested together by `tests/train/checkpoint/test_checkpoint.py`.
+`weights`, `resume` and `tensor_files` are tested together by `tests/train/checkpoint/test_checkpoint.py`.
 """
 
 from brainseg_train.checkpoint.resume import ResumeState, drop_resume, load_resume, save_resume

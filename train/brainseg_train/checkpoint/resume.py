@@ -54,7 +54,7 @@ def drop_resume(run_dir: Path, *, keep: list[int]) -> None:
 
 
 def load_resume(run_dir: Path) -> tuple[ResumeState | None, tuple[CheckpointError, ...]]:
-    """The newest resume state that is whole.
+    """The newest valid resume state.
 
     Returns:
         The state, or None where the run has none yet; and an error for each newer one that was refused, naming it.

@@ -88,7 +88,7 @@ def _read_head(stem: Path, kind: str) -> tuple[dict[str, Any], int]:
     if head.pop("digest", None) != _digest(head):
         raise CheckpointError(f"{path} is damaged", expected="content that matches its digest", got="other content")
     if head.pop("format", None) != kind:
-        raise CheckpointError(f"{path} is no checkpoint of this kind", expected=kind, got="another format")
+        raise CheckpointError(f"{path} is not a checkpoint of this kind", expected=kind, got="another format")
     size, sha256 = head.pop("bytes", None), head.get("sha256")
     if not isinstance(size, int) or not isinstance(sha256, str):
         raise CheckpointError(f"{path} lacks keys", expected="bytes and sha256", got=f"{size!r} and {sha256!r}")

@@ -1,4 +1,4 @@
-"""The weights of a run's best epoch, and what they say of themselves.
+"""The weights of a run's best epoch, and the facts stored with them.
 
 best.safetensors   the network's state under its own names
 """
@@ -26,7 +26,7 @@ FORMAT: Final = "brainseg-weights/1"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WeightsInfo:
-    """What a weights file says of itself."""
+    """The facts stored with a weights file."""
 
     run: str
     """The run's name."""
@@ -105,7 +105,7 @@ def load_weights(path: Path) -> tuple[dict[str, Tensor], WeightsInfo]:
 
 
 def read_info(path: Path) -> WeightsInfo:
-    """What weights say of themselves, without the weights: only the JSON is read, checked against its own digest.
+    """The facts stored with weights, without the weights: only the JSON is read and checked against its digest.
 
     Args:
         path: A run's folder, or a weights file with its JSON beside it.

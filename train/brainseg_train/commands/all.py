@@ -31,7 +31,7 @@ def all_(
     """Train and tune the networks, choose by validation Dice, look at the test subset once, and rank.
 
     Writes leaderboard.json, leaderboard.md and report.html into the folder of runs. Ctrl-C keeps everything; the same
-    command with --resume goes on, to the same bytes. Several such commands can work on one study.
+    command with --resume continues, and ends with the same bytes. Several such commands can work on one study.
 
     The JSON has, as leaderboard.json: rows (rank, model, config, validation, test, parameters, epochs, timing) by Dice,
     comparisons (first, second, difference, ci95, p_value, p_corrected, more_than_noise), verdict, trials, baseline,
@@ -44,9 +44,9 @@ def all_(
             return DONE  # the process of rank 0 speaks; torchrun would stop it if this one failed first
         raise UsageError(
             "the networks are not compared under torchrun",
-            expected="brainseg-train all by itself, which trains trials side by side (--workers), or torchrun with fit",
+            expected="brainseg-train all without torchrun (--workers trains trials in parallel), or torchrun with fit",
             got="all, started by torchrun",
-            remedy="leave torchrun out; other machines that see the folder of runs can join with --resume",
+            remedy="run it without torchrun; other machines that share the folder of runs can join with --resume",
         )
     names = tuple(name.strip() for name in models.split(",") if name.strip())
     with as_usage():

@@ -45,7 +45,8 @@ def fit(
     test: Annotated[
         bool,
         typer.Option(
-            "--test/--no-test", help="Hold a test subset out, or train on it too: for weights that ship once judged."
+            "--test/--no-test",
+            help="Hold out a test subset, or train on it too, for the final weights once the method has been tested.",
         ),
     ] = True,
     options: StudyOptions,
@@ -75,7 +76,7 @@ def _from_file(config: Path | None, model: str, seed: int) -> dict[str, object]:
     """Fields of the run's configuration that the file of `--config` sets.
 
     Raises:
-        ConfigError: The file is missing or no configuration, or is of another network or seed than asked for.
+        ConfigError: The file is missing or no configuration, or is for another network or seed than requested.
     """
     from brainseg_train.config import read_changes
 
@@ -83,8 +84,8 @@ def _from_file(config: Path | None, model: str, seed: int) -> dict[str, object]:
     for name, wanted in (("model", model), ("seed", seed)):
         if (found := changes.pop(name, wanted)) != wanted:
             raise ConfigError(
-                f"{config} is of another {name}", expected=repr(wanted), got=repr(found),
-                remedy=f"ask for {found}, or take {name} out of the file",
+                f"{config} is for another {name}", expected=repr(wanted), got=repr(found),
+                remedy=f"request {found}, or remove {name} from the file",
             )  # fmt: skip
     return changes
 
@@ -93,7 +94,7 @@ def _by_hand(rate: str | None, batch: int | None, initial: Path | None) -> dict[
     """Fields of the run's configuration that options set.
 
     Raises:
-        ConfigError: The rate cannot be read, or there is no run to start from.
+        ConfigError: The rate cannot be read, or the run to start from does not exist.
     """
     from brainseg_train.tuning.search import read_learning_rate
 
@@ -103,7 +104,7 @@ def _by_hand(rate: str | None, batch: int | None, initial: Path | None) -> dict[
     if initial is not None:
         if not initial.with_suffix(".json").is_file() and not (initial / "best.json").is_file():
             raise ConfigError(
-                "there is no run to start from",
+                "the run to start from does not exist",
                 expected="--initial with a run's folder, which holds best.json and best.safetensors",
                 got=str(initial),
             )

@@ -56,7 +56,7 @@ class StudyOptions:
     split_by: Annotated[
         Literal["patient", "slice"],
         typer.Option(
-            help="slice is the leaky split of much published code: for comparison only, and marked everywhere."
+            help="slice is the leaky split of much published code; for comparison only, and labelled everywhere."
         ),
     ] = "patient"
     folds: Annotated[int | None, typer.Option(min=3, metavar="K", help="Cross-validate over K folds of patients.")] = (
@@ -74,7 +74,8 @@ class StudyOptions:
     resume: Annotated[
         bool,
         typer.Option(
-            "--resume", help="Go on with the newest unfinished study of the same arguments; without one, begin."
+            "--resume",
+            help="Continue the newest unfinished study with the same arguments; if there is none, start one.",
         ),
     ] = False
     width: Annotated[
@@ -110,7 +111,7 @@ class StudyOptions:
     data_citation: Annotated[str | None, typer.Option(metavar="TEXT", help="What to cite; default: likewise.")] = None
 
     def plan(self, kind: Kind, models: tuple[str, ...]) -> Plan:
-        """What is asked for, before it meets the data.
+        """The request, before the data is read.
 
         Raises:
             ConfigError: Options contradict each other, or `--person-from` cannot be read.

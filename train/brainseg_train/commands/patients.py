@@ -1,4 +1,4 @@
-"""The patients that a command works on: found, generated where there are none, and read with progress."""
+"""A command's patients: found, or generated if none are given, and read with progress."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DEFAULT_DATA: Final = Path("data/kaggle_3m")
 """Where real patients are looked for."""
 
 PHANTOM: Final = "phantom"
-"""The word that stands for generated patients."""
+"""The value of --data for generated patients."""
 
 PHANTOM_PATIENTS: Final = 40
 """Six of them validate and six test; with thirty, four of each, one odd patient decides the order."""
@@ -33,19 +33,19 @@ def find_patients(console: Console, data: str | None, cache: Path | None) -> Pat
         cache: The folder for generated patients; None for the user's cache folder.
 
     Raises:
-        DataError: The folder is not there.
+        DataError: The folder does not exist.
     """
     if data is not None and data != PHANTOM:
         root = Path(data)
         if not root.is_dir():
-            raise DataError(f"{root} is not there", expected="a folder of patient folders", got="none")
+            raise DataError(f"{root} does not exist", expected="a folder of patient folders", got="none")
         return root
     if data is None:
         if DEFAULT_DATA.is_dir():
             return DEFAULT_DATA
         console.note(
-            f"{DEFAULT_DATA} is not there: generated patients (the phantom) stand in for it. Name a folder of "
-            "patients with --data."
+            f"{DEFAULT_DATA} does not exist; using generated patients (the phantom) instead. "
+            "Give a folder of patients with --data."
         )
     return _phantom(console, cache)
 

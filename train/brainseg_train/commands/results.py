@@ -1,4 +1,4 @@
-"""What `brainseg-train` says about a study: before it begins, and when its runs have ended."""
+"""Messages of `brainseg-train` about a study, before it starts and after its runs have ended."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 
 def tell_start(study: Study, origin: str, dataset: DataSet, console: Console) -> None:
-    """Says what is about to happen."""
+    """Shows which study starts and with what."""
     from brainseg_train.comparison.leaderboard import LEAK
     from brainseg_train.data.persons import some_of
 
     request = study.request
     words = {
         "new": "begins",
-        "resumed": "goes on",
+        "resumed": "resumed",
         "complete": "is complete: nothing is trained or measured again",
     }
     trials = request.search.trials
@@ -45,11 +45,11 @@ def tell_start(study: Study, origin: str, dataset: DataSet, console: Console) ->
 
 
 def tell_layout(study: Study, threads: int | None, workers: int, console: Console) -> None:
-    """Says where processes and threads differ from what the user may expect."""
+    """Notes where processes and threads differ from the command line."""
     begun = study.record.threads
     if threads is not None and threads != begun:
         console.note(
-            f"--threads is ignored: the study goes on with the {begun} threads per process that it began with, since "
+            f"--threads is ignored: the study keeps the {begun} threads per process that it started with, since "
             "results depend on them"
         )
     if study.request.search.kind == "tpe" and workers > 1:
@@ -60,8 +60,8 @@ def tell_layout(study: Study, threads: int | None, workers: int, console: Consol
 
 
 def tell_differences(other: str, differences: Sequence[str], console: Console) -> None:
-    """Says why `--resume` began a new study: the newest unfinished one was begun with something else."""
-    console.note(f"study {other} is unfinished but cannot be resumed here: it was begun with other arguments or data")
+    """Says why `--resume` started a new study: the newest unfinished one has other arguments or data."""
+    console.note(f"study {other} is unfinished but cannot be resumed here: it was started with other arguments or data")
     for line in differences:
         console.note(f"  {line}")
 
@@ -122,7 +122,7 @@ def tell_runs(study: Study, console: Console) -> None:
 
 
 def _diverged(name: str, stopped: str | None, best_epoch: int | None) -> str:
-    """The warning about a run that diverged."""
+    """A warning that a run diverged."""
     reason = (stopped or "").partition("; remedy")[0]
-    kept = "it left no weights" if best_epoch is None else f"its weights are those of epoch {best_epoch}"
+    kept = "it has no weights" if best_epoch is None else f"the weights of epoch {best_epoch} are kept"
     return f"warning: {name} diverged ({reason}); {kept}"

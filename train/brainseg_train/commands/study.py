@@ -1,4 +1,4 @@
-"""What `all` and `fit` share: what no data could make possible is refused first, then a study is carried out."""
+"""The part shared by `all` and `fit`: refuse impossible requests before the data is read, then carry out the study."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from brainseg_train.tuning.plan import Plan
     from brainseg_train.tuning.study import Study
 
-KEPT = "interrupted; everything is kept, the same command with --resume goes on"
+KEPT = "interrupted; everything is kept, continue by adding --resume to the same command"
 """What is said when a study is interrupted."""
 
 
 @contextlib.contextmanager
 def as_usage() -> Iterator[None]:
-    """Makes wrong usage of a `ConfigError`, in here, where it comes from the command line.
+    """Turns a `ConfigError` into wrong usage while the command line is being read.
 
     Raises:
         UsageError: In place of the `ConfigError`.
@@ -47,7 +47,7 @@ def ready(console: Console, options: StudyOptions, asked: Plan) -> tuple[Path, P
 
     Raises:
         UsageError: The options do not go together.
-        BrainsegError: The device, the folder of runs or the data is not there.
+        BrainsegError: The device, the folder of runs or the data is not available.
     """
     from brainseg_train.learning.device import place
     from brainseg_train.phantom.patients import MARK
@@ -78,7 +78,7 @@ def source_of(options: StudyOptions, root: Path) -> DataSource:
 
 
 def carry_out(console: Console, options: StudyOptions, plan: Plan, root: Path) -> Study:
-    """Opens the data, finds or begins the study, and does what it has left to do.
+    """Opens the data, finds or starts the study, and completes it.
 
     Raises:
         BrainsegError: The data is faulty, the plan does not fit it, or a record is damaged.

@@ -115,7 +115,7 @@ def learning_charts(current: Study, board: Mapping[str, Any]) -> list[Markup]:
 
 
 def _runs(current: Study, trials: Sequence[Mapping[str, Any]], chosen: Sequence[str], *, folds: bool) -> list[Trace]:
-    """All runs of one network in its colour: a dash each, and those that were not chosen in the background."""
+    """All runs of one network in its colour, each with its own dash; runs that were not chosen are faint."""
     lines, places = [], {True: 0, False: 1}  # the chosen run, or the first of them, is the line without dashes
     for trial in trials:
         is_chosen = trial["timing"]["run"] in chosen

@@ -1,6 +1,6 @@
-"""Carry a study out: train and tune, choose, measure once on the test subset.
+"""Carries out a study: train and tune, choose, measure once on the test subset.
 
-Each step leaves a record and is skipped where its record exists, so that an interrupted study goes on where it was,
+Each step leaves a record and is skipped where its record exists, so an interrupted study continues where it stopped,
 and a complete one is never measured again.
 """
 
@@ -31,10 +31,10 @@ WAIT_SECONDS = 1.0
 
 
 def carry_out(current: Study, dataset: DataSet, *, workers: int, cache: Path | None, display: Display) -> Study:
-    """Do what is left of a study.
+    """Carry out the rest of a study.
 
     Returns:
-        The study, complete; or as it was where another process leads it, once this one has helped with its trials.
+        The complete study; or, if another process leads it, the study so far, once no trial is left to take.
 
     Raises:
         StudyError: No trial of a network left weights, or a process failed.
@@ -102,7 +102,7 @@ def epochs_left(current: Study) -> int:
 
 
 def _free(current: Study) -> bool:
-    """Whether a trial can be taken: one that has not begun, or whose process is gone."""
+    """Whether a trial can be taken: it has not started, or its process has ended."""
     for unit in current.request.units:
         tuner = current.tuner(unit)
         trials = tuner.trials()
@@ -130,16 +130,16 @@ def _select(current: Study) -> dict[str, tuple[str, ...]]:
 
 
 def _nothing_left(name: str, runs: Sequence[RunRecord]) -> StudyError:
-    """Why a network has no weights to choose from: its runs diverged, or none has begun."""
+    """Why a network has no weights to choose from: its runs diverged, or none has started."""
     reasons = [f"{run.id} {run.status}: {(run.stopped or 'nothing').partition('; remedy')[0]}" for run in runs]
     diverged = bool(runs) and all(run.status == "failed" for run in runs)
     return StudyError(
-        f"every trial of {name} diverged" if diverged else f"no trial of {name} left weights",
-        expected="at least one that ends with finite numbers",
+        f"every trial of {name} diverged" if diverged else f"no trial of {name} produced weights",
+        expected="at least one trial that ends with finite numbers",
         got="; ".join(reasons) or "none",
-        remedy="lower --rate, or set precision to fp32 in --config; --resume would only diverge again"
+        remedy="lower the learning rate with --rate, or set precision to fp32 in --config; --resume would diverge again"
         if diverged
-        else "train anew, with another rate or --runs folder",
+        else "train again, with another learning rate or --runs folder",
     )
 
 

@@ -48,7 +48,7 @@ class Metric:
 
 
 VOLUME_DICE: Final = Metric(name="mean", group="Dice of a patient's volume", key="volume_dice.mean")
-"""What networks are ranked by."""
+"""The score that ranks the networks."""
 
 
 def metrics() -> tuple[Metric, ...]:

@@ -110,7 +110,7 @@ def _about(rows: Sequence[Mapping[str, Any]]) -> list[list[str]]:
 
 
 def _detection(rows: Sequence[Mapping[str, Any]]) -> list[list[object]]:
-    """Was there tumour in a slice, and was any marked."""
+    """Detection by slice: whether there was tumour, and whether any was marked."""
     found = [row["test"]["detection"] for row in rows]
 
     def correct(slices: str, faults: str) -> list[str | None]:
@@ -144,7 +144,7 @@ def _tuning_text(board: Mapping[str, Any]) -> str:
 
 
 def _origin(current: Study, board: Mapping[str, Any]) -> list[tuple[str, object, bool]]:
-    """Where all of this comes from: name, value, and whether the value is a digest or the like."""
+    """Origin of the results: name, value, and whether the value is an identifier such as a digest."""
     run = records.load_record(current.runs / board["rows"][0]["timing"]["runs"][0])
     git = run.git or {}
     commit = f"{git.get('commit')}{' with changes' if git.get('dirty') else ''}" if git else "an installed package"

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from brainseg_train.comparison.test_scores import TestRecord
 
 SIGNIFICANT: Final = 0.05
-"""A corrected p below this is called more than noise."""
+"""A corrected p below this counts as significant."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,11 +28,11 @@ class Comparison:
     first: str
     second: str
     difference: float
-    """Mean volume Dice of the first less that of the second."""
+    """Mean volume Dice of the first minus that of the second."""
     ci95: tuple[float, float] | None
-    """Of the difference, by patient bootstrap."""
+    """Interval of the difference, by patient bootstrap."""
     ci95_reason: str | None
-    """Why there is no interval."""
+    """Reason for a missing interval."""
     p_value: float | None
     """Of the two-sided paired permutation test."""
     p_corrected: float | None
@@ -40,7 +40,7 @@ class Comparison:
     more_than_noise: bool | None
     """Whether the corrected p is below 0.05; None, as both p are, where so few patients differ that none could be."""
     reason: str | None
-    """Why there is no p."""
+    """Reason for a missing p-value."""
     patients: int
 
 
@@ -78,10 +78,10 @@ def verdict(comparisons: Sequence[Mapping[str, Any]]) -> str:
     """What the comparisons of ranked networks mean, in words.
 
     >>> verdict([])
-    'One network alone: there is no order.'
+    'One network only: no order to test.'
     """
     if not comparisons:
-        return "One network alone: there is no order."
+        return "One network only: no order to test."
     sure = [pair for pair in comparisons if pair["more_than_noise"]]
     judged = [pair for pair in comparisons if pair["more_than_noise"] is not None]
     if not judged:
@@ -89,7 +89,7 @@ def verdict(comparisons: Sequence[Mapping[str, Any]]) -> str:
         return f"Whether the order is more than noise cannot be told: {reasons}."
     if not sure:
         smallest = min(pair["p_corrected"] for pair in judged)
-        told = "no pair" if len(judged) == len(comparisons) else "no pair that can be judged"
+        told = "no pair" if len(judged) == len(comparisons) else "no pair can be tested"
         return (
             f"The order is not more than noise: {told} differs by more than chance gives (smallest p {smallest:.2g})."
         )

@@ -50,7 +50,7 @@ _MIB: Final = 1024 * 1024
 _MANIFEST_LIMIT: Final = 64 * 1024
 """Bytes; a manifest has about one kilobyte."""
 _ABANDONED_S: Final = 24 * 3600.0
-"""Seconds after which an unfinished entry is surely of a process that died."""
+"""Seconds after which an unfinished entry must be from a process that died."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -209,7 +209,7 @@ def _build(
 
 
 def _unusable(folder: Path, count: int, error: Exception) -> CacheError:
-    """What to say of a cache folder that cannot be written."""
+    """The error for a cache folder that cannot be written."""
     cause = error.__cause__ if isinstance(error, FileWriteError) else error
     remedy = "name another folder with --cache DIR"
     if isinstance(cause, OSError) and cause.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
@@ -232,7 +232,7 @@ def _unusable(folder: Path, count: int, error: Exception) -> CacheError:
 
 
 def _set_aside(entry: Path) -> None:
-    """Take a damaged entry out of the way; the rename makes sure that two processes do not delete each other's work."""
+    """Move a damaged entry aside; the rename keeps two processes from deleting each other's work."""
     aside = entry.with_name(f".{entry.name}.{secrets.token_hex(6)}.tmp")
     try:
         entry.rename(aside)

@@ -161,7 +161,7 @@ class _Rows:
 
 
 def _reserve(descriptor: int, size: int) -> None:
-    """Have the file system set a file's space aside, where it can; elsewhere a later write tells.
+    """Reserve a file's space, where the file system can; elsewhere a later write fails if space runs out.
 
     Raises:
         OSError: There is not so much space.

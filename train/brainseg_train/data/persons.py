@@ -1,4 +1,4 @@
-"""Whose a patient folder is: one person examined on two dates has two folders, and both must stay in one subset.
+"""The person of a patient folder: one person examined on two dates has two folders, which must stay in one subset.
 
 In a name like `TCGA_CS_4941_19960909` the date is the examination's, so `TCGA_CS_4941` names the person. Any other name
 is the person's as a whole, unless the user says how to find the person in it.
@@ -89,7 +89,7 @@ class PersonRule:
         found = {name: self._person(name) for name in names}
         if lost := [name for name, person in found.items() if person is None]:
             raise SplitError(
-                "--person-from names no person for some patients",
+                "--person-from finds no person for some patients",
                 expected="a person for each of them",
                 got=f"none for {some_of(lost)}",
                 remedy="let the expression match them, or list them in the file",

@@ -65,7 +65,7 @@ class SlicePixels:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SliceFacts:
-    """What is known about a slice's pixels, without the pixels."""
+    """Facts about a slice's pixels."""
 
     image_digest: bytes
     """SHA-256 of size and pixels, 32 bytes."""
@@ -81,7 +81,7 @@ class SliceFacts:
     mean: tuple[float, float, float]
     """Mean intensity of each channel."""
     blank: bool
-    """Every channel holds a single value, so that the slice could be anybody's."""
+    """Every channel holds a single value, so that the slice does not identify a patient."""
     pre_repeats_flair: bool
     """The pre-contrast channel equals FLAIR pixel by pixel, in a slice that is not blank: the sequence is missing."""
     post_repeats_flair: bool
@@ -155,7 +155,7 @@ def read_slices(
             on_slice(index + 1, len(slices))
     problems += _size_problems(sizes)
     if problems:
-        remedy = "correct the named files; nothing is skipped silently"
+        remedy = "correct the listed files; nothing is skipped silently"
         raise unusable(root, problems, remedy=remedy)
     return tuple(facts)
 

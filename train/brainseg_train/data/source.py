@@ -29,7 +29,7 @@ _ADDRESS: Final = re.compile(r"https?://[^\s<>\"]+")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DataSource:
-    """What is stated about a data set; None where nothing is.
+    """Statements about a data set; None where nothing is stated.
 
     Examples:
         >>> own = DataSource(name="Our patients", licence="CC-BY-4.0")

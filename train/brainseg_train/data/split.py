@@ -1,7 +1,7 @@
 """A split: which patients train, which choose the model, which are measured once. `splitting` makes one.
 
 What the set calls a patient is one folder, one examination. A split keeps all folders of one person in the same subset
-(`brainseg_train.data.persons` says whose a folder is), and says so about those who have several.
+(`brainseg_train.data.persons` finds the person of a folder), and says so about those who have several.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ class Split:
         return {"train": self.train, "validation": self.validation, "test": self.test}[name]
 
     def person(self, patient: str) -> str:
-        """Whose a patient's folder is, as this split was made."""
+        """The person of a patient's folder, by the rule this split was made with."""
         for person, names in self.persons.items():
             if patient in names:
                 return person

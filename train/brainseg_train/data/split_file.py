@@ -76,7 +76,7 @@ class SplitFile:
             if split.leaky:
                 raise SplitError(
                     f"{path} splits by slice", expected="a split by patient", got="a split by slice, which leaks",
-                    remedy="--split-by slice with the same --seed makes that split again",
+                    remedy="use --split-by slice with the same --seed to make that split again",
                 )  # fmt: skip
             return cls(path=path, subsets={subset: split.subset(subset) for subset in SUBSETS}, split=split)
         if not isinstance(value, dict) or not all(_is_names(names) for names in value.values()):
@@ -147,7 +147,7 @@ class SplitFile:
                 f"{self.path} has a test subset",
                 expected="none with --no-test",
                 got=f"{len(self.subsets['test'])} patients",
-                remedy="leave --no-test out, or move them into train",
+                remedy="run without --no-test, or move these patients into train",
             )
 
 
@@ -177,5 +177,5 @@ def _is_names(value: object) -> bool:
 
 
 def _kind(value: object) -> str:
-    """What the file holds instead of a split, in a few words."""
+    """What the file holds instead of a split, for an error."""
     return f"an object of {', '.join(map(str, value))}"[:200] if isinstance(value, dict) else type(value).__name__

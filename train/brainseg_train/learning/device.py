@@ -14,7 +14,7 @@ from brainseg_train.config import Precision, TrainConfig
 from brainseg_train.errors import DeviceError
 
 NARROW: Final = 16
-"""Networks below this width keep plain layout in fp32 on a processor, whatever was asked for.
+"""Networks below this width keep plain layout in fp32 on a processor, whatever is configured.
 
 oneDNN's 1x1 convolution of stride 2 writes past its workspace in the backward pass where channels lie side by side and
 are fewer than its block of at most 16: with up to 8 of them PyTorch 2.13 crashes, or learns from wrong gradients.
@@ -56,7 +56,7 @@ def place(config: TrainConfig, *, local_rank: int | None = None) -> Placement:
         local_rank: This process's number on its machine, where several train together.
 
     Raises:
-        DeviceError: A device or arithmetic was asked for by name and is not available.
+        DeviceError: A device or arithmetic was named and is not available.
     """
     device = _device(config.device, local_rank)
     precision = _precision(config.precision, device)

@@ -60,7 +60,7 @@ class Group:
                 dist.broadcast(buffer, src=0)
 
     def wait(self) -> None:
-        """Return once every process is here."""
+        """Wait until every process has reached this point."""
         if self.size > 1:
             dist.barrier()
 

@@ -170,7 +170,7 @@ class Learner:
         return network
 
     def _require_finite(self, what: str, value: float) -> None:
-        """Stop before infinities or NaN reach the weights."""
+        """Raise before infinities or NaN reach the weights."""
         if not math.isfinite(value):
             raise DivergedError(
                 f"the {what} of step {self.steps + 1} is not finite",

@@ -1,4 +1,4 @@
-"""Callbacks of a run: told after every step and every validation, and asked whether to go on."""
+"""Callbacks of a run, called after every step and every validation; they may stop it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from brainseg_train.runs.records import Best
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Progress:
-    """How far a run is, told after every step and again after every validation."""
+    """A run's progress, reported after every step and again after every validation."""
 
     run: str
     """The run's name."""
@@ -60,6 +60,6 @@ class Callbacks:
         return self.group.decide(flag=self.group.writes and self.should_stop(), device=self.device)
 
     def pruned(self, epoch: int, dice: float) -> bool:
-        """Whether the run is given up after an epoch with this validation Dice."""
+        """Whether to prune the run after an epoch with this validation Dice."""
         flag = self.group.writes and self.prune is not None and self.prune(epoch, dice)
         return self.group.decide(flag=flag, device=self.device)

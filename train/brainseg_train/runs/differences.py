@@ -1,4 +1,4 @@
-"""What differs between the work that was begun and the work that is asked for now: settings, splits, slices.
+"""Differences between a recorded run or study and the present request: settings, splits, slices.
 
 `RUNS/data/<digest>.json` keeps a digest of each slice of a data set, so that a changed slice can be named.
 """

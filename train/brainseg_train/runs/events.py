@@ -3,8 +3,8 @@
     RUNS/<run>/events.out.tfevents.<start>
 
 `tensorboard --logdir RUNS` shows every run under its folder's name. The file follows from the history alone, byte for
-byte. Each further epoch is appended in one write, so that an open TensorBoard sees it. A resumed run goes on in
-the same file: a frame that a kill cut short is dropped, missing epochs are added, and no epoch is there twice. Times
+byte. Each further epoch is appended in one write, so that an open TensorBoard sees it. A resumed run appends to the
+same file: a frame that a kill cut short is dropped, missing epochs are added, and no epoch is there twice. Times
 are the run's own: its start plus the seconds trained, without pauses.
 
 Format: TFRecord frames (length, its masked CRC-32C, data, its masked CRC-32C, little endian) of `Event` messages; see
@@ -52,7 +52,7 @@ class EventFile:
     """The event file of one run."""
 
     def __init__(self, run_dir: Path) -> None:
-        """The file is begun, or brought up to date, with the first call of `follow`.
+        """The first call of `follow` creates the file or brings it up to date.
 
         Raises:
             MissingExtraError: tensorboardX is not installed.

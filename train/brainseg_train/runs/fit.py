@@ -90,7 +90,7 @@ def fit(  # noqa: PLR0913 - what to train, where to keep it, and the callbacks: 
         LeakageError: The initial weights were trained on another split of the same data.
         RecordError: The folder already holds a run and `resume` is off.
         CheckpointError: The folder's run is another one, or none of its states is whole.
-        DeviceError: The device or arithmetic asked for is not available.
+        DeviceError: The requested device or arithmetic is not available.
         DivergedError: A loss or gradient is not finite; the record then says `failed`.
         OutOfMemoryError: The network, its batches or the data do not fit the memory; the run can be resumed.
         MissingExtraError: `tensorboard` without the extra of that name.
@@ -167,6 +167,6 @@ def _require_unseen(config: TrainConfig, learner: Learner, split: Split) -> None
         return
     if not require_unseen(Path(config.initial), *learner.initial_split, split):
         logger.warning(
-            "%s was trained on other data, and its split is not at hand: whom it has seen cannot be checked",
+            "%s was trained on other data, and its split is missing, so the patients it has seen cannot be checked",
             config.initial,
         )

@@ -1,4 +1,4 @@
-"""Initial weights must not have seen the patients that they are validated or tested on now.
+"""Checks that initial weights have not seen the patients they are now validated or tested on.
 
 The run that the weights come from names its split, and the split's file lies beside the run: it says who trained it and
 who chose its epoch. None of those persons may be held out now, whichever of their folders is meant.

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def foresee(dataset: DataSet, split: Split, config: TrainConfig, *, processes: int = 1) -> tuple[str, ...]:
-    """Refuse training that cannot succeed, and warn about what is odd.
+    """Refuse training that cannot succeed, and warn about unusual settings.
 
     Args:
         dataset: The slices.
@@ -38,7 +38,7 @@ def foresee(dataset: DataSet, split: Split, config: TrainConfig, *, processes: i
         raise SplitError(
             "no slice of the data set has tumour", expected="masks with tumour to learn from",
             got=f"{len(dataset.slices)} empty masks in {dataset.root}",
-            remedy="look at the masks with brainseg-train check",
+            remedy="inspect the masks with brainseg-train check",
         )  # fmt: skip
     rows = {subset: split.indices(dataset, subset) for subset in SUBSETS}
     purposes: dict[Subset, str] = {"train": "to learn from", "validation": "to choose by"}
@@ -62,7 +62,7 @@ def foresee(dataset: DataSet, split: Split, config: TrainConfig, *, processes: i
     )
     if plan.slices < processes:
         raise ConfigError(
-            "an epoch would hold too few slices",
+            "an epoch would have too few slices",
             expected=f"at least {processes}",
             got=f"{plan.slices} of the {len(rows['train'])} training slices",
             remedy="raise empty_fraction: at the network's size no training slice has tumour",
@@ -71,7 +71,7 @@ def foresee(dataset: DataSet, split: Split, config: TrainConfig, *, processes: i
 
 
 def _oddities(dataset: DataSet, split: Split, plan: EpochPlan, test: NDArray[np.intp]) -> list[str]:
-    """Warnings about what can be trained and is probably not meant."""
+    """Warnings about settings that are valid but probably unintended."""
     told = []
     if plan.slices < plan.batch:
         told.append(

@@ -1,4 +1,4 @@
-"""Where results come from: versions, the source tree's state, the machine."""
+"""Origin of results: versions, the source tree's state, the machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run leaves to read: `run.json`, its record; `history.jsonl`, one line an epoch; the same as `history.csv`.
+"""A run's files for readers: `run.json`, its record; `history.jsonl`, one line an epoch; the same as `history.csv`.
 
 Two runs of one configuration on one machine write the same records, wall-clock times aside: those stand under `timing`
 and nowhere else. Each file is written whole or not at all, so that a reader beside a running training sees one state.
@@ -67,7 +67,7 @@ class Best:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunRecord:
-    """Everything that is recorded about one run, as `run.json` holds it."""
+    """The record of one run, as in `run.json`."""
 
     id: str
     """The run's name: its folder's."""

@@ -1,4 +1,4 @@
-"""Resuming a run: is it the same run, would the results be the same, and what is its last whole state?"""
+"""Resuming a run: checks that it is the same run and would give the same results, and loads its last valid state."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def existing_record(run_dir: Path, *, resume: bool) -> RunRecord | None:
 
 
 def require_same_run(found: RunRecord, config: TrainConfig, dataset: DataSet, split: Split, runs: Path) -> None:
-    """Refuse to go on with another run than the one that was begun.
+    """Refuse to resume a run with other settings, data or split.
 
     Raises:
         CheckpointError: Something differs; it names every setting and slice.
@@ -59,15 +59,15 @@ def require_same_run(found: RunRecord, config: TrainConfig, dataset: DataSet, sp
         changed.append(f"the split: {found.split_digest[:12]}, now {split.digest[:12]}")
     if changed:
         raise CheckpointError(
-            f"run {found.id} was begun with other settings or data",
+            f"run {found.id} was started with other settings or data",
             expected="the same configuration, data set and split",
             got="; ".join(changed),
-            remedy="resume with what it was begun with, or start a new run",
+            remedy="resume with the settings and data it was started with, or start a new run",
         )
 
 
 def resumed_record(found: RunRecord, now: RunRecord, run_dir: Path) -> RunRecord:
-    """The record of a run that goes on here, with this process's versions if they are new to it.
+    """The record of a resumed run, with this process's versions added if they differ.
 
     Raises:
         CheckpointError: This process computes in another way, so that the results would differ.
@@ -77,9 +77,9 @@ def resumed_record(found: RunRecord, now: RunRecord, run_dir: Path) -> RunRecord
         if before != here:
             raise CheckpointError(
                 f"{run_dir} cannot be resumed exactly here",
-                expected=f"{name} {before}, as it was begun",
+                expected=f"{name} {before}, as when it was started",
                 got=here,
-                remedy="resume it on the machine and with the settings it was begun with, or start a new run",
+                remedy="resume it on the machine and with the settings it was started with, or start a new run",
             )
     environment = {"versions": now.versions, "git": now.git}
     known = [{"versions": found.versions, "git": found.git}, *found.resumed]
@@ -87,7 +87,7 @@ def resumed_record(found: RunRecord, now: RunRecord, run_dir: Path) -> RunRecord
 
 
 def load_state(run_dir: Path, learner: Learner, group: Group) -> tuple[RunState, dict[str, Tensor]]:
-    """Put the last whole state of a run into a learner.
+    """Load the last valid state of a run into a learner.
 
     Args:
         run_dir: The run's folder.

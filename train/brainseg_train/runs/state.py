@@ -1,4 +1,4 @@
-"""What changes while a run goes on, besides its tensors: the position, sums over the epoch, the history, time spent."""
+"""What changes during a run, besides its tensors: the position, sums over the epoch, the history, time spent."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class RunState:
     best: Best | None = None
     """The best of them."""
     outcome: str | None = None
-    """Why training is over: `epochs`, `patience` or `pruned`; None while it goes on."""
+    """Why training is over: `epochs`, `patience` or `pruned`; None while it runs."""
     timing: dict[str, float] = field(default_factory=lambda: {"seconds": 0.0, "epoch_seconds": 0.0})
     """Wall-clock seconds of the run and of the current epoch, over all the processes that worked on it."""
 

@@ -1,4 +1,4 @@
-"""Studies: what is asked for, which configurations are tried, by how many processes, and how far they are.
+"""Studies: the request, the configurations that are tried, the processes that try them, and the progress.
 
 The way of a study: `plan` turns a request of the command line into a `study_record.StudyRequest` and opens a `study`;
 `tuner` hands out trials of a `search`; `worker` trains them, alone, in a `worker_pool` or under `torchrun`; `progress`

@@ -1,4 +1,4 @@
-"""From what is asked for to the study that is worked on: a plan, its request and splits, a study begun or resumed."""
+"""From a request to an open study: the plan, its request and splits, and the study, new or resumed."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ PRUNE_AFTER = 3
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What the command line asks for, before it meets the data.
+    """The command line's request, before the data is read.
 
     Attributes:
         kind: `all` or `fit`.
@@ -90,7 +90,7 @@ class Plan:
                 got=", ".join(unknown) or "none",
             )
         if len(set(self.models)) < len(self.models):
-            raise ConfigError("a network is named twice", expected="each once", got=", ".join(self.models))
+            raise ConfigError("a network is listed twice", expected="each once", got=", ".join(self.models))
         self._require_one_split()
         if self.folds is not None and self.changes.get("initial") is not None:
             raise ConfigError(
@@ -112,7 +112,9 @@ class Plan:
             )
         if self.split_file is not None and (self.folds is not None or self.split_by == "slice"):
             raise ConfigError(
-                "the split is given", expected="--split-file without --folds and --split-by slice", got="both"
+                "--split-file already defines the split",
+                expected="--split-file without --folds and --split-by slice",
+                got="both",
             )
         if self.rule.text is not None and self.split_by == "slice":
             raise ConfigError(
@@ -122,7 +124,7 @@ class Plan:
             )
         if not self.test and (self.kind == "all" or self.folds is not None or self.split_by == "slice"):
             raise ConfigError(
-                "there would be nothing to measure on",
+                "no patients would be left to measure on",
                 expected="--no-test only for one split by patient",
                 got="--no-test",
             )
@@ -138,7 +140,7 @@ class Plan:
 
 
 def make_request(plan: Plan, dataset: DataSet) -> tuple[StudyRequest, tuple[Split, ...]]:
-    """What a plan means for a data set, and the splits that the request names.
+    """The request of a plan for a data set, and its splits.
 
     Raises:
         ConfigError: The plan's values are not allowed.
@@ -235,7 +237,7 @@ def differences(current: Study, dataset: DataSet) -> tuple[str, tuple[str, ...]]
 
 
 def _with_events(found: Study) -> Study:
-    """A study that was begun before, with event files from now on; runs that have ended get theirs at once."""
+    """An older study, with event files from now on; runs that have ended get theirs at once."""
     ended = [found.runs / run.id for unit in found.request.units for run in found.run_records(unit).values()]
     events.add_missing(ended)
     if found.record.tensorboard:
@@ -271,7 +273,7 @@ def _splits(plan: Plan, dataset: DataSet) -> tuple[Split, ...]:
 
 
 def _search(plan: Plan, configs: Mapping[str, TrainConfig], baseline: float) -> Search:
-    """What is tried, and when a trial is pruned: never under the paper preset."""
+    """The search of a plan, and when it prunes trials: never under the paper preset."""
     if plan.search is None or (plan.search == "grid" and plan.preset == "shipped"):
         return grid_search({"rate": (_rate_text(next(iter(configs.values()))),)})
     if plan.search == "tpe":

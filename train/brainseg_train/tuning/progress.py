@@ -1,4 +1,4 @@
-"""How far a study is: live bars on a terminal, a few lines elsewhere.
+"""Progress of a study: live bars on a terminal, a few lines elsewhere.
 
 Events go to JSON and back, so that a worker process can send them, a line each, to the process that shows them.
 """
@@ -27,7 +27,7 @@ EventKind = Literal["begin", "epoch", "end"]
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
-    """What happened to a trial.
+    """An event of a trial.
 
     Attributes:
         kind: The trial began (or was resumed), finished an epoch, or ended.
@@ -35,7 +35,7 @@ class Event:
         label: Its configuration in words.
         epoch: Epochs finished.
         epochs: Epochs at most.
-        dice: Validation Dice of the epoch, or the best one at the end; in [0, 1], None where there is none yet.
+        dice: Validation Dice of the epoch, or the best one at the end; in [0, 1], None before the first validation.
         images_per_second: Training images a second in the last epoch; None where unknown.
         status: How it ended: complete, pruned, failed or interrupted; empty before.
         reason: Why it failed; empty else.
@@ -162,7 +162,7 @@ class Lines(Display):
         self._last = self._began
 
     def show(self, event: Event) -> None:
-        """Write a line if the event is worth one."""
+        """Write a line for an event that matters."""
         before = self._seen.get(event.trial, event.epoch)
         self._seen[event.trial] = event.epoch
         self._done += event.epoch - before
@@ -172,7 +172,7 @@ class Lines(Display):
                 self._done += event.epochs - event.epoch
             self.say(_ending(event))
         elif event.kind == "begin":
-            self.say(f"{event.trial}: {event.label}" + (f", going on after epoch {event.epoch}" if event.epoch else ""))
+            self.say(f"{event.trial}: {event.label}" + (f", resumed after epoch {event.epoch}" if event.epoch else ""))
         elif time.monotonic() - self._last >= QUIET_SECONDS:
             self._last = time.monotonic()
             self.say(f"{event.trial}: epoch {event.epoch}/{event.epochs}, {_note(event)}{self._left()}")

@@ -59,7 +59,7 @@ class Search:
     prune_from: int = 1
 
     def __post_init__(self) -> None:
-        """Refuse a search that tries nothing."""
+        """Refuse an empty search."""
         check(self, "search", error=ConfigError)
 
 
@@ -120,7 +120,7 @@ def read_learning_rate(value: Value) -> dict[str, Any]:
         return {"schedule": "constant", "rate": rates[0]}
     if len(rates) == 2:
         return {"schedule": "cosine", "rate": rates[0], "final_rate": rates[1]}
-    raise ConfigError("the learning rate cannot be read", expected="3e-4, or 3e-4 to 1e-6", got=value)
+    raise ConfigError("the learning rate is not understood", expected="3e-4, or 3e-4 to 1e-6", got=value)
 
 
 def describe(params: Mapping[str, Value]) -> str:

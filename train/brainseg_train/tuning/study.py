@@ -84,7 +84,7 @@ class Study:
         return Split.load(split_path(self.runs, self.request.splits[fold]))
 
     def run_records(self, unit: Unit) -> dict[int, RunRecord]:
-        """The records of a unit's runs by trial, those that have begun.
+        """The records of a unit's runs by trial; trials that have not started are left out.
 
         Raises:
             RecordError: One is damaged.
@@ -173,7 +173,7 @@ def newest(
 
     Args:
         runs: The folder of runs.
-        request: Only studies that were asked for exactly this.
+        request: Only studies with exactly this request.
         kind: Only studies of this kind.
         complete: True for complete ones alone, False for unfinished ones alone.
         besides: Name of a study to leave out.
@@ -200,7 +200,7 @@ def newest_complete(runs: Path, study_id: str | None = None) -> Study:
         study_id: Its name; the newest complete comparison without one.
 
     Raises:
-        StudyError: There is none, or the one named is not complete.
+        StudyError: No study is complete, or the one named is not.
         RecordError: A record is damaged.
     """
     study = load(runs, study_id) if study_id else newest(runs, kind="all", complete=True)

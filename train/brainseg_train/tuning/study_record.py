@@ -1,4 +1,4 @@
-"""What a study is asked to do, and its record as `study.json` holds it.
+"""A study's request, and its record as in `study.json`.
 
 A unit is one network on one split; there are several splits only in cross-validation.
 """
@@ -39,7 +39,7 @@ class Unit:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StudyRequest:
-    """What a study is asked to do; two studies with equal requests do the same work."""
+    """A study's request; studies with equal requests do the same work."""
 
     kind: Kind
     """`all` compares networks and measures them on the test subset; `fit` trains one."""
@@ -85,7 +85,7 @@ class StudyRequest:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StudyRecord:
-    """Everything there is to say about one study, as `study.json` holds it."""
+    """The record of one study, as in `study.json`."""
 
     id: str
     """The study's name: its folder's. Sorts by time."""
@@ -140,6 +140,6 @@ class StudyRecord:
             RecordError: A key is missing, unknown or of the wrong type.
         """
         if not isinstance(value, dict):
-            raise RecordError(f"{where} is no study", expected="a JSON object", got=type(value).__name__)
+            raise RecordError(f"{where} is not a study record", expected="a JSON object", got=type(value).__name__)
         own = {key: item for key, item in value.items() if key not in _REPEATED}
         return from_json(cls, own, where, error=RecordError)

@@ -45,7 +45,7 @@ _STATES: Mapping[Outcome, TrialState] = {
 
 @dataclass(kw_only=True)
 class Claim:
-    """A trial that this process works on, and nobody else.
+    """A trial that this process alone works on.
 
     Attributes:
         number: The trial's place in its study, from 0.
@@ -77,14 +77,14 @@ class Claim:
 
         Args:
             outcome: How.
-            dice: Best validation Dice in [0, 1], or None where there is none; used only where the trial completed.
+            dice: Best validation Dice in [0, 1], or None if no epoch was validated; used only if it completed.
         """
         value = dice if outcome == "complete" else None  # Optuna keeps a pruned trial's last reported value itself
         self._study.tell(self.number, value, state=_STATES[outcome])
         self._lock.release()
 
     def leave(self) -> None:
-        """Release the trial unfinished, for whoever goes on with it."""
+        """Release the trial unfinished, for the next process that takes it."""
         self._lock.release()
 
 
@@ -176,7 +176,7 @@ class Tuner:
 
 
 class Grid(GridSampler):
-    """Optuna's grid for trials that are asked for one by one; Optuna's own would stop a loop that is not running."""
+    """Optuna's grid for trials claimed one at a time; Optuna's own ends its `optimize` loop, which is not running."""
 
     def after_trial(self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None) -> None:
         """Do nothing: `Tuner.claim` counts the points itself."""

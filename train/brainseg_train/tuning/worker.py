@@ -112,7 +112,7 @@ def fit_trial(
 
 
 def _epochs_done(run_dir: Path) -> int:
-    """Epochs that a run has finished; 0 where it has not begun."""
+    """Epochs that a run has finished; 0 if it has not started."""
     return records.load_record(run_dir).epochs if (run_dir / records.RECORD).exists() else 0
 
 

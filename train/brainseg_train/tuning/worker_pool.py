@@ -66,7 +66,7 @@ class _Worker:
 
 
 class _Pool:
-    """The processes, and what they have said so far."""
+    """The processes, and what they have reported so far."""
 
     def __init__(self, workers: Sequence[_Worker], show: Callable[[Event], None]) -> None:
         self._workers = workers
@@ -78,7 +78,7 @@ class _Pool:
             threading.Thread(target=self._pump, args=(worker,), daemon=True).start()
 
     def watch(self) -> None:
-        """Read what the processes write until all have ended."""
+        """Read the processes' output until all have ended."""
         while self._running:
             try:
                 worker, line = self._lines.get(timeout=POLL_SECONDS)
@@ -97,7 +97,7 @@ class _Pool:
                 worker.process.stdin.close()
 
     def kill(self) -> None:
-        """End whatever has not ended by itself; usually nothing."""
+        """End processes that are still running; usually none."""
         for worker in self._workers:
             if worker.process.poll() is None:
                 worker.process.kill()
@@ -131,11 +131,11 @@ class _Pool:
             self.stop()
 
     def _note_end(self, worker: _Worker) -> None:
-        """A process that ends with a code other than 0 and has not said why was killed or crashed."""
+        """The error for a process that ended with a code other than 0 and reported nothing: killed, or crashed."""
         code = worker.process.wait()
         if code == 0 or self._faults:
             return
-        remedy = "repeat the command with --resume: everything up to there is kept"
+        remedy = "repeat the command with --resume; finished work is kept"
         if code == -getattr(signal, "SIGKILL", 9):
             remedy += "; with fewer --workers if the system ran out of memory"
         self._faults.append(

@@ -77,7 +77,7 @@ def _plain(layout: Layout, page: Page) -> Iterator[Buffer]:
 
 
 def _inflated(layout: Layout, page: Page) -> Iterator[Buffer]:
-    """Deflate; where it goes on past its share, a strip that was filled up, its checksum is proven too."""
+    """Deflate; if the data is longer than the strip (a padded strip), its checksum is verified too."""
     for segment in _in_time(layout.segments):
         inflator = zlib.decompressobj()
         try:

@@ -95,7 +95,7 @@ def decode_floats(data: bytes, limits: Limits) -> NDArray[np.float32]:
     bits, kind = page.one(Tag.BITS, 1), page.one(Tag.SAMPLE_FORMAT, 1)
     if (samples, bits, _FORMATS.get(kind)) != (1, 32, "floating point"):
         got = f"{counted(samples, 'channel')} of {bits}-bit {_FORMATS.get(kind, 'samples')}"
-        raise ImageError("a TIFF of another kind", expected="one channel of 32-bit floating point", got=got)
+        raise ImageError("not the expected kind of TIFF", expected="one channel of 32-bit floating point", got=got)
     compression = _compression(page, bits)
     _refuse_turned(page)
     layout = read_layout(data, page, samples=1, bits=bits, compression=compression, limits=limits)
@@ -130,7 +130,7 @@ def _only_page(data: bytes) -> Page:
             f"a TIFF of {many}",
             expected="one page for each slice",
             got=many,
-            remedy="save each page as a file of its own, such as the first with: tiffcp IN,0 OUT",
+            remedy="save each page as its own file, for example the first with: tiffcp IN,0 OUT",
         )
     return page
 
@@ -156,7 +156,7 @@ def _samples(page: Page) -> tuple[int, int]:
             "the TIFF does not say what its values mean",
             expected="a photometric interpretation of grey or RGB",
             got="none",
-            remedy="save it again with a program that writes the tag",
+            remedy="save it again in a program that writes this tag",
         )
     if photometric in _PHOTOMETRICS or photometric > _YCBCR:
         name = _PHOTOMETRICS.get(photometric, f"photometric interpretation {photometric}")
@@ -179,7 +179,7 @@ def _compression(page: Page, bits: int) -> Compression:
     photometric, predictor = page.one(Tag.PHOTOMETRIC), page.one(Tag.PREDICTOR, 1)
     if number not in set(Compression):
         raise ImageError(
-            "a TIFF of a compression that is not read",
+            "the TIFF's compression is not supported",
             expected="none, LZW, Deflate, PackBits, JPEG or LZMA",
             got=_COMPRESSIONS.get(number, f"method {number}"),
             remedy=UNCOMPRESSED,
@@ -198,7 +198,7 @@ def _compression(page: Page, bits: int) -> Compression:
     if predictor not in (known_predictors if method in _PREDICTED else {1}):
         kind = {_HORIZONTAL: "horizontal", _FLOATING: "floating-point"}.get(predictor, f"number {predictor}")
         raise ImageError(
-            "a TIFF of a predictor that is not read",
+            "the TIFF's predictor is not supported",
             expected="none, or the horizontal one",
             got=kind,
             remedy=UNCOMPRESSED,
@@ -287,15 +287,15 @@ def _inverted(bits: NDArray[np.uint8], page: Page) -> tuple[NDArray[np.uint8], t
     """
     software = page.tags.get(Tag.SOFTWARE)
     if software is None or (software and not bytes(software).startswith(_TIFFFILE)):
-        return bits ^ np.uint8(1), ("Its bits are stored inverted (WhiteIsZero) and were turned round.",)
+        return bits ^ np.uint8(1), ("The bits are stored inverted (WhiteIsZero) and were flipped.",)
     if not software or _NOT_BY_TIFFFILE & page.tags.keys():
         raise ImageError(
             "a 1-bit TIFF that may be inverted",
-            expected="a mark of what 0 means that can be relied on",
+            expected="a reliable statement of what 0 means",
             got="0 for white (WhiteIsZero), and the name of tifffile in a file that another program wrote",
-            remedy="look at it in the program that wrote it, and save it from there as 8-bit grey with 0 and 255",
+            remedy="open it in the program that wrote it, check it, and save it as 8-bit grey with values 0 and 255",
         )
-    return bits, ("Its bits were taken as they are stored: tifffile marks arrays of bool as inverted.",)
+    return bits, ("The bits were read as stored, because tifffile marks arrays of bool as inverted.",)
 
 
 def _looked_up(indices: NDArray[np.uint8], bits: int, page: Page) -> Raster:

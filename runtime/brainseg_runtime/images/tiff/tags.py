@@ -56,7 +56,7 @@ _DISPENSABLE: Final = frozenset({Tag.SUBFILE, Tag.ORIENTATION, Tag.STRIP_SIZES, 
 _MAX_TAGS: Final = 4096  # writers of microscopes reach some hundreds
 _MAX_VALUES: Final = 1 << 16  # of one tag; 4 planes of 2048 strips of one row are 8192
 MAX_PAGES: Final = 100
-"""Where counting of pages ends; the number is for an error's text."""
+"""Pages are counted up to this number, for an error's text."""
 _REDUCED, _MASK = 1, 4  # bits of SUBFILE: a smaller copy of another page, a transparency mask for it
 _NUMBERS: Final = MappingProxyType(
     {1: "B", 2: "B", 3: "H", 4: "I", 6: "b", 7: "B", 8: "h", 9: "i", 13: "I", 16: "Q", 17: "q", 18: "Q"}
@@ -192,7 +192,7 @@ def _further_pages(data: bytes, start: int, pointer: int, form: _Form) -> tuple[
             break
         found = None if following in seen else _subfile(data, following, form)
         if found is None:
-            return pages, ("The pointer to a next page leads to no page; it was ignored.",)
+            return pages, ("The pointer to a next page is invalid and was ignored.",)
         seen.add(following)
         subfile, pointer = found
         if subfile & (_REDUCED | _MASK):

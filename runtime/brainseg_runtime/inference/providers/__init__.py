@@ -1,6 +1,7 @@
 """Execution providers, one file each, the registry of them, and the choice between them.
 
-- `provider`: what a provider is. Its fields and methods are all that the rest of the package asks of one.
+- `provider` (tested by `test_made_up_provider`): what a provider is. The rest of the package uses its fields and
+  methods alone.
 - `cpu`, `openvino`, `cuda`, `tensorrt`, `coreml`, `directml`: one provider each (tested by `test_providers`).
 - `registry` (tested by `test_made_up_provider`): all of them by name. To add one, write its file and enter it into
   `PROVIDERS`.

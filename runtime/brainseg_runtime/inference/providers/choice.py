@@ -43,7 +43,7 @@ def choose(manifest: Manifest, provider: str, variant: str, processor: Processor
     picked, reasons = _choose_variant(manifest, variant, processor)
     if provider != AUTO:
         find_provider(provider).require()
-        return Choice(provider=provider, variant=picked, reasons=(*reasons, f"provider {provider}: asked for"))
+        return Choice(provider=provider, variant=picked, reasons=(*reasons, f"provider {provider}: requested"))
     name, more = _choose_provider(manifest, picked)
     return Choice(provider=name, variant=picked, reasons=(*reasons, *more))
 
@@ -54,7 +54,7 @@ def _choose_variant(manifest: Manifest, variant: str, processor: Processor) -> t
     if variant != AUTO:
         if variant not in names:
             raise ProviderError("no variant of that name", expected=f"auto or one of {names}", got=repr(variant))
-        return variant, (f"variant {variant}: asked for",)
+        return variant, (f"variant {variant}: requested",)
     floating = "fp32" if "fp32" in names else names[0]
     if "int8" not in names:
         return floating, (f"variant {floating}: the bundle has no int8",)
@@ -72,9 +72,9 @@ def _choose_provider(manifest: Manifest, variant: str) -> tuple[str, tuple[str, 
         if not status.available:
             reasons.append(f"not {name}: {status.reason}")
         elif not entry.same_bits.get(name, False):
-            reasons.append(f"not {name}: the bundle holds no evidence of stable bits on it for {variant}")
+            reasons.append(f"not {name}: the bundle does not show that {variant} gives the same bits on it every time")
         elif entry.precision in provider.no_gain:
             reasons.append(f"not {name}: it is no faster than {FALLBACK.name} in {entry.precision}")
         else:
             return name, (*reasons, f"provider {name}: {status.reason}, and the bundle was measured on it")
-    return FALLBACK.name, (*reasons, f"provider {FALLBACK.name}: always there")
+    return FALLBACK.name, (*reasons, f"provider {FALLBACK.name}: always available")

@@ -57,7 +57,7 @@ class OpenVino(Provider):
     def remedy(self, status: ProviderStatus) -> str | None:
         """How to install the plug-in, or what to use in its place on another maker's processor."""
         if status.reason == _UNSUPPORTED:
-            return "choose the provider cpu, or auto, which takes what this machine has"
+            return "use provider cpu, or auto, which takes what is available here"
         return _how_to_install()
 
     def prepare(self) -> None:

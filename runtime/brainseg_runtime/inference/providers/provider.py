@@ -28,7 +28,7 @@ EXACT: Final = Tolerance(probability=1e-4, mask=0.0)
 
 
 class Session(Protocol):
-    """What is used of `onnxruntime.InferenceSession`, which ships without types."""
+    """The part of `onnxruntime.InferenceSession` used here; onnxruntime ships without types."""
 
     def run(self, outputs: list[str], inputs: dict[str, NDArray[np.uint8]]) -> list[NDArray[Any]]:
         """Compute outputs by name."""
@@ -62,7 +62,7 @@ class ProviderStatus:
     name: str
     available: bool
     reason: str
-    """Why not, or where it comes from."""
+    """Why it is not available, or what provides it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +82,7 @@ class Provider:
     install: str | None = None
     """How to install it, as the remedy of an error."""
     repair: str = "use provider cpu"
-    """What to do where it is installed and does not work."""
+    """The remedy if it is installed but does not work."""
     engines: tuple[str, ...] = ()
     """Distributions of onnxruntime that bring it; only one of them may be installed."""
     plugins: tuple[str, ...] = ()
@@ -113,7 +113,7 @@ class Provider:
         return self.install if not status.available else None
 
     def require(self) -> None:
-        """Refuse a provider that is not available, before onnxruntime replaces it with another one and only warns.
+        """Refuse an unavailable provider; onnxruntime would only warn and use another one.
 
         Raises:
             ProviderError: It is not available; the remedy says what to do.

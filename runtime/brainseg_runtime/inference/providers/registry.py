@@ -19,7 +19,7 @@ PROVIDERS: Final[tuple[Provider, ...]] = (CPU, OPENVINO, CUDA, TENSORRT, COREML,
 """In the order in which they are listed."""
 
 FALLBACK: Final = CPU
-"""The provider that is always available; `auto` needs no evidence for it."""
+"""The provider that is always available; `auto` takes it without measurements in the manifest."""
 
 _ADDED: Final[list[Provider]] = []
 
