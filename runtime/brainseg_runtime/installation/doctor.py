@@ -102,7 +102,7 @@ def diagnose(bundle: str | os.PathLike[str] | None = None) -> Diagnosis:
 
 def installed_versions() -> dict[str, str]:
     """Version of each installed distribution that matters; the package itself even without metadata."""
-    found = {"brainseg_runtime (imported)": f"{__version__} from {Path(__file__).parent}"}
+    found = {"brainseg_runtime (imported)": f"{__version__} from {Path(__file__).parents[1]}"}
     for name in _distributions():
         try:
             found[name] = importlib.metadata.version(name)

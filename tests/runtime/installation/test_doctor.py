@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+import brainseg_runtime
 from brainseg_runtime.errors import BundleMissingError
 from brainseg_runtime.inference.providers import PROVIDERS
 from brainseg_runtime.installation.doctor import diagnose, find_collisions, installed_versions
@@ -63,6 +64,11 @@ def test_the_versions_name_the_engine() -> None:
     versions = installed_versions()
     assert "numpy" in versions
     assert any(name.startswith("onnxruntime") for name in versions)
+
+
+def test_the_package_is_said_to_be_where_it_was_imported_from() -> None:
+    (folder,) = brainseg_runtime.__path__
+    assert installed_versions()["brainseg_runtime (imported)"].endswith(f" from {folder}")
 
 
 @pytest.mark.parametrize(
