@@ -1,9 +1,11 @@
-"""The commands of `brainseg`, a file each, options and work together.
+"""The commands of `brainseg`, a file each.
 
 `predict`, `evaluate`, `bench`, `verify` and `doctor` each hold a function of a `Console` and its options, marked with
 `terminal.application.command`; its docstring is the command's help. `options` has the options that several share. To
-add a command, write its file here and list it in `cli`. The files import typer and numpy: nothing but `cli` imports
-them, and only when the command is asked for.
+add a command, write its file here and list it in `cli`. The files import typer: nothing but `cli` imports them, and
+only when the command is asked for. What takes long to import, such as numpy, they import where the work begins, so that
+help is there at once; the work of the two long ones is in `predict_steps` and `evaluate_steps`.
 
-`options` and `doctor` are tested by `test_cli` and `test_application`.
+`predict_steps` is tested by `test_predict`, `evaluate_steps` by `test_evaluate`, and `options` and `doctor` are tested
+by `test_cli` and `test_application`.
 """

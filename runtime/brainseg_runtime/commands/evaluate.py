@@ -2,41 +2,31 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from brainseg_runtime.commands.options import ModelOptions, ReportOption, SpacingOption, running
+from brainseg_runtime.commands.options import ModelOptions, ReportOption, SpacingOption
 from brainseg_runtime.errors import UsageError
-from brainseg_runtime.evaluation.dataset import evaluate_dataset
-from brainseg_runtime.evaluation.evaluate import evaluate_masks
-from brainseg_runtime.evaluation.page import MaskOf, evaluation_page, patient_picture
-from brainseg_runtime.evaluation.predicted_masks import find_predictions, predicted_cases
-from brainseg_runtime.evaluation.result import Evaluation, chosen_patients
-from brainseg_runtime.evaluation.rows import missing_lines, score_rows
-from brainseg_runtime.evaluation.summary import Settings
-from brainseg_runtime.html.page import NOT_DEFINED, interval_text
-from brainseg_runtime.images import read_mask
-from brainseg_runtime.images.dataset import Patient, scan_dataset
-from brainseg_runtime.metrics.surface import TOLERANCE
+from brainseg_runtime.metrics.scores import TOLERANCE, keys_text, names_text, table
 from brainseg_runtime.plurals import counted
 from brainseg_runtime.safe_io.output_paths import check_outputs
 from brainseg_runtime.terminal.application import command
 from brainseg_runtime.terminal.command import DONE
-from brainseg_runtime.terminal.console import Console, write_page
-from brainseg_runtime.version import __version__
+from brainseg_runtime.terminal.console import Console
 
-Patients = Mapping[str, Patient]
+
+def _scores() -> dict[str, str]:
+    """The table of scores, for the help."""
+    keys = {"pooled": keys_text(table().pooled), **{name: keys_text(of) for name, of in table().of_volumes.items()}}
+    return {"names": names_text(), **keys}
 
 
 @command(
     "brainseg evaluate models/resunet data/kaggle_3m --json scores.json --report scores.html",
     "brainseg evaluate --predictions masks data/kaggle_3m --spacing 0.94 0.94 5",
+    words=_scores,
 )
 def evaluate(
     console: Console,
@@ -59,31 +49,31 @@ def evaluate(
 ) -> int:
     """Score a model, or masks that are there already, on patients whose true masks are known.
 
-    Scores: Dice, IoU, precision, recall, F1, ROC-AUC, PR-AUC; by patient also HD95, ASSD, surface Dice, lesion-wise
-    Dice and F1, and volume errors.
+    Scores: {names}, and volume errors.
 
-    The JSON has: n_patients, n_slices, threshold, provider, variant, predictions, pooled (dice, iou, precision, recall,
-    f1, roc_auc, pr_auc), volume_dice (mean, median, min, ci95), slice_dice_tumour and slice_dice_all (mean, ci95),
-    surface (hd95_px, assd_px, nsd_px, hd95_mm, assd_mm, nsd_mm), lesions (dice, f1, ...), volume_error (px, ml,
-    relative), patients (id, n_slices, dice, iou, surface, lesions, volume, ...), missing (reason, figures), run
-    (bundle, digest, data, seconds, left_out, versions), and more that docs/commands.md lists. A figure that is
-    undefined, or would rest on too few patients, is null, and missing says why.
+    The JSON has: n_patients, n_slices, threshold, provider, variant, predictions, pooled ({pooled}), volume_dice (mean,
+    median, min, ci95), slice_dice_tumour and slice_dice_all (mean, ci95), surface ({surface}), lesions ({lesions},
+    ...), volume_error (px, ml, relative), patients (id, n_slices, dice, iou, surface, lesions, volume, ...), missing
+    (reason, figures), run (bundle, digest, data, seconds, left_out, versions), and more that docs/commands.md lists. A
+    figure that is undefined, or would rest on too few patients, is null, and missing says why.
     """
+    from brainseg_runtime.commands.evaluate_steps import data_set, of_masks, of_model, show, write_report
+
     _require_one_source(len(paths), predictions, model)
     data, source = paths[-1], paths[0] if predictions is None else predictions
     check_outputs({"--json": console.json_target, "--report": report}, folders=[source, data])
     left_out: list[str] = []
-    patients = _patients(console, data, left_out)
+    patients = data_set(console, data, left_out)
     if predictions is None:
-        scored = _of_model(console, source, model, patients, spacing, tolerance)
+        scored = of_model(console, source, model, patients, spacing, tolerance)
     else:
-        scored = _of_masks(console, predictions, patients, spacing, tolerance)
+        scored = of_masks(console, predictions, patients, spacing, tolerance)
     ran = {**scored.source, "data": str(data), "seconds": round(scored.seconds, 3)}
     run = {**ran, "left_out": left_out, "versions": dict(scored.versions)}
     console.emit({**scored.evaluation.to_json(), "run": run})
     if report is not None:
-        _write_report(report, scored, patients, ran)
-    _show(console, scored.evaluation)
+        write_report(report, scored, patients, ran)
+    show(console, scored.evaluation)
     return DONE
 
 
@@ -105,118 +95,3 @@ def _require_one_source(n_paths: int, predictions: Path | None, model: ModelOpti
             expected="DATA alone, without BUNDLE, --provider, --variant, --threads and --digest",
             got=f"{counted(n_paths, 'path')}{' and options for a model' if model != ModelOptions() else ''}",
         )
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Scored:
-    """An evaluation and where it comes from.
-
-    Attributes:
-        evaluation: The scores.
-        title: The report's title.
-        source: The bundle's path and digest; None for both where masks were scored.
-        versions: Of what ran.
-        seconds: How long scoring took.
-        mask_of: A patient's predicted masks, for the report's pictures.
-    """
-
-    evaluation: Evaluation
-    title: str
-    source: Mapping[str, object]
-    versions: Mapping[str, str]
-    seconds: float
-    mask_of: Callable[[str], MaskOf]
-
-
-def _of_model(
-    console: Console,
-    bundle: Path,
-    model: ModelOptions,
-    patients: Patients,
-    spacing: tuple[float, float, float] | None,
-    tolerance: float,
-) -> _Scored:
-    """Scores a model."""
-    segmenter = model.load(bundle)
-    info = segmenter.info
-    console.note(f"{counted(len(patients), 'patient')}, {running(segmenter)}")
-    begun = time.perf_counter()
-    with console.progress("slices", sum(len(patient.slices) for patient in patients.values())) as advance:
-        evaluation = evaluate_dataset(
-            segmenter,
-            patients.values(),
-            spacing_mm=spacing,
-            tolerance=tolerance,
-            on_patient=lambda scores: advance(scores.n_slices),
-        )
-    return _Scored(
-        evaluation=evaluation,
-        title=f"Evaluation of {info.provenance.model}",
-        source={"bundle": str(bundle), "digest": info.provenance.bundle_digest},
-        versions=info.versions,
-        seconds=time.perf_counter() - begun,
-        mask_of=lambda _: lambda _, image: segmenter.predict(image).mask,
-    )
-
-
-def _of_masks(
-    console: Console, folder: Path, patients: Patients, spacing: tuple[float, float, float] | None, tolerance: float
-) -> _Scored:
-    """Scores masks that are there already."""
-    predicted = find_predictions(folder, tuple(patients.values()))
-    n_slices = sum(len(patient.slices) for patient in patients.values())
-    console.note(f"{counted(len(patients), 'patient')}, {counted(n_slices, 'mask')} of {folder}")
-    settings = Settings(
-        predictions=str(folder), no_probability=predicted.no_probability, spacing_mm=spacing, tolerance=tolerance
-    )
-    begun = time.perf_counter()
-    with console.progress("slices", n_slices) as advance:
-        evaluation = evaluate_masks(
-            predicted_cases(predicted), settings, on_patient=lambda scores: advance(scores.n_slices)
-        )
-    return _Scored(
-        evaluation=evaluation,
-        title=f"Evaluation of the masks in {folder.name}",
-        source={"bundle": None, "digest": None},
-        versions={"brainseg": __version__},
-        seconds=time.perf_counter() - begun,
-        mask_of=lambda patient: lambda at, _: read_mask(predicted.patients[patient][at].mask),
-    )
-
-
-def _patients(console: Console, data: Path, left_out: list[str]) -> dict[str, Patient]:
-    """The data set's patients by name; shows what was left out, and adds it to a list."""
-    patients = scan_dataset(data, masks="required", tell=left_out.append)
-    for line in left_out:
-        console.note(line)
-    return {patient.id: patient for patient in patients}
-
-
-def _write_report(path: Path, scored: _Scored, patients: Patients, ran: Mapping[str, object]) -> None:
-    """Writes the page, with the best, the median and the worst patient."""
-    evaluation = scored.evaluation
-    pictures = [
-        patient_picture(scored.mask_of(each.id), patients[each.id], each, label)
-        for label, each in chosen_patients(evaluation).items()
-    ]
-    if evaluation.predictions is None:
-        used = {**ran, "provider": evaluation.provider, "variant": evaluation.variant}
-    else:
-        used = {"predictions": evaluation.predictions, "data": ran["data"]}
-    moment = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S %Z}"
-    write_page(
-        path, evaluation_page(evaluation, pictures, {**used, **scored.versions, "written": moment}, title=scored.title)
-    )
-
-
-def _show(console: Console, evaluation: Evaluation) -> None:
-    """Shows the scores that most readers come for, and why some are missing."""
-    shown = [
-        (name, NOT_DEFINED if value is None else f"{value:.4f}", interval_text(ends, places=4))
-        for name, value, ends in score_rows(evaluation)
-    ]
-    console.table(["score", "value", "95 % interval"], shown)
-    for line in missing_lines(evaluation.missing):
-        console.note(line)
-    what = f"{evaluation.provider} {evaluation.variant}" if evaluation.predictions is None else evaluation.predictions
-    console.say(f"{counted(evaluation.n_patients, 'patient')}, {counted(evaluation.n_slices, 'slice')}, {what}")

@@ -10,10 +10,6 @@ import typer
 
 from brainseg_runtime.commands.options import BundleArgument, DigestOption, ProviderOption, ReportOption
 from brainseg_runtime.errors import InputError
-from brainseg_runtime.inference.processor import inspect_processor
-from brainseg_runtime.installation.doctor import installed_versions
-from brainseg_runtime.installation.page import verification_page
-from brainseg_runtime.installation.verify import verify_bundle
 from brainseg_runtime.safe_io.files import read_capped
 from brainseg_runtime.safe_io.output_paths import check_outputs
 from brainseg_runtime.terminal.application import command
@@ -40,6 +36,11 @@ def verify(
     The JSON has: bundle, ok, digest, name, provider, providers, checks (name, status, detail); a status is PASS, FAIL,
     or SKIP if a check could not be made, which does not count against the bundle. The exit code is 1 on FAIL.
     """
+    from brainseg_runtime.inference.processor import inspect_processor
+    from brainseg_runtime.installation.doctor import installed_versions
+    from brainseg_runtime.installation.page import verification_page
+    from brainseg_runtime.installation.verify import verify_bundle
+
     kept = [] if public_key is None else [public_key]
     check_outputs({"--json": console.json_target, "--report": report}, files=kept, folders=[bundle])
     if public_key is not None:

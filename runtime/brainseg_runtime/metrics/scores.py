@@ -17,14 +17,20 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from brainseg_runtime.metrics.counts import Counts, dice, f1, iou, precision, recall
-from brainseg_runtime.metrics.histogram import Histogram
-from brainseg_runtime.metrics.surface import TOLERANCE, SurfaceDistances
-from brainseg_runtime.metrics.volume import VolumePair
+
+if TYPE_CHECKING:  # the table is read for help texts, which do not wait for numpy
+    from brainseg_runtime.metrics.histogram import Histogram
+    from brainseg_runtime.metrics.surface import SurfaceDistances
+    from brainseg_runtime.metrics.volume import VolumePair
 
 M = TypeVar("M")
+
+TOLERANCE: Final = 2.0
+"""Distance up to which two surfaces count as the same for NSD: each of two masks may be a pixel off, by where a
+border between two pixels is drawn, and pixels of the data set are about 1 mm wide."""
 
 UNDEFINED: Final = "undefined"
 """What the table says of a score that has no value; its function then returns NaN, and JSON has null."""
@@ -263,8 +269,8 @@ _SHIPPED: Final = ScoreTable(
         _overlap("f1", "F1", f1, same_as="dice"),
     ),
     areas=(
-        _area("roc_auc", "ROC-AUC", Histogram.roc_auc, Histogram.roc_auc_bound),
-        _area("pr_auc", "PR-AUC", Histogram.pr_auc, Histogram.pr_auc_bound),
+        _area("roc_auc", "ROC-AUC", lambda pixels: pixels.roc_auc(), lambda pixels: pixels.roc_auc_bound()),
+        _area("pr_auc", "PR-AUC", lambda pixels: pixels.pr_auc(), lambda pixels: pixels.pr_auc_bound()),
     ),
     surface=(
         *_distances("pixels", "px", lambda pair: pair.surface_px),

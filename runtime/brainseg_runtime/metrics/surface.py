@@ -31,16 +31,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brainseg_runtime.errors import DataError, ImageError
+from brainseg_runtime.metrics.scores import TOLERANCE
 
 Spacing: TypeAlias = tuple[float, float, float]
 """Distance between neighbouring voxel centres along Z, Y and X."""
 
 VOXELS: Spacing = (1.0, 1.0, 1.0)
 """Spacing that measures in voxels."""
-
-TOLERANCE = 2.0
-"""Distance up to which two surfaces count as the same for NSD: each of two masks may be a pixel off, by where a
-border between two pixels is drawn, and pixels of the data set are about 1 mm wide."""
 
 _BLOCK_VALUES = 1 << 21  # numbers held at once, 16 MiB, whatever the volume's size
 

@@ -18,13 +18,8 @@ from numpy.typing import NDArray
 
 from brainseg_runtime.errors import DataError
 from brainseg_runtime.metrics.lesions import DILATION, LesionCounts, lesion_counts
-from brainseg_runtime.metrics.surface import (
-    TOLERANCE,
-    VOXELS,
-    SurfaceDistances,
-    distances_between,
-    surface_voxels,
-)
+from brainseg_runtime.metrics.scores import TOLERANCE
+from brainseg_runtime.metrics.surface import VOXELS, SurfaceDistances, distances_between, surface_voxels
 
 SpacingXYZ: TypeAlias = tuple[float, float, float]
 """Pixel width, pixel height and slice distance in mm."""

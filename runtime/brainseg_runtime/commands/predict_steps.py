@@ -1,0 +1,203 @@
+"""The steps of `brainseg predict`, from its inputs to its last line.
+
+They are apart from the options in `predict.py`, since what is imported here takes longer than the help.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from brainseg_runtime.errors import InputError
+from brainseg_runtime.html.page import NOT_DEFINED
+from brainseg_runtime.images.formats import is_image_name
+from brainseg_runtime.plurals import counted
+from brainseg_runtime.prediction.inputs import Item
+from brainseg_runtime.prediction.layout import OUTPUTS, Layout, file_name, place
+from brainseg_runtime.prediction.record import FILE, Origin, PatientEntry, Predictions, Run, SliceEntry
+from brainseg_runtime.prediction.resume import (
+    Earlier,
+    read_earlier,
+    remove_abandoned,
+    remove_earlier,
+    remove_unfinished,
+    require_ours,
+    require_same,
+    taken_over,
+)
+from brainseg_runtime.prediction.segment_files import PredictConfig, make_folder, predict_files
+from brainseg_runtime.problems import printable
+from brainseg_runtime.safe_io.output_paths import check_outputs
+from brainseg_runtime.terminal.command import DONE, FAULT, INTERRUPTED
+from brainseg_runtime.terminal.console import Console
+from brainseg_runtime.terminal.interrupts import stoppable
+
+if TYPE_CHECKING:
+    from brainseg_runtime.segmenter import Segmenter
+
+_SAVE_SECONDS = 0.5  # between two writes of predictions.json, at least: what a power cut can cost
+_ALIKE = 10  # more lines than these that say the same become one
+
+
+def refuse_overwritten_inputs(json_target: str | None, bundle: Path, inputs: Sequence[Path], out: Path) -> None:
+    """Refuses an OUT, or a file for `--json`, that would replace an input, the bundle or each other."""
+    check_outputs(
+        {"--json": json_target, "-o": out / FILE},
+        files=_beside(inputs),
+        folders=[bundle, *(given for given in inputs if given.is_dir())],
+    )
+
+
+def _beside(inputs: Sequence[Path]) -> Iterator[Path]:
+    """Files that are given by name, and the images and masks beside them."""
+    for folder in {given.parent for given in inputs if given.is_file()}:
+        yield from (each for each in folder.iterdir() if is_image_name(each.name))
+
+
+def refuse_overwritten_result(json_target: str | None, out: Path, places: Sequence[str]) -> None:
+    """Refuses a file for `--json` that a slice's result is to be."""
+    target, out = Path(json_target or "-").resolve(), out.resolve()
+    if target.is_relative_to(out):
+        name = target.relative_to(out).as_posix().casefold()
+        if name in {file_name(where, kind).casefold() for where in places for kind in OUTPUTS}:
+            raise InputError(
+                f"--json and a slice's result are one file, {json_target}",
+                expected="a file for each",
+                remedy="give --json another name",
+            )
+
+
+def made_ready(
+    console: Console, out: Path, origin: Origin, layout: Layout, places: Sequence[str], *, overwrite: bool
+) -> Earlier | None:
+    """Makes OUT ready: what another model left there is refused, or removed where that was asked for."""
+    make_folder(out)
+    try:
+        earlier = read_earlier(out)
+    except InputError:
+        if not overwrite:
+            raise
+        console.warn(f"{out / FILE} cannot be read, so other files of that run may stay in {out}")
+        remove_earlier(None, out)
+        return None
+    differences = [] if earlier is None else earlier.differences(origin, layout, places)
+    if not overwrite:
+        require_same(differences, out)
+        require_ours(places, earlier, out)
+    remove_unfinished([*places, *(earlier.places if earlier is not None else ())], out)
+    if earlier is not None and differences:
+        console.note(f"removing the results of another run in {out}: {counted(len(earlier.places), 'slice')}")
+        remove_earlier(earlier, out)
+        return None
+    if earlier is not None:
+        remove_abandoned(earlier, places, out)
+    return earlier
+
+
+def segment(
+    console: Console,
+    segmenter: Segmenter,
+    items: Sequence[Item],
+    out: Path,
+    config: PredictConfig,
+    run: Run,
+    known: Mapping[str, SliceEntry],
+) -> Predictions:
+    """Segments the slices, and keeps the record up to date on the way.
+
+    What an earlier run did stays on record until its turn comes, so that a second interruption does not forget it.
+    """
+    places = (place(item.name, item.patient, config.layout) for item in items)
+    entries = [taken_over(known.get(where), item) for where, item in zip(places, items, strict=True)]
+    done = 0
+
+    def so_far() -> Predictions:
+        return run.record(entries, stopped=done < len(items))
+
+    try:
+        with stoppable() as stopped, console.progress("slices", len(items)) as advance:
+            coming = predict_files(segmenter, items, out, config, known=known, cancelled=stopped)
+            for entry in _saved_now_and_then(coming, lambda: so_far().save(out)):
+                entries[done] = entry
+                done += 1
+                advance()
+    finally:
+        so_far().save(out)
+    return so_far()
+
+
+def _saved_now_and_then(entries: Iterator[SliceEntry], save: Callable[[], None]) -> Iterator[SliceEntry]:
+    """Passes entries on and saves the record now and then, so that a killed run can be resumed.
+
+    Saving a long record takes longer, so it is done less often: about a twentieth of the time goes into it at most.
+    """
+    due = time.monotonic()  # at once, so that no mask lies there for long without a record that tells of it
+    for entry in entries:
+        yield entry
+        if time.monotonic() >= due:
+            begun = time.monotonic()
+            save()
+            now = time.monotonic()
+            due = now + max(_SAVE_SECONDS, 20 * (now - begun))
+
+
+def show(console: Console, made: Predictions, out: Path) -> int:
+    """Shows what became of the slices and of the patients; returns the exit code."""
+    if made.patients:
+        headers = ["patient", "slices", "done", "tumour pixels", *(["mL"] if made.spacing_mm else [])]
+        console.table(headers, [_patient_row(patient, made.spacing_mm is not None) for patient in made.patients])
+    for line in alike((entry.input, text) for entry in made.slices for text in entry.warnings):
+        console.warn(line)
+    for line in alike((entry.input, _one_line(entry)) for entry in made.slices if entry.error is not None):
+        console.error(line)
+    for line in alike((patient.folder, text) for patient in made.patients for text in patient.warnings):
+        console.warn(line)
+    rest = {"failed": made.n_failed, "pending": made.n_pending}
+    left_out = ", ".join(f"{number} {kind}" for kind, number in rest.items() if number)
+    of_all = counted(len(made.slices), "slice")
+    console.say(f"{made.n_done} of {of_all} done{f' ({left_out})' if left_out else ''}: {out}")
+    if made.status == "interrupted":
+        console.note("interrupted; what is done is kept, --resume goes on from there")
+        return INTERRUPTED
+    return DONE if made.status == "complete" else FAULT
+
+
+def _patient_row(patient: PatientEntry, in_ml: bool) -> tuple[str, ...]:
+    """A patient's row of the table."""
+    volume = NOT_DEFINED if patient.volume_px is None else f"{patient.volume_px}"
+    ml = NOT_DEFINED if patient.volume_ml is None else f"{patient.volume_ml:.2f}"
+    return (patient.id, str(patient.n_slices), str(patient.n_done), volume, *([ml] if in_ml else []))
+
+
+def _one_line(entry: SliceEntry) -> str:
+    """What went wrong with a slice, in one line, without its path, with which the line begins."""
+    error = entry.error or {}
+    parts = {"expected": "expected", "got": "got", "remedy": "remedy:"}
+    named = (f"{word} {error[part]}" for part, word in parts.items() if error.get(part) is not None)
+    what = str(error.get("what", "")).removeprefix(f"{entry.input}: ").removeprefix(f"{entry.input} ")
+    return "; ".join([what, *named])
+
+
+def alike(told: Iterable[tuple[str, str]]) -> Iterator[str]:
+    """Lines that begin with what they are about; a text that many share is one line that counts them.
+
+    Args:
+        told: What a line is about, such as a slice's path, and its text.
+
+    >>> list(alike([("a.tif", "is blank"), ("b.tif", "is cut off")]))
+    ['a.tif: is blank', 'b.tif: is cut off']
+    >>> list(alike((f"{number}.tif", "is blank") for number in range(12)))
+    ['0.tif, 1.tif, 2.tif and 9 more: is blank']
+    """
+    lines = [(printable(each), printable(text)) for each, text in told]
+    about: dict[str, list[str]] = {}
+    for each, text in lines:
+        about.setdefault(text, []).append(each)
+    for each, text in lines:
+        names = about[text]
+        if len(names) <= _ALIKE:
+            yield f"{each}: {text}"
+        elif each == names[0]:
+            yield f"{', '.join(names[:3])} and {len(names) - 3:,} more: {text}"
