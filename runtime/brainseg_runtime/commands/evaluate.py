@@ -9,7 +9,8 @@ import typer
 
 from brainseg_runtime.commands.options import ModelOptions, ReportOption, SpacingOption
 from brainseg_runtime.errors import UsageError
-from brainseg_runtime.metrics.scores import TOLERANCE, keys_text, names_text, table
+from brainseg_runtime.metrics.lengths import TOLERANCE
+from brainseg_runtime.metrics.scores import keys_text, names_text, table
 from brainseg_runtime.plurals import counted
 from brainseg_runtime.safe_io.output_paths import check_outputs
 from brainseg_runtime.terminal.application import command

@@ -7,9 +7,8 @@ from typing import Annotated
 
 import typer
 
-from brainseg_runtime.commands.options import BundleArgument, ModelOptions, SpacingOption, running
+from brainseg_runtime.commands.options import BundleArgument, ModelOptions, SpacingOption
 from brainseg_runtime.errors import UsageError
-from brainseg_runtime.plurals import counted
 from brainseg_runtime.terminal.application import command
 from brainseg_runtime.terminal.console import Console
 
@@ -83,59 +82,15 @@ def predict(  # noqa: PLR0913 - the command's options
             got="both: with FLAIR in all three channels two sequences are missing, and --strict refuses such slices",
             remedy="leave --strict out; the warnings are in predictions.json",
         )
-    from brainseg_runtime.commands.predict_steps import (
-        made_ready,
-        refuse_overwritten_inputs,
-        refuse_overwritten_result,
-        segment,
-        show,
-    )
-    from brainseg_runtime.prediction.inputs import collect_all
-    from brainseg_runtime.prediction.layout import Layout, place
-    from brainseg_runtime.prediction.record import Origin, Run
+    from brainseg_runtime.commands.predict_steps import run
     from brainseg_runtime.prediction.segment_files import PredictConfig
-    from brainseg_runtime.safe_io.typed_json import to_json
-    from brainseg_runtime.segmentation.results import threshold_warnings
 
-    refuse_overwritten_inputs(console.json_target, bundle, inputs, out)
-    layout: Layout = "by-patient" if by_patient else "flat"
-    collected = collect_all(inputs, out, layout)
-    items = collected.items
-    places = [place(item.name, item.patient, layout) for item in items]
-    refuse_overwritten_result(console.json_target, out, places)
-    for line in collected.warnings:
-        found = line.removeprefix("warning: ")
-        console.note(line) if found == line else console.warn(found)
-    segmenter = model.load(bundle)
-    origin = Origin.of(segmenter.info, threshold)
-    earlier = made_ready(console, out, origin, layout, places, overwrite=overwrite)
-    done, here = {} if earlier is None else earlier.done, set(places)
-    kept = resume and earlier is not None and earlier.origin == origin
-    known = {where: entry for where, entry in done.items() if where in here and kept}
-    of_the_run = threshold_warnings(segmenter.info.provenance.threshold, origin.threshold)
-    for text in of_the_run:
-        console.warn(text)
-    if resume:
-        console.note(f"resume: {counted(len(known), 'slice')} of an earlier run by the same model to check")
-    console.note(f"{counted(len(items), 'slice')}, {running(segmenter)}")
-    run = Run(
-        bundle=bundle,
-        info=segmenter.info,
-        threshold=origin.threshold,
-        layout=layout,
-        spacing_mm=spacing,
-        warnings=(*(f"warning: {text}" for text in of_the_run), *collected.warnings),
-        folders=[item.patient for item in items],
-        earlier=[entry for where, entry in done.items() if where not in here],
-    )
     config = PredictConfig(
         probability=probability,
         overlay=overlay,
         strict=strict,
-        threshold=origin.threshold,
-        layout=layout,
+        threshold=threshold,
+        layout="by-patient" if by_patient else "flat",
         flair_only=flair_only,
     )
-    record = segment(console, segmenter, items, out, config, run, known)
-    console.emit(to_json(record))
-    return show(console, record, out)
+    return run(console, bundle, model, inputs, out, config, spacing, resume=resume, overwrite=overwrite)

@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from brainseg_runtime.commands.options import ModelOptions, running
 from brainseg_runtime.errors import InputError
 from brainseg_runtime.html.page import NOT_DEFINED
 from brainseg_runtime.images.formats import is_image_name
 from brainseg_runtime.plurals import counted
-from brainseg_runtime.prediction.inputs import Item
+from brainseg_runtime.prediction.inputs import Item, collect
 from brainseg_runtime.prediction.layout import OUTPUTS, Layout, file_name, place
-from brainseg_runtime.prediction.record import FILE, Origin, PatientEntry, Predictions, Run, SliceEntry
+from brainseg_runtime.prediction.record import FILE, Origin, PatientEntry, Predictions, SliceEntry
 from brainseg_runtime.prediction.resume import (
     Earlier,
     read_earlier,
@@ -30,6 +32,8 @@ from brainseg_runtime.prediction.resume import (
 from brainseg_runtime.prediction.segment_files import PredictConfig, make_folder, predict_files
 from brainseg_runtime.problems import printable
 from brainseg_runtime.safe_io.output_paths import check_outputs
+from brainseg_runtime.safe_io.typed_json import to_json
+from brainseg_runtime.segmentation.results import threshold_warnings
 from brainseg_runtime.terminal.command import DONE, FAULT, INTERRUPTED
 from brainseg_runtime.terminal.console import Console
 from brainseg_runtime.terminal.interrupts import stoppable
@@ -41,7 +45,51 @@ _SAVE_SECONDS = 0.5  # between two writes of predictions.json, at least: what a 
 _ALIKE = 10  # more lines than these that say the same become one
 
 
-def refuse_overwritten_inputs(json_target: str | None, bundle: Path, inputs: Sequence[Path], out: Path) -> None:
+def run(  # noqa: PLR0913 - the command's options
+    console: Console,
+    bundle: Path,
+    model: ModelOptions,
+    inputs: Sequence[Path],
+    out: Path,
+    config: PredictConfig,
+    spacing_mm: tuple[float, float, float] | None,
+    *,
+    resume: bool,
+    overwrite: bool,
+) -> int:
+    """Does what `brainseg predict` was asked to; returns the exit code."""
+    _refuse_overwritten_inputs(console.json_target, bundle, inputs, out)
+    collected = collect(inputs, out, config.layout)
+    items = collected.items
+    places = [place(item.name, item.patient, config.layout) for item in items]
+    _refuse_overwritten_result(console.json_target, out, places)
+    for line in collected.warnings:
+        found = line.removeprefix("warning: ")
+        console.note(line) if found == line else console.warn(found)
+    segmenter = model.load(bundle)
+    begun = Predictions.begun(bundle, segmenter.info, config.threshold, config.layout)
+    earlier = _made_ready(console, out, begun.origin, config.layout, places, overwrite=overwrite)
+    done, here = {} if earlier is None else earlier.done, set(places)
+    kept = resume and earlier is not None and earlier.origin == begun.origin
+    known = {where: entry for where, entry in done.items() if where in here and kept}
+    of_the_run = threshold_warnings(begun.validated_threshold, begun.threshold)
+    for text in of_the_run:
+        console.warn(text)
+    if resume:
+        console.note(f"resume: {counted(len(known), 'slice')} of an earlier run by the same model to check")
+    console.note(f"{counted(len(items), 'slice')}, {running(segmenter)}")
+    begun = replace(
+        begun,
+        spacing_mm=spacing_mm,
+        warnings=(*(f"warning: {text}" for text in of_the_run), *collected.warnings),
+        earlier=tuple(entry for where, entry in done.items() if where not in here),
+    )
+    record = _segment(console, segmenter, items, out, config, begun, known)
+    console.emit(to_json(record))
+    return _show(console, record, out)
+
+
+def _refuse_overwritten_inputs(json_target: str | None, bundle: Path, inputs: Sequence[Path], out: Path) -> None:
     """Refuses an OUT, or a file for `--json`, that would replace an input, the bundle or each other."""
     check_outputs(
         {"--json": json_target, "-o": out / FILE},
@@ -56,7 +104,7 @@ def _beside(inputs: Sequence[Path]) -> Iterator[Path]:
         yield from (each for each in folder.iterdir() if is_image_name(each.name))
 
 
-def refuse_overwritten_result(json_target: str | None, out: Path, places: Sequence[str]) -> None:
+def _refuse_overwritten_result(json_target: str | None, out: Path, places: Sequence[str]) -> None:
     """Refuses a file for `--json` that a slice's result is to be."""
     target, out = Path(json_target or "-").resolve(), out.resolve()
     if target.is_relative_to(out):
@@ -69,7 +117,7 @@ def refuse_overwritten_result(json_target: str | None, out: Path, places: Sequen
             )
 
 
-def made_ready(
+def _made_ready(
     console: Console, out: Path, origin: Origin, layout: Layout, places: Sequence[str], *, overwrite: bool
 ) -> Earlier | None:
     """Makes OUT ready: what another model left there is refused, or removed where that was asked for."""
@@ -96,13 +144,13 @@ def made_ready(
     return earlier
 
 
-def segment(
+def _segment(
     console: Console,
     segmenter: Segmenter,
     items: Sequence[Item],
     out: Path,
     config: PredictConfig,
-    run: Run,
+    begun: Predictions,
     known: Mapping[str, SliceEntry],
 ) -> Predictions:
     """Segments the slices, and keeps the record up to date on the way.
@@ -114,7 +162,7 @@ def segment(
     done = 0
 
     def so_far() -> Predictions:
-        return run.record(entries, stopped=done < len(items))
+        return begun.holding(entries, [item.patient for item in items], stopped=done < len(items))
 
     try:
         with stoppable() as stopped, console.progress("slices", len(items)) as advance:
@@ -143,7 +191,7 @@ def _saved_now_and_then(entries: Iterator[SliceEntry], save: Callable[[], None])
             due = now + max(_SAVE_SECONDS, 20 * (now - begun))
 
 
-def show(console: Console, made: Predictions, out: Path) -> int:
+def _show(console: Console, made: Predictions, out: Path) -> int:
     """Shows what became of the slices and of the patients; returns the exit code."""
     if made.patients:
         headers = ["patient", "slices", "done", "tumour pixels", *(["mL"] if made.spacing_mm else [])]

@@ -22,8 +22,7 @@ from brainseg_runtime.evaluation.summary import Settings, summarise
 from brainseg_runtime.evaluation.tally import Tally
 from brainseg_runtime.metrics.bootstrap import SAMPLES
 from brainseg_runtime.metrics.histogram import Histogram
-from brainseg_runtime.metrics.scores import TOLERANCE
-from brainseg_runtime.metrics.volume import SpacingXYZ
+from brainseg_runtime.metrics.lengths import TOLERANCE, SpacingXYZ
 
 __all__ = ["Case", "Evaluation", "MaskCase", "MaskSlice", "PatientScores", "Predict", "evaluate", "evaluate_masks"]
 

@@ -5,11 +5,12 @@
     histogram.py    probabilities to bins (bins.py); areas under curves
     curves.py       ROC, precision and recall, Dice by threshold, calibration, for drawing
     volume.py       a patient's masks as a volume; surface.py distances, lesions.py lesions (components.py)
+    lengths.py      spacing and tolerance
     agreement.py    limits of agreement of volumes
     bootstrap.py    intervals over patients
     permutation.py  a test between two models
 
-bins.py is tested by test_histogram.py.
+bins.py is tested by test_histogram.py, lengths.py by test_surface.py.
 """
 
 from __future__ import annotations

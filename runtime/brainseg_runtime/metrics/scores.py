@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from brainseg_runtime.metrics.counts import Counts, dice, f1, iou, precision, recall
+from brainseg_runtime.metrics.lengths import TOLERANCE
 
 if TYPE_CHECKING:  # the table is read for help texts, which do not wait for numpy
     from brainseg_runtime.metrics.histogram import Histogram
@@ -27,10 +28,6 @@ if TYPE_CHECKING:  # the table is read for help texts, which do not wait for num
     from brainseg_runtime.metrics.volume import VolumePair
 
 M = TypeVar("M")
-
-TOLERANCE: Final = 2.0
-"""Distance up to which two surfaces count as the same for NSD: each of two masks may be a pixel off, by where a
-border between two pixels is drawn, and pixels of the data set are about 1 mm wide."""
 
 UNDEFINED: Final = "undefined"
 """What the table says of a score that has no value; its function then returns NaN, and JSON has null."""

@@ -51,12 +51,7 @@ class Collected:
     warnings: tuple[str, ...]
 
 
-def collect(inputs: Sequence[Path], out: Path, layout: Layout = "flat") -> tuple[Item, ...]:
-    """The slices of `collect_all`, for callers who do not show warnings."""
-    return collect_all(inputs, out, layout).items
-
-
-def collect_all(inputs: Sequence[Path], out: Path, layout: Layout = "flat") -> Collected:
+def collect(inputs: Sequence[Path], out: Path, layout: Layout = "flat") -> Collected:
     """Lists every slice once, in the order of the inputs, patients by name, slices by number.
 
     Args:
