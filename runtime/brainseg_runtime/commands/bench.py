@@ -11,6 +11,7 @@ import typer
 from brainseg_runtime.commands.options import THREADS, BundleArgument, DigestOption
 from brainseg_runtime.errors import BrainsegError
 from brainseg_runtime.safe_io.output_paths import check_outputs
+from brainseg_runtime.safe_io.typed_json import to_json
 from brainseg_runtime.terminal.application import command
 from brainseg_runtime.terminal.command import DONE, FAULT
 from brainseg_runtime.terminal.console import Console
@@ -88,7 +89,7 @@ def bench(  # noqa: PLR0913 - the command's options
     machine.update(system=platform.system(), release=platform.release())
     console.emit(
         {
-            "rows": [row.to_json() for row in rows],
+            "rows": [to_json(row) for row in rows],
             "refused": refused,
             "bundle": {"path": str(bundle), "digest": opened.digest},
             "machine": machine,

@@ -22,6 +22,7 @@ from brainseg_runtime.evaluation.summary import Settings
 from brainseg_runtime.html.page import NOT_DEFINED, interval_text
 from brainseg_runtime.images import read_mask
 from brainseg_runtime.images.dataset import Patient, scan_dataset
+from brainseg_runtime.metrics.lengths import SpacingXYZ
 from brainseg_runtime.plurals import counted
 from brainseg_runtime.terminal.console import Console, write_page
 from brainseg_runtime.version import __version__
@@ -55,7 +56,7 @@ def of_model(
     bundle: Path,
     model: ModelOptions,
     patients: Patients,
-    spacing: tuple[float, float, float] | None,
+    spacing: SpacingXYZ | None,
     tolerance: float,
 ) -> Scored:
     """Scores a model."""
@@ -82,7 +83,7 @@ def of_model(
 
 
 def of_masks(
-    console: Console, folder: Path, patients: Patients, spacing: tuple[float, float, float] | None, tolerance: float
+    console: Console, folder: Path, patients: Patients, spacing: SpacingXYZ | None, tolerance: float
 ) -> Scored:
     """Scores masks that are there already."""
     predicted = find_predictions(folder, tuple(patients.values()))

@@ -15,6 +15,7 @@ from brainseg_runtime.commands.options import ModelOptions, running
 from brainseg_runtime.errors import InputError
 from brainseg_runtime.html.page import NOT_DEFINED
 from brainseg_runtime.images.formats import is_image_name
+from brainseg_runtime.metrics.lengths import SpacingXYZ
 from brainseg_runtime.plurals import counted
 from brainseg_runtime.prediction.inputs import Item, collect
 from brainseg_runtime.prediction.layout import OUTPUTS, Layout, file_name, place
@@ -29,8 +30,9 @@ from brainseg_runtime.prediction.resume import (
     require_same,
     taken_over,
 )
-from brainseg_runtime.prediction.segment_files import PredictConfig, make_folder, predict_files
+from brainseg_runtime.prediction.segment_files import PredictConfig, predict_files
 from brainseg_runtime.problems import printable
+from brainseg_runtime.safe_io.files import make_folder
 from brainseg_runtime.safe_io.output_paths import check_outputs
 from brainseg_runtime.safe_io.typed_json import to_json
 from brainseg_runtime.segmentation.results import threshold_warnings
@@ -52,7 +54,7 @@ def run(  # noqa: PLR0913 - the command's options
     inputs: Sequence[Path],
     out: Path,
     config: PredictConfig,
-    spacing_mm: tuple[float, float, float] | None,
+    spacing_mm: SpacingXYZ | None,
     *,
     resume: bool,
     overwrite: bool,

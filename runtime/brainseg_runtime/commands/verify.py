@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from brainseg_runtime.bundles.signature import MAX_KEY_BYTES
 from brainseg_runtime.commands.options import BundleArgument, DigestOption, ProviderOption, ReportOption
 from brainseg_runtime.errors import InputError
 from brainseg_runtime.safe_io.files import read_capped
@@ -15,8 +16,6 @@ from brainseg_runtime.safe_io.output_paths import check_outputs
 from brainseg_runtime.terminal.application import command
 from brainseg_runtime.terminal.command import DONE, FAULT
 from brainseg_runtime.terminal.console import Console, write_page
-
-_MAX_KEY_BYTES = 1 << 16  # a key takes a few hundred
 
 
 @command("brainseg verify models/resunet --digest 1f0c... --report installation.html")
@@ -63,7 +62,7 @@ def _require_key(path: Path) -> None:
     """
     if not path.exists():
         raise InputError(f"there is no public key at {path}", expected="a PEM file", got="nothing")
-    data = read_capped(path.resolve(), _MAX_KEY_BYTES)
+    data = read_capped(path.resolve(), MAX_KEY_BYTES)
     if b"-----BEGIN PUBLIC KEY-----" not in data:
         raise InputError(
             f"{path} is not a public key",

@@ -54,31 +54,13 @@ __all__ = [
     "surface_distances",
 ]
 
-_HOMES = {
-    "Interval": "bootstrap",
-    "bootstrap_interval": "bootstrap",
-    "bootstrap_pooled": "bootstrap",
-    "bootstrap_ratio": "bootstrap",
-    "least_patients": "bootstrap",
-    "Counts": "counts",
-    "count": "counts",
-    "dice": "counts",
-    "f1": "counts",
-    "iou": "counts",
-    "precision": "counts",
-    "recall": "counts",
-    "Histogram": "histogram",
-    "LesionCounts": "lesions",
-    "lesion_counts": "lesions",
-    "least_p": "permutation",
-    "paired_permutation_test": "permutation",
-    "SurfaceDistances": "surface",
-    "surface_distances": "surface",
-}
+_HOMES = ("counts", "bootstrap", "histogram", "lesions", "permutation", "surface")
 
 
 def __getattr__(name: str) -> object:
     """A public name, imported from its module, so that the table of scores can be read without numpy."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    if name in __all__:
+        for home in (importlib.import_module(f"{__name__}.{each}") for each in _HOMES):
+            if hasattr(home, name):
+                return getattr(home, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

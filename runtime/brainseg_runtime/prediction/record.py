@@ -18,6 +18,7 @@ from typing import Annotated, Final, Literal, TypeAlias
 
 from brainseg_runtime.errors import BrainsegError
 from brainseg_runtime.images.names import folder_name
+from brainseg_runtime.metrics.lengths import SpacingXYZ
 from brainseg_runtime.prediction.inputs import Item, missing_numbers
 from brainseg_runtime.prediction.layout import Layout, path_text
 from brainseg_runtime.safe_io.files import read_capped, write_json
@@ -31,7 +32,6 @@ DECISIVE: Final = ("brainseg", "onnxruntime")
 """Packages whose version may change a mask's bits."""
 
 Sha256: TypeAlias = Annotated[str, Matches(re.compile("[0-9a-f]{64}"), "64 hexadecimal digits")]
-Spacing: TypeAlias = tuple[float, float, float]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -128,7 +128,7 @@ class PatientEntry:
     warnings: tuple[str, ...]
 
     @classmethod
-    def of(cls, folder: str, slices: Sequence[SliceEntry], spacing_mm: Spacing | None) -> PatientEntry:
+    def of(cls, folder: str, slices: Sequence[SliceEntry], spacing_mm: SpacingXYZ | None) -> PatientEntry:
         """Adds up a patient's slices."""
         n_done = sum(entry.status == "done" for entry in slices)
         sizes = sorted({(entry.height, entry.width) for entry in slices if entry.status == "done"}, key=str)
@@ -218,7 +218,7 @@ class Predictions:
     validated_threshold: float | None = None
     versions: Mapping[str, str]
     layout: Layout = "flat"
-    spacing_mm: Spacing | None = None
+    spacing_mm: SpacingXYZ | None = None
     warnings: tuple[str, ...] = ()
     patients: tuple[PatientEntry, ...]
     slices: tuple[SliceEntry, ...]

@@ -16,7 +16,6 @@ from brainseg_runtime.inference.providers.registry import (
     auto_candidates,
     find_provider,
     list_providers,
-    provider_status,
     registered,
 )
 
@@ -33,6 +32,5 @@ __all__ = [
     "choose",
     "find_provider",
     "list_providers",
-    "provider_status",
     "registered",
 ]
