@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from brainseg_runtime import Segmenter
 from brainseg_runtime.bundles.bundle import open_bundle
 from brainseg_runtime.inference.processor import inspect_processor
-from brainseg_runtime.inference.providers import provider_status
+from brainseg_runtime.inference.providers import find_provider
 from brainseg_runtime.inference.providers.openvino import OPENVINO
 from brainseg_runtime.inference.sessions import USUAL, session_options
 from brainseg_train.learning.device import computes_bf16
@@ -62,13 +62,13 @@ def why_not(way: str, bundle: Path) -> str | None:
     if way == "PyTorch bf16 channels_last" and not computes_bf16(torch.device("cpu")):
         return "this processor does not compute in bf16"
     if way == OPENVINO_BF16:
-        status = provider_status("openvino")
+        status = find_provider("openvino").status()
         able = {"avx512_bf16", "amx_bf16"}.intersection(inspect_processor().features)
         return status.reason if not status.available else None if able else "this processor does not compute in bf16"
     runtime = RUNTIMES.get(way)
     if runtime is None:
         return None
-    status = provider_status(runtime.provider)
+    status = find_provider(runtime.provider).status()
     if not status.available:
         return f"provider {runtime.provider}: {status.reason}"
     if runtime.variant not in open_bundle(bundle).manifest.variants:

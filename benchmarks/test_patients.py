@@ -64,7 +64,7 @@ def patients(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Path]:
 
 def _with_runtime(segmenter: Segmenter, data: Path, out: Path) -> int:
     out.mkdir(exist_ok=True)
-    items = collect([data], out)
+    items = collect([data], out).items
     entries = list(predict_files(segmenter, items, out, PredictConfig()))
     return sum(entry.error is None for entry in entries)
 

@@ -10,13 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from brainseg_runtime.inference.providers import provider_status
+from brainseg_runtime.inference.providers import find_provider
 from brainseg_runtime.inference.providers.openvino import BOUND_MIB
 from tests.runtime.tiny import TINY
 
 ROOT = Path(__file__).parents[2]
 linux = pytest.mark.skipif(sys.platform != "linux", reason="memory in use is read from Linux's own account")
-needs_openvino = pytest.mark.skipif(not provider_status("openvino").available, reason="openvino is not available")
+needs_openvino = pytest.mark.skipif(
+    not find_provider("openvino").status().available, reason="openvino is not available"
+)
 
 
 def measure(provider: str, variant: str, *what: str) -> dict[str, float]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from brainseg_runtime.inference.providers import provider_status
+from brainseg_runtime.inference.providers import find_provider
 from tests.runtime.tiny import TINY
 
 ROOT = Path(__file__).parents[2]
@@ -26,7 +26,7 @@ CODE = tuple(
 )
 
 
-@pytest.mark.parametrize("provider", [name for name in ("cpu", "openvino") if provider_status(name).available])
+@pytest.mark.parametrize("provider", [name for name in ("cpu", "openvino") if find_provider(name).status().available])
 def test_nothing_outside_is_touched(provider: str) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "tests.reliability.quiet_run", TINY, provider],

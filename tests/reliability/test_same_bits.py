@@ -11,7 +11,7 @@ import pytest
 
 from brainseg_runtime import Segmenter
 from brainseg_runtime.bundles.bundle import open_bundle
-from brainseg_runtime.inference.providers import provider_status
+from brainseg_runtime.inference.providers import find_provider
 from tests.runtime.tiny import TINY, slice_image
 
 ROOT = Path(__file__).parents[2]
@@ -21,7 +21,7 @@ CASES = [
     for bundle in BUNDLES
     for variant in open_bundle(bundle).manifest.variants
     for provider in ("cpu", "openvino")
-    if provider_status(provider).available
+    if find_provider(provider).status().available
 ]
 # The data set's own size, the network's own, and one that divides by nothing.
 SLICES = [slice_image(*size, seed) for seed, size in enumerate([(256, 256), (256, 256), (128, 128), (61, 83)] * 2)]

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from brainseg_runtime.safe_io.typed_json import inline_hints
+from brainseg_runtime.safe_io.typed_json import INLINE
 
 Schema: TypeAlias = dict[str, Any]
 
@@ -89,8 +89,8 @@ class Definitions:
         properties: dict[str, Schema] = {}
         for field in dataclasses.fields(kind):
             if field.name not in changes:
-                keys = inline_hints(field)
-                keys = {field.name: hints[field.name]} if keys is None else keys
+                inlined = field.metadata.get(INLINE)
+                keys = {field.name: hints[field.name]} if inlined is None else inlined()
                 properties |= {name: self.of(hint) for name, hint in keys.items()}
         properties |= {name: schema for name, schema in changes.items() if schema is not None}
         for name, text in told.items():

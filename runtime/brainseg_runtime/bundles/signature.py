@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Final
 
 from brainseg_runtime.bundles.manifest import SIGNATURE_NAME
 from brainseg_runtime.contract import DEFAULT_LIMITS
@@ -16,7 +17,7 @@ from brainseg_runtime.extras import install_remedy
 from brainseg_runtime.safe_io.files import read_capped
 from brainseg_runtime.safe_io.litter import is_litter
 
-_MAX_KEY_BYTES = 1 << 16
+MAX_KEY_BYTES: Final = 1 << 16  # a key takes a few hundred
 
 
 def verify_signature(folder: str | os.PathLike[str], public_key: str | os.PathLike[str]) -> None:
@@ -35,7 +36,7 @@ def verify_signature(folder: str | os.PathLike[str], public_key: str | os.PathLi
     """
     path = Path(folder)
     read_capped(path / SIGNATURE_NAME, DEFAULT_LIMITS.max_manifest_bytes, error=SignatureError)
-    read_capped(Path(public_key), _MAX_KEY_BYTES, error=SignatureError)
+    read_capped(Path(public_key), MAX_KEY_BYTES, error=SignatureError)
     try:
         from model_signing import hashing, verifying
     except ImportError as error:

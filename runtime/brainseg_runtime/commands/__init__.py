@@ -1,9 +1,9 @@
-"""The commands of `brainseg`, a file each, options and work together.
+"""The commands of `brainseg`, a file each.
 
 `predict`, `evaluate`, `bench`, `verify` and `doctor` each hold a function of a `Console` and its options, marked with
 `terminal.application.command`; its docstring is the command's help. `options` has the options that several share. To
-add a command, write its file here and list it in `cli`. The files import typer and numpy: only `cli` imports them, and
-only for the command that is run.
+add a command, write its file here and list it in `cli`. The files import typer: nothing but `cli` imports them, and
+only when the command is asked for.
 
 `options` and `doctor` are tested by `test_cli` and `test_application`.
 """

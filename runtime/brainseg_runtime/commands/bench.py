@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import platform
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from brainseg_runtime.bundles.bundle import open_bundle
 from brainseg_runtime.commands.options import THREADS, BundleArgument, DigestOption
 from brainseg_runtime.errors import BrainsegError
-from brainseg_runtime.inference.processor import inspect_processor
-from brainseg_runtime.inference.providers import choose, list_providers
-from brainseg_runtime.installation.benchmark import BenchRow, cases, measure_apart, refusal
 from brainseg_runtime.safe_io.output_paths import check_outputs
+from brainseg_runtime.safe_io.typed_json import to_json
 from brainseg_runtime.terminal.application import command
 from brainseg_runtime.terminal.command import DONE, FAULT
 from brainseg_runtime.terminal.console import Console
+
+if TYPE_CHECKING:
+    from brainseg_runtime.installation.benchmark import BenchRow
 
 _HEADERS = ("provider", "variant", "threads", "batch", "p50 ms", "p95 ms", "slices/s", "peak MiB")
 
@@ -56,6 +56,11 @@ def bench(  # noqa: PLR0913 - the command's options
     peak_rss_mib; times are those of a call), refused (the rows that were not available, with the error), bundle,
     machine.
     """
+    from brainseg_runtime.bundles.bundle import open_bundle
+    from brainseg_runtime.inference.processor import inspect_processor
+    from brainseg_runtime.inference.providers import choose, list_providers
+    from brainseg_runtime.installation.benchmark import cases, measure_apart, refusal
+
     check_outputs({"--json": console.json_target}, folders=[bundle])
     opened = open_bundle(bundle, digest=digest)
     plan = cases(
@@ -84,7 +89,7 @@ def bench(  # noqa: PLR0913 - the command's options
     machine.update(system=platform.system(), release=platform.release())
     console.emit(
         {
-            "rows": [row.to_json() for row in rows],
+            "rows": [to_json(row) for row in rows],
             "refused": refused,
             "bundle": {"path": str(bundle), "digest": opened.digest},
             "machine": machine,

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from brainseg_runtime.installation.doctor import Diagnosis, diagnose
 from brainseg_runtime.plurals import counted
 from brainseg_runtime.safe_io.output_paths import check_outputs
 from brainseg_runtime.terminal.application import command
 from brainseg_runtime.terminal.command import DONE, FAULT
 from brainseg_runtime.terminal.console import Console
+
+if TYPE_CHECKING:
+    from brainseg_runtime.installation.doctor import Diagnosis
 
 
 @command("brainseg doctor models/resunet --json doctor.json")
@@ -29,6 +31,8 @@ def doctor(
     default_threads, providers (name, available, reason), choice (provider, variant, reasons; null without a bundle),
     rule, problems (what, remedy). The exit code is 1 if there is a problem.
     """
+    from brainseg_runtime.installation.doctor import diagnose
+
     check_outputs({"--json": console.json_target}, folders=[bundle] if bundle is not None else [])
     found = diagnose(bundle)
     console.emit(found.to_json())

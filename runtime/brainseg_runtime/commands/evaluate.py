@@ -23,7 +23,8 @@ from brainseg_runtime.evaluation.summary import Settings
 from brainseg_runtime.html.page import NOT_DEFINED, interval_text
 from brainseg_runtime.images import read_mask
 from brainseg_runtime.images.dataset import Patient, scan_dataset
-from brainseg_runtime.metrics.surface import TOLERANCE
+from brainseg_runtime.metrics.lengths import TOLERANCE, SpacingXYZ
+from brainseg_runtime.metrics.scores import keys_text, names_text, table
 from brainseg_runtime.plurals import counted
 from brainseg_runtime.safe_io.output_paths import check_outputs
 from brainseg_runtime.terminal.application import command
@@ -34,9 +35,16 @@ from brainseg_runtime.version import __version__
 Patients = Mapping[str, Patient]
 
 
+def _scores() -> dict[str, str]:
+    """The table of scores, for the help."""
+    keys = {"pooled": keys_text(table().pooled), **{name: keys_text(of) for name, of in table().of_volumes.items()}}
+    return {"names": names_text(), **keys}
+
+
 @command(
     "brainseg evaluate models/resunet data/kaggle_3m --json scores.json --report scores.html",
     "brainseg evaluate --predictions masks data/kaggle_3m --spacing 0.94 0.94 5",
+    words=_scores,
 )
 def evaluate(
     console: Console,
@@ -61,15 +69,13 @@ def evaluate(
 ) -> int:
     """Score a model, or existing masks, on patients with true masks.
 
-    Scores: Dice, IoU, precision, recall, F1, ROC-AUC, PR-AUC; by patient also HD95, ASSD, surface Dice, lesion-wise
-    Dice and F1, and volume errors.
+    Scores: {names}, and volume errors.
 
-    The JSON has: n_patients, n_slices, threshold, provider, variant, predictions, pooled (dice, iou, precision, recall,
-    f1, roc_auc, pr_auc), volume_dice (mean, median, min, ci95), slice_dice_tumour and slice_dice_all (mean, ci95),
-    surface (hd95_px, assd_px, nsd_px, hd95_mm, assd_mm, nsd_mm), lesions (dice, f1, ...), volume_error (px, ml,
-    relative), patients (id, n_slices, dice, iou, surface, lesions, volume, ...), missing (reason, figures), run
-    (bundle, digest, data, seconds, left_out, versions), and more that docs/commands.md lists. A figure that is
-    undefined, or would rest on too few patients, is null, and missing says why.
+    The JSON has: n_patients, n_slices, threshold, provider, variant, predictions, pooled ({pooled}), volume_dice (mean,
+    median, min, ci95), slice_dice_tumour and slice_dice_all (mean, ci95), surface ({surface}), lesions ({lesions},
+    ...), volume_error (px, ml, relative), patients (id, n_slices, dice, iou, surface, lesions, volume, ...), missing
+    (reason, figures), run (bundle, digest, data, seconds, left_out, versions), and more that docs/commands.md lists. A
+    figure that is undefined, or would rest on too few patients, is null, and missing says why.
     """
     _require_one_source(len(paths), predictions, model)
     data, source = paths[-1], paths[0] if predictions is None else predictions
@@ -135,7 +141,7 @@ def _of_model(
     bundle: Path,
     model: ModelOptions,
     patients: Patients,
-    spacing: tuple[float, float, float] | None,
+    spacing: SpacingXYZ | None,
     tolerance: float,
 ) -> _Scored:
     """Scores a model."""
@@ -162,7 +168,7 @@ def _of_model(
 
 
 def _of_masks(
-    console: Console, folder: Path, patients: Patients, spacing: tuple[float, float, float] | None, tolerance: float
+    console: Console, folder: Path, patients: Patients, spacing: SpacingXYZ | None, tolerance: float
 ) -> _Scored:
     """Scores existing masks."""
     predicted = find_predictions(folder, tuple(patients.values()))

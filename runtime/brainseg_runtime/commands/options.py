@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
 from brainseg_runtime.plurals import counted
-from brainseg_runtime.segmenter import Segmenter
+
+if TYPE_CHECKING:
+    from brainseg_runtime.segmenter import Segmenter
 
 
 def _lengths(value: tuple[float, float, float] | None) -> tuple[float, float, float] | None:
@@ -65,6 +67,8 @@ class ModelOptions:
         Raises:
             BrainsegError: The bundle, the provider or the variant is not available.
         """
+        from brainseg_runtime.segmenter import Segmenter
+
         return Segmenter.load(
             bundle, digest=self.digest, provider=self.provider, variant=self.variant, threads=self.threads
         )

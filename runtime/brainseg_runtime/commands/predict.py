@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,9 +15,9 @@ from brainseg_runtime.errors import InputError, UsageError
 from brainseg_runtime.html.page import NOT_DEFINED
 from brainseg_runtime.images.formats import is_image_name
 from brainseg_runtime.plurals import counted
-from brainseg_runtime.prediction.inputs import Item, collect_all
+from brainseg_runtime.prediction.inputs import Item, collect
 from brainseg_runtime.prediction.layout import OUTPUTS, Layout, file_name, place
-from brainseg_runtime.prediction.record import FILE, Origin, PatientEntry, Predictions, Run, SliceEntry
+from brainseg_runtime.prediction.record import FILE, Origin, PatientEntry, Predictions, SliceEntry
 from brainseg_runtime.prediction.resume import (
     Earlier,
     read_earlier,
@@ -27,8 +28,9 @@ from brainseg_runtime.prediction.resume import (
     require_same,
     taken_over,
 )
-from brainseg_runtime.prediction.segment_files import PredictConfig, make_folder, predict_files
+from brainseg_runtime.prediction.segment_files import PredictConfig, predict_files
 from brainseg_runtime.problems import printable
+from brainseg_runtime.safe_io.files import make_folder
 from brainseg_runtime.safe_io.output_paths import check_outputs
 from brainseg_runtime.safe_io.typed_json import to_json
 from brainseg_runtime.segmentation.results import threshold_warnings
@@ -113,46 +115,41 @@ def predict(  # noqa: PLR0913 - the command's options
             got="both: with FLAIR in all three channels two sequences are missing, and --strict refuses such slices",
             remedy="leave --strict out; the warnings are in predictions.json",
         )
+    config = PredictConfig(
+        probability=probability,
+        overlay=overlay,
+        strict=strict,
+        threshold=threshold,
+        layout="by-patient" if by_patient else "flat",
+        flair_only=flair_only,
+    )
     _refuse_overwritten_inputs(console.json_target, bundle, inputs, out)
-    layout: Layout = "by-patient" if by_patient else "flat"
-    collected = collect_all(inputs, out, layout)
+    collected = collect(inputs, out, config.layout)
     items = collected.items
-    places = [place(item.name, item.patient, layout) for item in items]
+    places = [place(item.name, item.patient, config.layout) for item in items]
     _refuse_overwritten_result(console.json_target, out, places)
     for line in collected.warnings:
         found = line.removeprefix("warning: ")
         console.note(line) if found == line else console.warn(found)
     segmenter = model.load(bundle)
-    origin = Origin.of(segmenter.info, threshold)
-    earlier = _made_ready(console, out, origin, layout, places, overwrite=overwrite)
+    begun = Predictions.begun(bundle, segmenter.info, config.threshold, config.layout)
+    earlier = _made_ready(console, out, begun.origin, config.layout, places, overwrite=overwrite)
     done, here = {} if earlier is None else earlier.done, set(places)
-    kept = resume and earlier is not None and earlier.origin == origin
+    kept = resume and earlier is not None and earlier.origin == begun.origin
     known = {where: entry for where, entry in done.items() if where in here and kept}
-    of_the_run = threshold_warnings(segmenter.info.provenance.threshold, origin.threshold)
+    of_the_run = threshold_warnings(begun.validated_threshold, begun.threshold)
     for text in of_the_run:
         console.warn(text)
     if resume:
         console.note(f"resume: {counted(len(known), 'slice')} of an earlier run by the same model to check")
     console.note(f"{counted(len(items), 'slice')}, {running(segmenter)}")
-    run = Run(
-        bundle=bundle,
-        info=segmenter.info,
-        threshold=origin.threshold,
-        layout=layout,
+    begun = replace(
+        begun,
         spacing_mm=spacing,
         warnings=(*(f"warning: {text}" for text in of_the_run), *collected.warnings),
-        folders=[item.patient for item in items],
-        earlier=[entry for where, entry in done.items() if where not in here],
+        earlier=tuple(entry for where, entry in done.items() if where not in here),
     )
-    config = PredictConfig(
-        probability=probability,
-        overlay=overlay,
-        strict=strict,
-        threshold=origin.threshold,
-        layout=layout,
-        flair_only=flair_only,
-    )
-    record = _segment(console, segmenter, items, out, config, run, known)
+    record = _segment(console, segmenter, items, out, config, begun, known)
     console.emit(to_json(record))
     return _show(console, record, out)
 
@@ -218,7 +215,7 @@ def _segment(
     items: Sequence[Item],
     out: Path,
     config: PredictConfig,
-    run: Run,
+    begun: Predictions,
     known: Mapping[str, SliceEntry],
 ) -> Predictions:
     """Segments the slices, and keeps the record up to date on the way.
@@ -230,7 +227,7 @@ def _segment(
     done = 0
 
     def so_far() -> Predictions:
-        return run.record(entries, stopped=done < len(items))
+        return begun.holding(entries, [item.patient for item in items], stopped=done < len(items))
 
     try:
         with stoppable() as stopped, console.progress("slices", len(items)) as advance:

@@ -8,19 +8,14 @@ from typing import Annotated
 
 import typer
 
+from brainseg_runtime.bundles.signature import MAX_KEY_BYTES
 from brainseg_runtime.commands.options import BundleArgument, DigestOption, ProviderOption, ReportOption
 from brainseg_runtime.errors import InputError
-from brainseg_runtime.inference.processor import inspect_processor
-from brainseg_runtime.installation.doctor import installed_versions
-from brainseg_runtime.installation.page import verification_page
-from brainseg_runtime.installation.verify import verify_bundle
 from brainseg_runtime.safe_io.files import read_capped
 from brainseg_runtime.safe_io.output_paths import check_outputs
 from brainseg_runtime.terminal.application import command
 from brainseg_runtime.terminal.command import DONE, FAULT
 from brainseg_runtime.terminal.console import Console, write_page
-
-_MAX_KEY_BYTES = 1 << 16  # a key takes a few hundred
 
 
 @command("brainseg verify models/resunet --digest 1f0c... --report installation.html")
@@ -40,6 +35,11 @@ def verify(
     The JSON has: bundle, ok, digest, name, provider, providers, checks (name, status, detail); a status is PASS, FAIL,
     or SKIP if a check could not be made, which does not count against the bundle. The exit code is 1 on FAIL.
     """
+    from brainseg_runtime.inference.processor import inspect_processor
+    from brainseg_runtime.installation.doctor import installed_versions
+    from brainseg_runtime.installation.page import verification_page
+    from brainseg_runtime.installation.verify import verify_bundle
+
     kept = [] if public_key is None else [public_key]
     check_outputs({"--json": console.json_target, "--report": report}, files=kept, folders=[bundle])
     if public_key is not None:
@@ -62,7 +62,7 @@ def _require_key(path: Path) -> None:
     """
     if not path.exists():
         raise InputError(f"there is no public key at {path}", expected="a PEM file", got="nothing")
-    data = read_capped(path.resolve(), _MAX_KEY_BYTES)
+    data = read_capped(path.resolve(), MAX_KEY_BYTES)
     if b"-----BEGIN PUBLIC KEY-----" not in data:
         raise InputError(
             f"{path} is not a public key",

@@ -22,8 +22,7 @@ from brainseg_runtime.evaluation.result import Evaluation
 from brainseg_runtime.images.dataset import Patient, SlicePaths, scan_dataset
 from brainseg_runtime.images.reading import Pair, read_ahead, read_pair, size_problem
 from brainseg_runtime.metrics.bootstrap import SAMPLES
-from brainseg_runtime.metrics.surface import TOLERANCE
-from brainseg_runtime.metrics.volume import SpacingXYZ
+from brainseg_runtime.metrics.lengths import TOLERANCE, SpacingXYZ
 from brainseg_runtime.plurals import counted
 from brainseg_runtime.problems import Problem
 

@@ -22,8 +22,7 @@ from brainseg_runtime.evaluation.summary import Settings, summarise
 from brainseg_runtime.evaluation.tally import Tally
 from brainseg_runtime.metrics.bootstrap import SAMPLES
 from brainseg_runtime.metrics.histogram import Histogram
-from brainseg_runtime.metrics.surface import TOLERANCE
-from brainseg_runtime.metrics.volume import SpacingXYZ
+from brainseg_runtime.metrics.lengths import TOLERANCE, SpacingXYZ
 
 __all__ = ["Case", "Evaluation", "MaskCase", "MaskSlice", "PatientScores", "Predict", "evaluate", "evaluate_masks"]
 
@@ -69,17 +68,8 @@ class Case:
     slices: Iterable[Slice]
 
 
-@dataclass(frozen=True)
-class MaskCase:
-    """One patient with predicted masks.
-
-    Attributes:
-        patient_id: The folder's name; its second part names the site.
-        slices: Each slice's masks; may be read one by one.
-    """
-
-    patient_id: str
-    slices: Iterable[MaskSlice]
+MaskCase: TypeAlias = tuple[str, Iterable[MaskSlice]]
+"""One patient's folder and slices with predicted masks, which may be read one by one."""
 
 
 def evaluate(  # noqa: PLR0913 - what is recorded and how it is measured, each with a default
@@ -126,16 +116,17 @@ def evaluate(  # noqa: PLR0913 - what is recorded and how it is measured, each w
         tolerance=tolerance,
         samples=samples,
     )
-    return _evaluate(((case.patient_id, _compared(case, predict, batch)) for case in cases), settings, on_patient)
+    predicted = ((case.patient_id, _predicted(case, predict, batch)) for case in cases)
+    return evaluate_masks(predicted, settings, on_patient=on_patient)
 
 
 def evaluate_masks(
     cases: Iterable[MaskCase], settings: Settings, *, on_patient: Callable[[PatientScores], None] | None = None
 ) -> Evaluation:
-    """Compare predicted masks with the truth, and describe all patients as `evaluate` does.
+    """Compare predicted masks with the truth slice by slice, and describe all patients together.
 
     Args:
-        cases: Patients, each once, with at least one slice each.
+        cases: Patients, each once, with at least one slice each; of each a tally stays.
         settings: What is recorded and how it is measured; `no_probability` says why slices come without one.
         on_patient: Called with each patient's scores as soon as they are known.
 
@@ -143,19 +134,10 @@ def evaluate_masks(
         DataError: There is no patient, or one occurs twice or has no slice.
         ImageError: A mask does not cover its truth or is not binary, or a probability is outside [0, 1].
     """
-    return _evaluate(((case.patient_id, case.slices) for case in cases), settings, on_patient)
-
-
-def _evaluate(
-    patients: Iterable[tuple[str, Iterable[MaskSlice]]],
-    settings: Settings,
-    on_patient: Callable[[PatientScores], None] | None,
-) -> Evaluation:
-    """Compare slice by slice; of each patient a tally stays."""
     pixels = Histogram.empty()
     tallies: dict[str, Tally] = {}
     scored: list[PatientScores] = []
-    for patient_id, slices in patients:
+    for patient_id, slices in cases:
         if patient_id in tallies:
             raise DataError("a patient occurs twice", expected="each patient once", got=patient_id)
         tally = tallies[patient_id] = Tally(patient_id)
@@ -179,10 +161,14 @@ def _evaluate(
     return summarise(tuple(tallies.values()), scored, pixels, settings)
 
 
-def _compared(case: Case, predict: Predict, batch: int) -> Iterator[MaskSlice]:
+def _predicted(case: Case, predict: Predict, batch: int) -> Iterator[MaskSlice]:
     """A case's slices, predicted a batch at a time."""
     for group in _neighbours(case.slices, batch, lambda each: (each[1].shape, each[2].shape)):
-        masks, probabilities = _predicted(predict, np.stack([image for _, image, _ in group]), case.patient_id)
+        images = np.stack([image for _, image, _ in group])
+        masks, probabilities = predict(images)
+        if masks.shape != images.shape[:3] or probabilities.shape != images.shape[:3]:
+            what, got = f"patient {case.patient_id}: a prediction of another size", (masks.shape, probabilities.shape)
+            raise DataError(what, expected=images.shape[:3], got=f"{got[0]} and {got[1]}")
         for (number, _, truth), mask, probability in zip(group, masks, probabilities, strict=True):
             yield MaskSlice(number=number, mask=mask, truth=truth, probability=probability)
 
@@ -192,12 +178,3 @@ def _neighbours(slices: Iterable[S], most: int, kind: Callable[[S], object]) -> 
     for _, alike in groupby(slices, key=kind):
         while group := list(islice(alike, most)):
             yield group
-
-
-def _predicted(predict: Predict, images: NDArray[np.uint8], patient: str) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Masks and probabilities of a batch, of its size."""
-    masks, probabilities = predict(images)
-    if masks.shape != images.shape[:3] or probabilities.shape != images.shape[:3]:
-        got = f"{masks.shape} and {probabilities.shape}"
-        raise DataError(f"patient {patient}: a prediction of another size", expected=images.shape[:3], got=got)
-    return masks, probabilities

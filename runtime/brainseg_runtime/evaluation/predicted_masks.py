@@ -111,7 +111,7 @@ def predicted_cases(predicted: PredictedMasks, *, limits: Limits = DEFAULT_LIMIT
         limits: Caps on the files' sizes and on H and W.
 
     Yields:
-        One case for each patient; its slices must be used up before the next case.
+        Each patient's name and slices, which must be used up before the next case.
 
     Raises:
         DatasetError: A file cannot be read, or a prediction differs in size from its truth; raised once all were read,
@@ -119,7 +119,7 @@ def predicted_cases(predicted: PredictedMasks, *, limits: Limits = DEFAULT_LIMIT
     """
     with contextlib.closing(until_faulty(_reads(predicted, limits), "the predictions cannot be scored")) as slices:
         for patient_id, group in groupby(slices, key=lambda read: read[0]):
-            yield MaskCase(patient_id, (each for _, each in group))
+            yield patient_id, (each for _, each in group)
 
 
 def _reads(predicted: PredictedMasks, limits: Limits) -> Iterator[tuple[tuple[str, MaskSlice] | None, list[Problem]]]:

@@ -27,9 +27,8 @@ from brainseg_runtime.metrics import Counts, dice
 from brainseg_runtime.metrics.bootstrap import SAMPLES
 from brainseg_runtime.metrics.curves import Curve, calibration, dice_curve, pr_curve, roc_curve
 from brainseg_runtime.metrics.histogram import Histogram
+from brainseg_runtime.metrics.lengths import TOLERANCE, SpacingXYZ
 from brainseg_runtime.metrics.scores import UNDEFINED, Score, table
-from brainseg_runtime.metrics.surface import TOLERANCE
-from brainseg_runtime.metrics.volume import SpacingXYZ
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

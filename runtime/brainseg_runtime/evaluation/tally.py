@@ -19,9 +19,10 @@ from brainseg_runtime.evaluation.volume_scores import Missing, PatientLesions, P
 from brainseg_runtime.images.dataset import site_of
 from brainseg_runtime.metrics import Counts, count, dice, iou
 from brainseg_runtime.metrics.histogram import COARSE_BITS, Histogram
+from brainseg_runtime.metrics.lengths import SpacingXYZ
 from brainseg_runtime.metrics.lesions import LesionCounts
 from brainseg_runtime.metrics.scores import table
-from brainseg_runtime.metrics.volume import SpacingXYZ, VolumeMasks, VolumePair
+from brainseg_runtime.metrics.volume import VolumeMasks, VolumePair
 
 
 def defined(value: float) -> float | None:

@@ -17,9 +17,9 @@ from brainseg_runtime.evaluation.volume_scores import (
 )
 from brainseg_runtime.metrics.agreement import Agreement
 from brainseg_runtime.metrics.bootstrap import bootstrap_interval
+from brainseg_runtime.metrics.lengths import SpacingXYZ
 from brainseg_runtime.metrics.lesions import DILATION, LEAST_VOLUME
 from brainseg_runtime.metrics.scores import table
-from brainseg_runtime.metrics.volume import SpacingXYZ
 
 NO_SPACING = "the spacing in mm is unknown"
 """Reason for figures in mm and mL."""

@@ -20,18 +20,13 @@ from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
 from brainseg_runtime.errors import DatasetError
-from brainseg_runtime.images.finder import TOO_DEEP, Found, SliceFolder, find, kind_of
+from brainseg_runtime.images.finder import TOO_DEEP, WHY_NO_FOLDER, Found, SliceFolder, find, kind_of
 from brainseg_runtime.images.names import MASK
 from brainseg_runtime.plurals import counted
 from brainseg_runtime.problems import Problem, first_few, grouped, printable
 
 Masks: TypeAlias = Literal["required", "optional", "absent"]
 
-WHY_NO_FOLDER: Final = {
-    "absent": "does not exist",
-    "broken": "is a broken link",
-    "unreadable": "cannot be accessed: permission denied or invalid name",
-}
 NO_FOLDER: Final = "is not a folder"
 NO_MASK: Final = "has no mask"
 NO_MASKS: Final = "has images but no mask"
@@ -257,11 +252,16 @@ def _patient(folder: SliceFolder, masks: Masks) -> Patient:
     return Patient(id=folder.name, site=site_of(folder.name), slices=tuple(slices))
 
 
+def masks_alone(folder: SliceFolder) -> Problem:
+    """The problem of a folder without images."""
+    return Problem(printable(str(folder.path)), "has masks but no image")
+
+
 def _mask_problems(folder: SliceFolder, masks: Masks) -> Iterator[Problem]:
     """Images without a mask, and masks without an image."""
     if masks == "absent":
         if not folder.slices:
-            yield Problem(printable(str(folder.path)), "has masks but no image")
+            yield masks_alone(folder)
         return
     bare = [one for one in folder.slices if one.mask is None]
     if masks == "required" and bare:

@@ -38,6 +38,13 @@ PREDICTIONS: Final = "predictions.json"
 RECORDS: Final = frozenset({PREDICTIONS, "run.json", "study.json"})
 """Files by which the folder of a prediction, a training run or a study is recognised."""
 
+WHY_NO_FOLDER: Final = {
+    "absent": "does not exist",
+    "broken": "is a broken link",
+    "unreadable": "cannot be accessed: permission denied or invalid name",
+}
+"""What is said of a path that is not there, by its kind."""
+
 Kind: TypeAlias = Literal["folder", "file", "other", "broken", "absent", "unreadable"]
 
 
@@ -156,10 +163,8 @@ class _Search:
             kind = kind_of(path)
             if kind == "folder":
                 folders.append(path)
-            elif kind == "broken":
-                self.problem(path, "is a broken link")
-            elif kind == "unreadable":
-                self.problem(path, "cannot be accessed: permission denied or invalid name")
+            elif kind in {"broken", "unreadable"}:
+                self.problem(path, WHY_NO_FOLDER[kind])
             elif kind == "file" and image:
                 files.append(path)
             elif image:

@@ -20,7 +20,7 @@ from brainseg_runtime.contract import Limits
 from brainseg_runtime.errors import ImageError
 from brainseg_runtime.images.exif import refuse_turned
 from brainseg_runtime.images.libraries import pillow
-from brainseg_runtime.images.raster import TO_8_BITS, TO_RGB, Raster, check_size, truncated
+from brainseg_runtime.images.raster import TO_8_BITS, TO_RGB, Raster, Reader, check_size, truncated
 
 _START, _END, _SCAN = b"\xff\xd8", b"\xff\xd9", 0xDA
 _FRAMES: Final = {0xC0, 0xC1, 0xC2}  # baseline, extended, progressive: Huffman-coded
@@ -58,29 +58,24 @@ class Frame:
     exif: bytes
 
 
-class _Jpeg:
-    """JPEG files."""
-
-    name = "JPEG"
-    suffixes = (".jpg", ".jpeg")
-    in_data_sets = False
-    lossless = False
-
-    def recognises(self, data: bytes) -> bool:
-        """Whether the bytes begin with start-of-image and a marker."""
-        return data.startswith(_START + b"\xff")
-
-    def decode(self, data: bytes, limits: Limits) -> Raster:
-        """Decode a JPEG file; see `Reader`."""
-        frame = read_frame(data)
-        check_size(frame.height, frame.width, limits)
-        refuse_turned(frame.exif)
-        pixels = decode_stream(data, frame)
-        note = "JPEG compression is lossy and changed the intensities slightly."
-        return Raster(pixels=pixels[..., 0] if frame.components == 1 else pixels, notes=(note,))
+def _decode(data: bytes, limits: Limits) -> Raster:
+    """Decode a JPEG file."""
+    frame = read_frame(data)
+    check_size(frame.height, frame.width, limits)
+    refuse_turned(frame.exif)
+    pixels = decode_stream(data, frame)
+    note = "JPEG compression is lossy and changed the intensities slightly."
+    return Raster(pixels=pixels[..., 0] if frame.components == 1 else pixels, notes=(note,))
 
 
-JPEG: Final = _Jpeg()
+JPEG: Final = Reader(
+    name="JPEG",
+    suffixes=(".jpg", ".jpeg"),
+    in_data_sets=False,
+    lossless=False,
+    recognises=lambda data: data.startswith(_START + b"\xff"),
+    decode=_decode,
+)
 
 
 def decode_stream(data: bytes, frame: Frame, colours: str = "") -> NDArray[np.uint8]:

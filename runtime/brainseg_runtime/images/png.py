@@ -27,6 +27,7 @@ from brainseg_runtime.images.raster import (
     TO_8_BITS,
     WITHOUT_ALPHA,
     Raster,
+    Reader,
     check_size,
     truncated,
     without_opaque,
@@ -53,45 +54,40 @@ class _Header:
     interlaced: bool
 
 
-class _Png:
-    """PNG files."""
-
-    name = "PNG"
-    suffixes = (".png",)
-    in_data_sets = False
-    lossless = True
-
-    def recognises(self, data: bytes) -> bool:
-        """Whether the bytes begin with PNG's signature."""
-        return data.startswith(_MAGIC)
-
-    def decode(self, data: bytes, limits: Limits) -> Raster:
-        """Decode a PNG file; see `Reader`."""
-        chunks = _chunks(data)
-        header = _header(chunks.get(b"IHDR", b""))
-        check_size(header.height, header.width, limits)
-        if header.bits == 16:
-            raise ImageError("a 16-bit PNG", expected="8 bits a channel", got="16 bits", remedy=TO_8_BITS)
-        if b"acTL" in chunks:
-            raise ImageError(
-                "an animated PNG", expected="one image", got="several", remedy="save one frame as its own file"
-            )
-        refuse_turned(chunks.get(b"eXIf", b""))
-        samples = _samples(chunks.get(b"IDAT", b""), header)
-        transparent = chunks.get(b"tRNS", b"")
-        if header.colour == _PALETTE:
-            return _looked_up(samples, chunks.get(b"PLTE", b""), transparent)
-        _refuse_key(samples, transparent)
-        if header.bits < 8:
-            spread = samples * np.uint8(255 // ((1 << header.bits) - 1))
-            return Raster(pixels=spread, coded=f"{header.bits}-bit samples")
-        if samples.ndim == 2:
-            return Raster(pixels=samples)
-        pixels, notes = without_opaque(samples, 1 if header.colour == _GREY_ALPHA else 3)
-        return Raster(pixels=pixels, notes=notes)
+def _decode(data: bytes, limits: Limits) -> Raster:
+    """Decode a PNG file."""
+    chunks = _chunks(data)
+    header = _header(chunks.get(b"IHDR", b""))
+    check_size(header.height, header.width, limits)
+    if header.bits == 16:
+        raise ImageError("a 16-bit PNG", expected="8 bits a channel", got="16 bits", remedy=TO_8_BITS)
+    if b"acTL" in chunks:
+        raise ImageError(
+            "an animated PNG", expected="one image", got="several", remedy="save one frame as its own file"
+        )
+    refuse_turned(chunks.get(b"eXIf", b""))
+    samples = _samples(chunks.get(b"IDAT", b""), header)
+    transparent = chunks.get(b"tRNS", b"")
+    if header.colour == _PALETTE:
+        return _looked_up(samples, chunks.get(b"PLTE", b""), transparent)
+    _refuse_key(samples, transparent)
+    if header.bits < 8:
+        spread = samples * np.uint8(255 // ((1 << header.bits) - 1))
+        return Raster(pixels=spread, coded=f"{header.bits}-bit samples")
+    if samples.ndim == 2:
+        return Raster(pixels=samples)
+    pixels, notes = without_opaque(samples, 1 if header.colour == _GREY_ALPHA else 3)
+    return Raster(pixels=pixels, notes=notes)
 
 
-PNG: Final = _Png()
+PNG: Final = Reader(
+    name="PNG",
+    suffixes=(".png",),
+    in_data_sets=False,
+    lossless=True,
+    recognises=lambda data: data.startswith(_MAGIC),
+    decode=_decode,
+)
 
 
 def _chunks(data: bytes) -> Mapping[bytes, bytes]:

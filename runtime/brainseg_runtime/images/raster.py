@@ -9,8 +9,9 @@ Legend: H rows, W columns.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,45 +53,27 @@ class Raster:
     notes: tuple[str, ...] = ()
 
 
-class Reader(Protocol):
-    """Reads one format. Stateless, thread-safe, prints nothing."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reader:
+    """Reads one format. Its functions are thread-safe and print nothing.
 
-    @property
-    def name(self) -> str:
-        """The format's name in messages, such as "PNG"."""
-        ...
+    Attributes:
+        name: The format as it is called in messages, such as "PNG".
+        suffixes: What names of such files end in, lower case with the dot.
+        in_data_sets: Whether patients' folders of a data set may hold slices and masks in this format.
+        lossless: Whether it keeps a mask's values, so that masks to be scored may have it.
+        recognises: Whether bytes begin as the format does.
+        decode: Decodes recognised bytes, a whole file that the caller has capped. No side may exceed `max_side` of the
+            limits, which is checked before memory is taken. Raises `ImageError` where they are damaged, truncated, too
+            large, or of a kind that is not read, and `MissingExtraError` where the library is not installed.
+    """
 
-    @property
-    def suffixes(self) -> tuple[str, ...]:
-        """Suffixes of such files, lower case with the dot."""
-        ...
-
-    @property
-    def in_data_sets(self) -> bool:
-        """Whether patients' folders of a data set may hold slices and masks in this format."""
-        ...
-
-    @property
-    def lossless(self) -> bool:
-        """Whether it keeps a mask's values, so that masks to be scored may have it."""
-        ...
-
-    def recognises(self, data: bytes) -> bool:
-        """Whether the bytes begin as the format does."""
-        ...
-
-    def decode(self, data: bytes, limits: Limits) -> Raster:
-        """Decode bytes that were recognised.
-
-        Args:
-            data: The whole file, capped by the caller.
-            limits: No side may exceed `max_side`; checked before memory is taken.
-
-        Raises:
-            ImageError: They are damaged, truncated, too large, or of a kind that is not read.
-            MissingExtraError: The library that decodes it is not installed.
-        """
-        ...
+    name: str
+    suffixes: tuple[str, ...]
+    in_data_sets: bool
+    lossless: bool
+    recognises: Callable[[bytes], bool]
+    decode: Callable[[bytes, Limits], Raster]
 
 
 def check_size(height: int, width: int, limits: Limits) -> None:

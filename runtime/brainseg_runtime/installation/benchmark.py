@@ -21,7 +21,6 @@ from typing import Final
 from brainseg_runtime.errors import BrainsegError, WorkerError
 from brainseg_runtime.installation.latency import WARM_UP, milliseconds, synthetic_slices, time_calls
 from brainseg_runtime.installation.peak_memory import peak_rss_mib
-from brainseg_runtime.safe_io.typed_json import to_json
 from brainseg_runtime.terminal.interrupts import deferred
 
 _LOADING: Final = 600.0
@@ -86,10 +85,6 @@ class BenchRow:
     load_ms: float
     first_ms: float
     peak_rss_mib: float | None
-
-    def to_json(self) -> dict[str, object]:
-        """As `bench --json` holds it."""
-        return dict(to_json(self))
 
 
 def measure_apart(case: BenchCase) -> BenchRow:

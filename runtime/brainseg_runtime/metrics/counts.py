@@ -14,12 +14,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Self
-
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from typing import TYPE_CHECKING, Any, Self
 
 from brainseg_runtime.errors import ImageError
+
+if TYPE_CHECKING:  # the table of scores stands on this file, and help texts that list it do not wait for numpy
+    import numpy as np
+    from numpy.typing import ArrayLike, NDArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,8 @@ class Counts:
 
     def to_vector(self) -> NDArray[np.int64]:
         """(4,) int64: tp, fp, fn, tn."""
+        import numpy as np
+
         return np.array([self.tp, self.fp, self.fn, self.tn], dtype=np.int64)
 
     def from_vector(self, vector: NDArray[np.int64]) -> Self:
@@ -83,9 +86,12 @@ def count(prediction: NDArray[Any], truth: NDArray[Any]) -> Counts:
     Raises:
         ImageError: The shapes differ, or one is not a binary mask.
 
+    >>> import numpy as np
     >>> count(np.array([1, 1, 0, 0], np.uint8), np.array([1, 0, 1, 0], np.uint8))
     Counts(tp=1, fp=1, fn=1, tn=1)
     """
+    import numpy as np
+
     if prediction.shape != truth.shape:
         raise ImageError("prediction and truth differ in size", expected=truth.shape, got=prediction.shape)
     predicted, true = _flags(prediction, "prediction"), _flags(truth, "truth")
@@ -100,7 +106,7 @@ def dice(counts: Counts) -> float:
     >>> dice(Counts(tp=3, fp=1, fn=1)), dice(Counts(tn=9))
     (0.75, 1.0)
     """
-    return float(dice_of_sizes(counts.tp, counts.predicted, counts.truth))
+    return _ratio(2 * counts.tp, counts.predicted + counts.truth, undefined=1.0)
 
 
 def dice_of_sizes(overlap: ArrayLike, first: ArrayLike, second: ArrayLike) -> NDArray[np.float64]:
@@ -109,6 +115,8 @@ def dice_of_sizes(overlap: ArrayLike, first: ArrayLike, second: ArrayLike) -> ND
     >>> dice_of_sizes([3, 0, 0], [4, 2, 0], [4, 0, 0]).tolist()
     [0.75, 0.0, 1.0]
     """
+    import numpy as np
+
     twice, total = 2 * np.asarray(overlap), np.add(first, second)
     scores: NDArray[np.float64] = np.divide(twice, total, out=np.ones(np.shape(total)), where=total > 0)
     return scores
@@ -161,6 +169,8 @@ def _flags(mask: NDArray[Any], name: str) -> NDArray[np.bool_]:
     Raises:
         ImageError: It is neither bool nor uint8 with 0 and 1.
     """
+    import numpy as np
+
     if mask.dtype == np.bool_:
         return mask
     if mask.dtype != np.uint8:

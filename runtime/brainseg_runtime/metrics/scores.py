@@ -17,12 +17,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from brainseg_runtime.metrics.counts import Counts, dice, f1, iou, precision, recall
-from brainseg_runtime.metrics.histogram import Histogram
-from brainseg_runtime.metrics.surface import TOLERANCE, SurfaceDistances
-from brainseg_runtime.metrics.volume import VolumePair
+from brainseg_runtime.metrics.lengths import TOLERANCE
+
+if TYPE_CHECKING:  # the table is read for help texts, which do not wait for numpy
+    from brainseg_runtime.metrics.histogram import Histogram
+    from brainseg_runtime.metrics.surface import SurfaceDistances
+    from brainseg_runtime.metrics.volume import VolumePair
 
 M = TypeVar("M")
 
@@ -263,8 +266,8 @@ _SHIPPED: Final = ScoreTable(
         _overlap("f1", "F1", f1, same_as="dice"),
     ),
     areas=(
-        _area("roc_auc", "ROC-AUC", Histogram.roc_auc, Histogram.roc_auc_bound),
-        _area("pr_auc", "PR-AUC", Histogram.pr_auc, Histogram.pr_auc_bound),
+        _area("roc_auc", "ROC-AUC", lambda pixels: pixels.roc_auc(), lambda pixels: pixels.roc_auc_bound()),
+        _area("pr_auc", "PR-AUC", lambda pixels: pixels.pr_auc(), lambda pixels: pixels.pr_auc_bound()),
     ),
     surface=(
         *_distances("pixels", "px", lambda pair: pair.surface_px),

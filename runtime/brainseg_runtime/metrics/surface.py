@@ -25,22 +25,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from brainseg_runtime.errors import DataError, ImageError
-
-Spacing: TypeAlias = tuple[float, float, float]
-"""Distance between neighbouring voxel centres along Z, Y and X."""
-
-VOXELS: Spacing = (1.0, 1.0, 1.0)
-"""Spacing that measures in voxels."""
-
-TOLERANCE = 2.0
-"""Distance up to which two surfaces count as the same for NSD: each of two masks may be a pixel off, by where a
-border between two pixels is drawn, and pixels of the data set are about 1 mm wide."""
+from brainseg_runtime.metrics.lengths import TOLERANCE, VOXELS, Spacing
 
 _BLOCK_VALUES = 1 << 21  # numbers held at once, 16 MiB, whatever the volume's size
 

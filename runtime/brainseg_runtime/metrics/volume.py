@@ -17,17 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brainseg_runtime.errors import DataError
+from brainseg_runtime.metrics.lengths import TOLERANCE, VOXELS, SpacingXYZ
 from brainseg_runtime.metrics.lesions import DILATION, LesionCounts, lesion_counts
-from brainseg_runtime.metrics.surface import (
-    TOLERANCE,
-    VOXELS,
-    SurfaceDistances,
-    distances_between,
-    surface_voxels,
-)
-
-SpacingXYZ: TypeAlias = tuple[float, float, float]
-"""Pixel width, pixel height and slice distance in mm."""
+from brainseg_runtime.metrics.surface import SurfaceDistances, distances_between, surface_voxels
 
 _Box: TypeAlias = tuple[int, int, int, int]  # first and last row, first and last column, the last ones excluded
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from brainseg_runtime.errors import DatasetError, InputError
-from brainseg_runtime.images.dataset import WHY_NO_FOLDER, find_copies
-from brainseg_runtime.images.finder import SliceFolder, find, kind_of
+from brainseg_runtime.images.dataset import find_copies, masks_alone
+from brainseg_runtime.images.finder import WHY_NO_FOLDER, SliceFolder, find, kind_of
 from brainseg_runtime.images.formats import format_names, is_image_name, suffixes
 from brainseg_runtime.images.names import belongs, folder_name, slice_name, slice_number
 from brainseg_runtime.prediction.layout import Layout, place
@@ -51,12 +51,7 @@ class Collected:
     warnings: tuple[str, ...]
 
 
-def collect(inputs: Sequence[Path], out: Path, layout: Layout = "flat") -> tuple[Item, ...]:
-    """The slices of `collect_all`, for callers who do not show warnings."""
-    return collect_all(inputs, out, layout).items
-
-
-def collect_all(inputs: Sequence[Path], out: Path, layout: Layout = "flat") -> Collected:
+def collect(inputs: Sequence[Path], out: Path, layout: Layout = "flat") -> Collected:
     """Lists every slice once, in the order of the inputs, patients by name, slices by number.
 
     Args:
@@ -133,7 +128,7 @@ class _Gathered:
                 raise InputError(str(problem), expected="a readable folder")
         slices = [(folder, one) for folder in found.folders for one in folder.slices]
         if not slices:
-            what = (*found.problems, *found.left_out, *(_masks_alone(folder) for folder in found.folders))
+            what = (*found.problems, *found.left_out, *(masks_alone(folder) for folder in found.folders))
             raise InputError(
                 f"{given} holds no image",
                 expected=f"files ending in {', '.join(suffixes())}, or folders of them",
@@ -142,7 +137,7 @@ class _Gathered:
         for folder, one in slices:
             self._add(Item(path=one.image, name=one.image.stem, patient=folder.path, number=one.number))
         self.folders += found.folders
-        self.problems += [*found.problems, *(_masks_alone(folder) for folder in found.folders if not folder.slices)]
+        self.problems += [*found.problems, *(masks_alone(folder) for folder in found.folders if not folder.slices)]
         self.left_out += found.left_out
 
     def _add_file(self, given: Path) -> None:
@@ -158,11 +153,6 @@ class _Gathered:
     def _add(self, item: Item) -> None:
         """Adds a slice unless it is there; names that are links to one file are slices of their own."""
         self._items.setdefault((os.path.realpath(item.path.parent), item.path.name), item)
-
-
-def _masks_alone(folder: SliceFolder) -> Problem:
-    """The problem of a folder without images."""
-    return Problem(printable(str(folder.path)), "has masks but no image")
 
 
 def _image_beside(mask: Path) -> bool:

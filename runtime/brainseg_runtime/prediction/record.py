@@ -10,13 +10,15 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Final, Literal, TypeAlias
 
 from brainseg_runtime.errors import BrainsegError
 from brainseg_runtime.images.names import folder_name
+from brainseg_runtime.metrics.lengths import SpacingXYZ
 from brainseg_runtime.prediction.inputs import Item, missing_numbers
 from brainseg_runtime.prediction.layout import Layout, path_text
 from brainseg_runtime.safe_io.files import read_capped, write_json
@@ -30,7 +32,6 @@ DECISIVE: Final = ("brainseg", "onnxruntime")
 """Packages whose version may change a mask's bits."""
 
 Sha256: TypeAlias = Annotated[str, Matches(re.compile("[0-9a-f]{64}"), "64 hexadecimal digits")]
-Spacing: TypeAlias = tuple[float, float, float]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -127,7 +128,7 @@ class PatientEntry:
     warnings: tuple[str, ...]
 
     @classmethod
-    def of(cls, folder: str, slices: Sequence[SliceEntry], spacing_mm: Spacing | None) -> PatientEntry:
+    def of(cls, folder: str, slices: Sequence[SliceEntry], spacing_mm: SpacingXYZ | None) -> PatientEntry:
         """Adds up a patient's slices."""
         n_done = sum(entry.status == "done" for entry in slices)
         sizes = sorted({(entry.height, entry.width) for entry in slices if entry.status == "done"}, key=str)
@@ -178,22 +179,6 @@ class Origin:
     versions: Mapping[str, str]
     threshold: float | None = None
 
-    @classmethod
-    def of(cls, info: SegmenterInfo, threshold: float | None) -> Origin:
-        """The origin of masks that a loaded model makes.
-
-        Args:
-            info: What is loaded.
-            threshold: The requested threshold, if any.
-        """
-        return cls(
-            digest=info.provenance.bundle_digest or "",
-            provider=info.provider,
-            variant=info.variant,
-            versions=_decisive(info.versions),
-            threshold=None if threshold == info.provenance.threshold else threshold,
-        )
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Predictions:
@@ -233,11 +218,64 @@ class Predictions:
     validated_threshold: float | None = None
     versions: Mapping[str, str]
     layout: Layout = "flat"
-    spacing_mm: Spacing | None = None
+    spacing_mm: SpacingXYZ | None = None
     warnings: tuple[str, ...] = ()
     patients: tuple[PatientEntry, ...]
     slices: tuple[SliceEntry, ...]
     earlier: tuple[SliceEntry, ...] = ()
+
+    @classmethod
+    def begun(cls, bundle: Path, info: SegmenterInfo, threshold: float | None, layout: Layout) -> Predictions:
+        """The record of a run that has made nothing yet.
+
+        Args:
+            bundle: The bundle's path as it was given.
+            info: What is loaded.
+            threshold: The threshold that was asked for, if any.
+            layout: Where the files lie in OUT.
+        """
+        own = info.provenance.threshold
+        return cls(
+            status="interrupted",
+            n_slices=0,
+            n_done=0,
+            n_failed=0,
+            n_pending=0,
+            bundle=BundleEntry(path=path_text(bundle), digest=info.provenance.bundle_digest),
+            provider=info.provider,
+            variant=info.variant,
+            threshold=own if threshold is None else threshold,
+            validated_threshold=own,
+            versions=info.versions,
+            layout=layout,
+            patients=(),
+            slices=(),
+        )
+
+    def holding(self, entries: Sequence[SliceEntry], folders: Iterable[Path | None], *, stopped: bool) -> Predictions:
+        """The record as it is to be now.
+
+        Args:
+            entries: One for each slice, in the order of the inputs.
+            folders: The patient's folder of each slice, or None.
+            stopped: Whether the run has not come to its end.
+        """
+        counts = Counter(entry.status for entry in entries)
+        ended: Literal["complete", "faulty"] = "faulty" if counts["failed"] else "complete"
+        groups: dict[str, list[SliceEntry]] = {}
+        for folder, entry in zip(folders, entries, strict=True):
+            if folder is not None:
+                groups.setdefault(path_text(folder), []).append(entry)
+        return replace(
+            self,
+            status="interrupted" if stopped or counts["pending"] else ended,
+            n_slices=len(entries),
+            n_done=counts["done"],
+            n_failed=counts["failed"],
+            n_pending=counts["pending"],
+            patients=tuple(PatientEntry.of(folder, slices, self.spacing_mm) for folder, slices in groups.items()),
+            slices=tuple(entries),
+        )
 
     @property
     def origin(self) -> Origin:
@@ -247,7 +285,7 @@ class Predictions:
             digest=self.bundle.digest or "",
             provider=self.provider,
             variant=self.variant,
-            versions=_decisive(self.versions),
+            versions={name: self.versions.get(name, "") for name in DECISIVE},
             threshold=None if own else self.threshold,
         )
 
@@ -258,65 +296,6 @@ class Predictions:
             FileWriteError: The system refused.
         """
         write_json(out / FILE, to_json(self))
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Run:
-    """What stays the same of a run while its slices are done one after the other.
-
-    Attributes:
-        bundle: The bundle's path as given.
-        info: What is loaded.
-        threshold: The requested threshold, if any.
-        layout: Where the files lie in OUT.
-        spacing_mm: Pixel width, pixel height and slice distance in mm, or None.
-        warnings: What holds for the whole run.
-        folders: The patient's folder of each slice, or None.
-        earlier: Finished slices of earlier runs by the same origin that are not among these, and whose files stay.
-    """
-
-    bundle: Path
-    info: SegmenterInfo
-    threshold: float | None
-    layout: Layout
-    spacing_mm: Spacing | None
-    warnings: tuple[str, ...]
-    folders: Sequence[Path | None]
-    earlier: Sequence[SliceEntry]
-
-    def record(self, entries: Sequence[SliceEntry], *, stopped: bool) -> Predictions:
-        """The file as it is to be now.
-
-        Args:
-            entries: One for each slice, in the order of the inputs.
-            stopped: Whether the run has not come to its end.
-        """
-        counts = {kind: sum(entry.status == kind for entry in entries) for kind in ("done", "failed", "pending")}
-        ended: Literal["complete", "faulty"] = "faulty" if counts["failed"] else "complete"
-        own = self.info.provenance.threshold
-        groups: dict[str, list[SliceEntry]] = {}
-        for folder, entry in zip(self.folders, entries, strict=True):
-            if folder is not None:
-                groups.setdefault(path_text(folder), []).append(entry)
-        return Predictions(
-            status="interrupted" if stopped or counts["pending"] else ended,
-            n_slices=len(entries),
-            n_done=counts["done"],
-            n_failed=counts["failed"],
-            n_pending=counts["pending"],
-            bundle=BundleEntry(path=path_text(self.bundle), digest=self.info.provenance.bundle_digest),
-            provider=self.info.provider,
-            variant=self.info.variant,
-            threshold=own if self.threshold is None else self.threshold,
-            validated_threshold=own,
-            versions=self.info.versions,
-            layout=self.layout,
-            spacing_mm=self.spacing_mm,
-            warnings=self.warnings,
-            patients=tuple(PatientEntry.of(folder, slices, self.spacing_mm) for folder, slices in groups.items()),
-            slices=tuple(entries),
-            earlier=tuple(self.earlier),
-        )
 
 
 def read_predictions(
@@ -357,8 +336,3 @@ def sha256(data: bytes) -> str:
     'e3b0c442'
     """
     return hashlib.sha256(data).hexdigest()
-
-
-def _decisive(versions: Mapping[str, str]) -> dict[str, str]:
-    """The versions that may change a mask's bits."""
-    return {name: versions.get(name, "") for name in DECISIVE}

@@ -26,6 +26,7 @@ from brainseg_runtime.prediction.record import (
     read_predictions,
     sha256,
 )
+from brainseg_runtime.problems import first_few
 from brainseg_runtime.safe_io.files import is_unfinished, read_capped
 
 _MOST = DEFAULT_LIMITS.max_side**2
@@ -123,7 +124,7 @@ def require_ours(places: Iterable[str], earlier: Earlier | None, out: Path) -> N
         raise InputError(
             f"{out} holds files with the names of the results, and no predictions.json there lists them",
             expected="none, or those of an earlier run beside its predictions.json",
-            got=", ".join(strange[:3]) + (f" and {len(strange) - 3} more" if len(strange) > 3 else ""),
+            got=first_few(strange),
             remedy="give another folder with -o, or --overwrite to replace them",
         )
 

@@ -27,7 +27,7 @@ from brainseg_runtime.prediction.inputs import Item
 from brainseg_runtime.prediction.layout import Layout, file_name, place
 from brainseg_runtime.prediction.record import OutputFile, SliceEntry, sha256
 from brainseg_runtime.prediction.resume import remove_outputs, still_holds, taken_over
-from brainseg_runtime.safe_io.files import write_bytes
+from brainseg_runtime.safe_io.files import make_folder, write_bytes
 from brainseg_runtime.segmentation.results import threshold_warnings
 
 if TYPE_CHECKING:
@@ -175,26 +175,8 @@ def _write(
     except BrainsegError as error:
         return _failed(entry, error)
     return replace(
-        entry,
-        status="done",
-        mask=files["mask"],
-        probability=files.get("probability"),
-        overlay=files.get("overlay"),
+        entry, status="done", mask=files["mask"], probability=files.get("probability"), overlay=files.get("overlay")
     )
-
-
-def make_folder(path: Path) -> None:
-    """Makes a folder for results.
-
-    Raises:
-        FileWriteError: The system refused, or a file stands there.
-    """
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise FileWriteError(
-            f"the folder {path} cannot be made", expected="a writable place for the results", got=error.strerror
-        ) from error
 
 
 def _failed(entry: SliceEntry, error: BrainsegError) -> SliceEntry:

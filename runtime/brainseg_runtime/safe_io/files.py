@@ -93,6 +93,20 @@ def encode_json(value: object) -> str:
         ) from error
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder, and those above it, unless it is there.
+
+    Raises:
+        FileWriteError: The system refused, or a file stands there.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FileWriteError(
+            f"the folder {path} cannot be made", expected="a writable place", got=error.strerror
+        ) from error
+
+
 @contextlib.contextmanager
 def replace_folder(path: Path) -> Iterator[Path]:
     """Fill a temporary sibling folder, then give it the target's name; on failure the old folder is untouched.

@@ -22,9 +22,11 @@ import dataclasses
 import math
 import re
 import types
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from enum import Enum
-from functools import cache
+from functools import cache, partial
+from itertools import count, repeat
 from pathlib import Path
 from typing import (
     Annotated,
@@ -32,7 +34,7 @@ from typing import (
     Final,
     ForwardRef,
     Literal,
-    NoReturn,
+    TypeAlias,
     TypeVar,
     Union,
     cast,
@@ -46,7 +48,8 @@ from brainseg_runtime.safe_io.strict_json import Json, shown
 
 T = TypeVar("T")
 
-_INLINE: Final = "inline"
+INLINE: Final = "inline"
+"""Where the metadata of an `inline` field has its keys' types."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -108,13 +111,7 @@ def inline(hints: Callable[[], Mapping[str, Any]]) -> Any:  # noqa: ANN401 - as 
     Args:
         hints: Returns the keys and their types; called whenever a value is read.
     """
-    return dataclasses.field(metadata={_INLINE: hints})
-
-
-def inline_hints(field: dataclasses.Field[Any]) -> dict[str, Any] | None:
-    """The keys of an `inline` field with their types; None for any other field."""
-    hints = field.metadata.get(_INLINE)
-    return None if hints is None else dict(hints())
+    return dataclasses.field(metadata={INLINE: hints})
 
 
 def to_json(value: Any) -> dict[str, Json]:  # noqa: ANN401 - any dataclass
@@ -128,12 +125,9 @@ def to_json(value: Any) -> dict[str, Json]:  # noqa: ANN401 - any dataclass
         The object; tuples are lists in it.
     """
     found: dict[str, Json] = {}
-    for name, inline in _names(cast("Hashable", type(value))):
-        item = _plain(getattr(value, name))
-        if inline:
-            found |= cast("dict[str, Json]", item)
-        else:
-            found[name] = item
+    for field in dataclasses.fields(value):
+        item = _plain(getattr(value, field.name))
+        found |= cast("dict[str, Json]", item) if INLINE in field.metadata else {field.name: item}
     return found
 
 
@@ -156,7 +150,8 @@ def from_json(kind: type[T], value: object, where: str, *, error: type[BrainsegE
         BrainsegError: Of the given class: a key is unknown or missing, or a value has the wrong type, is outside its
             range or does not match its pattern.
     """
-    return _Decoder(error, every_key=every_key).instance(kind, value, where)
+    with _reported(where, error):
+        return _instance(kind, every_key, value)
 
 
 def check(value: Any, where: str, *, error: type[BrainsegError]) -> None:  # noqa: ANN401 - any dataclass
@@ -171,10 +166,10 @@ def check(value: Any, where: str, *, error: type[BrainsegError]) -> None:  # noq
         BrainsegError: Of the given class: a field has the wrong type, is outside its range or does not match its
             pattern.
     """
-    decoder = _Decoder(error)
-    for name, hint in _annotations(cast("Hashable", type(value)))[0].items():
+    for name, decode in _fields(cast("Hashable", type(value)), False)[0].items():
         if not dataclasses.is_dataclass(item := getattr(value, name)):
-            decoder.value(hint, item, f"{where}.{name}")
+            with _reported(f"{where}.{name}", error):
+                decode(item)
 
 
 def _plain(value: object) -> Json:
@@ -193,144 +188,167 @@ def _plain(value: object) -> Json:
     return str(value) if isinstance(value, Path) else cast("Json", value)
 
 
-class _Decoder:
-    """The error to raise, and one method for each sort of annotation."""
+class _MisfitError(Exception):
+    """A value that does not fit. Its place grows on the way out, so that reading what fits spends no time on it."""
 
-    def __init__(self, error: type[BrainsegError], *, every_key: bool = False) -> None:
-        self._error = error
-        self._every_key = every_key
+    def __init__(self, expected: str, got: object, fault: str = "is wrong") -> None:
+        super().__init__(fault)
+        self.expected = expected
+        self.got = shown(got)
+        self.fault = fault
+        self.place = ""
 
-    def instance(self, kind: type[T], value: object, where: str) -> T:
-        """A dataclass from an object."""
-        if not isinstance(value, Mapping):
-            self._refuse(where, "an object", value)
-        hints, required = _annotations(cast("Hashable", kind))
-        inlined = _inlined(kind)
-        for items in inlined.values():
-            hints = {**hints, **items}
-            required |= {key for key, hint in items.items() if type(None) not in get_args(hint)}
-        self._check_keys(set(map(str, value)), hints, required, where)
-        found = {key: self.value(hints[key], item, f"{where}.{key}") for key, item in value.items()}
-        gathered = {name: {key: found.pop(key, None) for key in items} for name, items in inlined.items()}
-        return kind(**found, **gathered)
 
-    def _check_keys(self, keys: set[str], hints: Mapping[str, Any], required: frozenset[str], where: str) -> None:
-        """Refuse keys that no field has, and fields without their key."""
-        if unknown := sorted(keys - set(hints)):
-            got = shown(", ".join(unknown))
-            raise self._error(f"{where} has unknown keys", expected=f"only {', '.join(hints)}", got=got)
-        if missing := [key for key in hints if key not in keys and (self._every_key or key in required)]:
-            got = shown(", ".join(sorted(keys)))
-            raise self._error(f"{where} lacks keys", expected=", ".join(missing), got=f"only {got}")
+_Decode: TypeAlias = Callable[[Any], Any]
+"""From a parsed value to a field's; raises `_MisfitError`."""
 
-    def value(self, hint: Any, value: object, where: str) -> object:  # noqa: ANN401 - hints have no narrower type
-        """A value as its annotation asks."""
-        if type(value) is hint and hint is not float:  # most values of a long record
-            return value
-        if hint is Any or isinstance(hint, ForwardRef | str):  # `Json` refers to itself; strict_json has checked it
-            return value
-        handler, parts = _taken_apart(hint)
-        return handler(self, parts, value, where) if handler else self.scalar(hint, value, where)
 
-    def annotated(self, hints: tuple[Any, ...], value: object, where: str) -> object:
-        """A value within its range, or a text that matches its pattern."""
-        decoded = self.value(hints[0], value, where)
-        for rule in hints[1:]:
-            if isinstance(rule, Between | AtLeast | Above | Matches) and (expected := rule.fault(decoded)):
-                self._refuse(where, expected, value)
-        return decoded
+@contextmanager
+def _reported(where: str, error: type[BrainsegError]) -> Iterator[None]:
+    """What does not fit becomes the caller's error."""
+    try:
+        yield
+    except _MisfitError as found:
+        raise error(f"{where}{found.place} {found.fault}", expected=found.expected, got=found.got) from None
 
-    def union(self, hints: tuple[Any, ...], value: object, where: str) -> object:
-        """None, or the one other type."""
-        others = [hint for hint in hints if hint is not type(None)]
-        if (value is None and len(others) < len(hints)) or len(others) > 1:
-            return value
-        return self.value(others[0], value, where)
 
-    def member(self, allowed: tuple[Any, ...], value: object, where: str) -> object:
-        """One of the values that a `Literal` lists."""
-        if not any(type(value) is type(each) and value == each for each in allowed):
-            self._refuse(where, f"one of {', '.join(map(str, allowed))}", value)
-        return value
-
-    def sequence(self, hints: tuple[Any, ...], value: object, where: str) -> tuple[object, ...]:
-        """A tuple of fixed or free length from a list."""
-        if not isinstance(value, list | tuple):
-            self._refuse(where, "a list", value)
-        if len(hints) == 1 or hints[-1] is Ellipsis:
-            hints = hints[:1] * len(value)
-        if len(hints) != len(value):
-            self._refuse(where, f"{len(hints)} values", value)
-        places = (f"{where}[{index}]" for index in range(len(value)))
-        return tuple(self.value(*each) for each in zip(hints, value, places, strict=True))
-
-    def mapping(self, hints: tuple[Any, ...], value: object, where: str) -> dict[str, object]:
-        """A dictionary from an object."""
-        if not isinstance(value, Mapping):
-            self._refuse(where, "an object", value)
-        return {
-            str(self.value(hints[0], key, f"{where}: a key")): self.value(hints[1], item, f"{where}.{key}")
-            for key, item in value.items()
-        }
-
-    def scalar(self, hint: Any, value: object, where: str) -> object:  # noqa: ANN401 - hints have no narrower type
-        """A flag, a text, a path or a finite number; an integer may stand for a float, a flag for neither."""
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        if hint is float and isinstance(value, int | float) and number and math.isfinite(value):
-            return float(value)
-        if hint is Path and isinstance(value, str):
-            return Path(value)
-        if hint is float or not isinstance(value, hint) or (hint is int and not number):
-            self._refuse(where, _IN_WORDS.get(hint, str(hint)), value)
-        return value
-
-    def _refuse(self, where: str, expected: str, value: object) -> NoReturn:
-        raise self._error(f"{where} is wrong", expected=expected, got=shown(value))
+def _each(place: str, items: Iterable[tuple[object, _Decode, object]]) -> list[Any]:
+    """Several values decoded; the first of each item is put into the place of one that does not fit."""
+    found = []
+    for key, decode, item in items:
+        try:
+            found.append(decode(item))
+        except _MisfitError as misfit:
+            misfit.place = place.format(key) + misfit.place
+            raise
+    return found
 
 
 @cache
-def _names(kind: Hashable) -> tuple[tuple[str, bool], ...]:
-    """The names of a dataclass's fields, and whether each one's keys stand among the others."""
-    return tuple((field.name, _INLINE in field.metadata) for field in dataclasses.fields(cast("Any", kind)))
-
-
-@cache
-def _taken_apart(hint: Any) -> tuple[Callable[..., object] | None, tuple[Any, ...]]:  # noqa: ANN401 - as above
-    """What decodes values of an annotation, and the annotation's parts; None where it has none."""
-    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
-        return lambda decoder, _, value, where: decoder.instance(hint, value, where), ()
-    return _HANDLERS.get(get_origin(hint)), get_args(hint)
-
-
-@cache
-def _annotations(kind: Hashable) -> tuple[Mapping[str, Any], frozenset[str]]:
-    """The annotations of a dataclass's own keys by name, and the names of those without a default."""
+def _fields(kind: Hashable, every_key: bool) -> tuple[dict[str, _Decode], frozenset[str], dict[str, Any]]:
+    """What decodes each key of a dataclass, which keys must be there, and the hints of its `inline` fields."""
     hints = get_type_hints(kind, include_extras=True)
-    fields = [field for field in dataclasses.fields(cast("Any", kind)) if field.init and _INLINE not in field.metadata]
     missing = dataclasses.MISSING
-    required = (field.name for field in fields if field.default is missing and field.default_factory is missing)
-    return {field.name: hints[field.name] for field in fields}, frozenset(required)
+    fields = [field for field in dataclasses.fields(cast("Any", kind)) if field.init]
+    own = [field for field in fields if INLINE not in field.metadata]
+    needed = (each for each in own if every_key or (each.default is missing and each.default_factory is missing))
+    inlined = {field.name: field.metadata[INLINE] for field in fields if INLINE in field.metadata}
+    decoders = {field.name: _decoder(hints[field.name], every_key) for field in own}
+    return decoders, frozenset(field.name for field in needed), inlined
 
 
-def _inlined(kind: type[Any]) -> dict[str, dict[str, Any]]:
-    """The `inline` fields of a dataclass, each with its keys and their types."""
-    found = {field.name: inline_hints(field) for field in dataclasses.fields(kind)}
-    return {name: hints for name, hints in found.items() if hints is not None}
+def _instance(kind: type[T], every_key: bool, value: object) -> T:
+    """A dataclass from an object."""
+    if type(value) is kind:
+        return value
+    if not isinstance(value, Mapping):
+        raise _MisfitError("an object", value)
+    decoders, required, inlined = _fields(cast("Hashable", kind), every_key)
+    gathered = {name: hints() for name, hints in inlined.items()}
+    for hints in gathered.values():
+        decoders = decoders | {key: _decoder(hint, every_key) for key, hint in hints.items()}
+        required |= {key for key, hint in hints.items() if every_key or type(None) not in get_args(hint)}
+    if unknown := value.keys() - decoders.keys():
+        raise _MisfitError(f"only {', '.join(decoders)}", ", ".join(sorted(map(str, unknown))), "has unknown keys")
+    if not required <= value.keys():
+        missing = ", ".join(key for key in decoders if key in required and key not in value)
+        raise _MisfitError(missing, f"only {', '.join(sorted(value))}", "lacks keys")
+    items = _each(".{}", ((key, decoders[key], item) for key, item in value.items()))
+    found = dict(zip(value, items, strict=True))
+    for name, hints in gathered.items():
+        found[name] = {key: found.pop(key, None) for key in hints}
+    return kind(**found)
+
+
+@cache
+def _decoder(hint: Any, every_key: bool) -> _Decode:  # noqa: ANN401 - hints have no narrower type
+    """What decodes the values of an annotation."""
+    if hint is Any or isinstance(hint, ForwardRef | str):  # `Json` refers to itself; strict_json has checked it
+        return _as_it_is
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        return partial(_instance, hint, every_key)
+    if get_origin(hint) is Literal:
+        return partial(_member, get_args(hint))
+    if get_origin(hint) not in _WITH_PARTS:
+        return partial(_scalar, hint)
+    inner = (each for each in get_args(hint) if each is not type(None))  # only a union has it, which lets None pass
+    parts = [each if isinstance(each, _RULES) else _decoder(each, every_key) for each in inner]
+    return partial(_WITH_PARTS[get_origin(hint)], parts)
+
+
+def _as_it_is(value: object) -> object:
+    """A value that is not checked."""
+    return value
+
+
+def _annotated(parts: Sequence[Any], value: object) -> object:
+    """A value within its range, or a text that matches its pattern."""
+    decoded = parts[0](value)
+    for rule in parts[1:]:
+        if expected := rule.fault(decoded):
+            raise _MisfitError(expected, value)
+    return decoded
+
+
+def _union(parts: Sequence[_Decode], value: object) -> object:
+    """None, or the one other type; of several types the value is not checked."""
+    return parts[0](value) if len(parts) == 1 and value is not None else value
+
+
+def _member(allowed: Sequence[object], value: object) -> object:
+    """One of the values that a `Literal` lists."""
+    if not any(type(value) is type(each) and value == each for each in allowed):
+        raise _MisfitError(f"one of {', '.join(map(str, allowed))}", value)
+    return value
+
+
+def _sequence(parts: Sequence[Any], value: object) -> tuple[object, ...]:
+    """A tuple of fixed or free length from a list."""
+    if not isinstance(value, list | tuple):
+        raise _MisfitError("a list", value)
+    free = len(parts) == 1 or parts[-1] is Ellipsis
+    if not free and len(parts) != len(value):
+        raise _MisfitError(f"{len(parts)} values", value)
+    decoders = repeat(parts[0]) if free else parts
+    return tuple(_each("[{}]", zip(count(), decoders, value, strict=False)))
+
+
+def _mapping(parts: Sequence[_Decode], value: object) -> dict[str, object]:
+    """A dictionary from an object."""
+    if not isinstance(value, Mapping):
+        raise _MisfitError("an object", value)
+    of_key, of_item = parts
+    keys = _each(": a key", ((key, of_key, key) for key in value))
+    return dict(zip(keys, _each(".{}", ((key, of_item, item) for key, item in value.items())), strict=True))
+
+
+def _scalar(hint: Any, value: object) -> object:  # noqa: ANN401 - as above
+    """A flag, a text, a path or a finite number; an integer may stand for a float, a flag for neither."""
+    if type(value) is hint and hint is not float:
+        return value
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if hint is float and isinstance(value, int | float) and number and math.isfinite(value):
+        return float(value)
+    if hint is Path and isinstance(value, str):
+        return Path(value)
+    if hint is float or not isinstance(value, hint) or (hint is int and not number):
+        raise _MisfitError(_IN_WORDS.get(hint, str(hint)), value)
+    return value
 
 
 _AS_THEY_ARE: Final = frozenset({bool, float, int, str, type(None)})
+_RULES: Final = (Between, AtLeast, Above, Matches, types.EllipsisType)
 _IN_WORDS: Final[Mapping[object, str]] = types.MappingProxyType(
     {bool: "true or false", int: "an integer", float: "a number", str: "text", Path: "a path", type(None): "null"}
 )
-_HANDLERS: Final[Mapping[object, Callable[[_Decoder, tuple[Any, ...], object, str], object]]] = types.MappingProxyType(
+_WITH_PARTS: Final[Mapping[object, Callable[[Sequence[Any], object], object]]] = types.MappingProxyType(
     {
-        Annotated: _Decoder.annotated,
-        Union: _Decoder.union,
-        types.UnionType: _Decoder.union,
-        Literal: _Decoder.member,
-        tuple: _Decoder.sequence,
-        Sequence: _Decoder.sequence,
-        dict: _Decoder.mapping,
-        Mapping: _Decoder.mapping,
+        Annotated: _annotated,
+        Union: _union,
+        types.UnionType: _union,
+        tuple: _sequence,
+        Sequence: _sequence,
+        dict: _mapping,
+        Mapping: _mapping,
     }
 )

@@ -42,8 +42,24 @@ class Provenance:
     """Probability from which a pixel is tumour: the caller's, else the manifest's; None if neither states one."""
 
 
+class _OfOneModel:
+    """What has a provenance, and is asked for its parts."""
+
+    provenance: Provenance
+
+    @property
+    def provider(self) -> str:
+        """The execution provider in use."""
+        return self.provenance.provider
+
+    @property
+    def variant(self) -> str:
+        """The model's variant in use."""
+        return self.provenance.variant
+
+
 @dataclass(frozen=True, kw_only=True)
-class SegmenterInfo:
+class SegmenterInfo(_OfOneModel):
     """What is in use, and why."""
 
     provenance: Provenance
@@ -57,16 +73,6 @@ class SegmenterInfo:
     limits: Limits
     path: Path
     versions: Mapping[str, str]
-
-    @property
-    def provider(self) -> str:
-        """The execution provider in use."""
-        return self.provenance.provider
-
-    @property
-    def variant(self) -> str:
-        """The model's variant in use."""
-        return self.provenance.variant
 
 
 def at_threshold(provenance: Provenance, threshold: float | None) -> Provenance:
@@ -92,7 +98,7 @@ def threshold_warnings(validated: float | None, threshold: float | None) -> tupl
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Prediction:
+class Prediction(_OfOneModel):
     """One slice."""
 
     mask: NDArray[np.uint8]
@@ -106,19 +112,9 @@ class Prediction:
     timing: Timing
     provenance: Provenance
 
-    @property
-    def provider(self) -> str:
-        """The execution provider that ran."""
-        return self.provenance.provider
-
-    @property
-    def variant(self) -> str:
-        """The model's variant that ran."""
-        return self.provenance.variant
-
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class VolumePrediction:
+class VolumePrediction(_OfOneModel):
     """A series of slices."""
 
     mask: NDArray[np.uint8]
@@ -140,13 +136,3 @@ class VolumePrediction:
     def volume(self) -> int:
         """Tumour, in voxels."""
         return sum(self.areas)
-
-    @property
-    def provider(self) -> str:
-        """The execution provider that ran."""
-        return self.provenance.provider
-
-    @property
-    def variant(self) -> str:
-        """The model's variant that ran."""
-        return self.provenance.variant

@@ -43,11 +43,18 @@ class Command:
             options; returns the exit code.
         examples: Command lines, shown under the help.
         interrupted: What is said when the user interrupts it.
+        words: Gives what stands for ``{name}`` in the help.
     """
 
     work: Callable[..., int]
     examples: tuple[str, ...]
     interrupted: str
+    words: Callable[[], Mapping[str, str]]
+
+    @property
+    def help(self) -> str:
+        """Its docstring, with the words in it."""
+        return (inspect.getdoc(self.work) or "").format_map(self.words())
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +70,11 @@ class Listed:
     about: str
 
 
-def command(*examples: str, interrupted: str = "interrupted") -> Callable[[Callable[..., int]], Command]:
+def command(
+    *examples: str, interrupted: str = "interrupted", words: Callable[[], Mapping[str, str]] = dict
+) -> Callable[[Callable[..., int]], Command]:
     """Makes a command of a function; see `Command`."""
-    return lambda work: Command(work, examples, interrupted)
+    return lambda work: Command(work, examples, interrupted, words)
 
 
 def application(about: str, commands: Mapping[str, Listed]) -> typer.Typer:
@@ -121,7 +130,7 @@ def _of_one(only: Command, name: str | None, more: Mapping[str, Any]) -> typer.T
     callback.__annotations__ = {each.name: each.annotation for each in (*own, *shared.values())}
     epilog = "\n\n".join((*(f"Example: {each}" for each in only.examples), _CODES))
     app = _bare()
-    app.command(name, cls=_plain_form(), help=inspect.getdoc(only.work), epilog=epilog)(callback)
+    app.command(name, cls=_plain_form(), help=only.help, epilog=epilog)(callback)
     return app
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TextIO
 
 from brainseg_runtime.errors import BrainsegError, DatasetError, FileWriteError
-from brainseg_runtime.safe_io.files import encode_json, write_text
+from brainseg_runtime.safe_io.files import encode_json, make_folder, write_text
 from brainseg_runtime.safe_io.special_files import own_descriptor
 from brainseg_runtime.terminal.streams import closed_from_the_start
 
@@ -44,31 +44,21 @@ class Console:
     def __init__(self, json_target: str | None = None, *, quiet: bool = False) -> None:
         if json_target not in {None, "-"} and own_descriptor(Path(str(json_target))) == 1:
             json_target = "-"  # /dev/stdout is another name for it
-        self._json = json_target
-        self._quiet = quiet
+        self.json_target = json_target
+        self.quiet = quiet
         for stream in (sys.stdout, sys.stderr):
             # A file name that the terminal's encoding lacks must not end a run.
             if hasattr(stream, "reconfigure"):
                 stream.reconfigure(errors="backslashreplace")
 
-    @property
-    def json_target(self) -> str | None:
-        """Where `--json` goes: a path, "-" for stdout, or None."""
-        return self._json
-
-    @property
-    def quiet(self) -> bool:
-        """Whether only warnings and errors are shown."""
-        return self._quiet
-
     def say(self, text: str) -> None:
         """A line of the result, on stdout; left out if stdout is for JSON."""
-        if self._json != "-" and not self._quiet:
+        if self.json_target != "-" and not self.quiet:
             _write(sys.stdout, f"{text}\n")
 
     def note(self, text: str) -> None:
         """A line about the run, on stderr."""
-        if not self._quiet:
+        if not self.quiet:
             _write(sys.stderr, f"{text}\n")
 
     def warn(self, text: str) -> None:
@@ -92,7 +82,7 @@ class Console:
         """
         if not isinstance(error, DatasetError):
             return
-        if self._json is None:
+        if self.json_target is None:
             if len(error.summary) < len(error.problems):
                 self.note(f"  all {len(error.problems)} by name: --json FILE")
             return
@@ -103,7 +93,7 @@ class Console:
 
     def table(self, headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """A table of the result, on stdout; left out if stdout is for JSON."""
-        if self._json == "-" or self._quiet:
+        if self.json_target == "-" or self.quiet:
             return
         if sys.stdout.isatty():
             _rich_table(headers, rows)
@@ -118,12 +108,12 @@ class Console:
         """
         # A path that is not UTF-8 contains lone surrogates, which JSON can hold only as escapes.
         text = encode_json(value).encode("utf-8", "backslashreplace").decode("utf-8")
-        if self._json == "-":
+        if self.json_target == "-":
             if closed_from_the_start(sys.stdout):
                 raise FileWriteError("standard output cannot be written", expected="an open stream", got="a closed one")
             _write(sys.stdout, text)
-        elif self._json is not None:
-            write_page(Path(self._json), text)
+        elif self.json_target is not None:
+            write_page(Path(self.json_target), text)
 
     @contextmanager
     def progress(self, what: str, total: int | None) -> Iterator[Advance]:
@@ -136,7 +126,7 @@ class Console:
         Yields:
             A function to call with how many more are done.
         """
-        if self._quiet:
+        if self.quiet:
             yield _unseen
         elif sys.stderr.isatty():
             with _bar(what, total) as advance:
@@ -151,12 +141,7 @@ def write_page(path: Path, text: str) -> None:
     Raises:
         FileWriteError: The file cannot be written.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise FileWriteError(
-            f"the folder {path.parent} cannot be made", expected="a writable place", got=error.strerror
-        ) from error
+    make_folder(path.parent)
     write_text(path, text)
 
 

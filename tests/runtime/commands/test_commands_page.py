@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from brainseg_runtime.metrics.scores import Score, table
 from tests.runtime.command_line import BUNDLE, brainseg
 from tests.runtime.made_slices import made_data
 
@@ -53,3 +54,9 @@ def test_the_page_lists_exactly_the_keys_that_are_written(command: str, made: di
 def test_the_page_lists_the_keys_of_each_entry(command: str, key: str, made: dict[str, dict[str, Any]]) -> None:
     line = next(line for line in section(command).splitlines() if line.startswith(f"| `{key}`"))
     assert {f"`{name}`" for name in made[command][key][0]} <= set(re.findall(r"`[a-z_0-9]+`", line))
+
+
+@pytest.mark.parametrize(("key", "scores"), [("pooled", table().pooled), *table().of_volumes.items()])
+def test_the_page_lists_the_scores_of_the_table(key: str, scores: tuple[Score[Any], ...]) -> None:
+    line = next(line for line in section("evaluate").splitlines() if line.startswith(f"| `{key}`"))
+    assert {f"`{score.key}`" for score in scores} <= set(re.findall(r"`[a-z_0-9]+`", line))

@@ -10,33 +10,33 @@ from numpy.typing import NDArray
 
 from brainseg_runtime.contract import Limits
 from brainseg_runtime.errors import ImageError
-from brainseg_runtime.images.raster import Raster, check_size, truncated
+from brainseg_runtime.images.raster import Raster, Reader, check_size, truncated
 from brainseg_runtime.images.slices import read_image, read_mask
 
 _MAGIC = b"BSRAW1"
 
 
-class Bsraw:
-    """Files of six letters, height, width and channels, and then samples."""
+def _decode(data: bytes, limits: Limits) -> Raster:
+    height, width, channels = struct.unpack_from("<HHB", data, len(_MAGIC))
+    check_size(height, width, limits)
+    if channels not in (1, 3):
+        raise ImageError("another number of channels", expected="1 or 3", got=channels)
+    samples = data[len(_MAGIC) + 5 :]
+    if len(samples) != height * width * channels:
+        raise truncated(f"{len(samples)} samples")
+    pixels = np.frombuffer(samples, np.uint8).reshape(height, width, channels).copy()
+    return Raster(pixels=pixels[..., 0].copy() if channels == 1 else pixels)
 
-    name = "BSRAW"
-    suffixes = (".bsraw",)
-    in_data_sets = True
-    lossless = True
 
-    def recognises(self, data: bytes) -> bool:
-        return data.startswith(_MAGIC)
-
-    def decode(self, data: bytes, limits: Limits) -> Raster:
-        height, width, channels = struct.unpack_from("<HHB", data, len(_MAGIC))
-        check_size(height, width, limits)
-        if channels not in (1, 3):
-            raise ImageError("another number of channels", expected="1 or 3", got=channels)
-        samples = data[len(_MAGIC) + 5 :]
-        if len(samples) != height * width * channels:
-            raise truncated(f"{len(samples)} samples")
-        pixels = np.frombuffer(samples, np.uint8).reshape(height, width, channels).copy()
-        return Raster(pixels=pixels[..., 0].copy() if channels == 1 else pixels)
+BSRAW = Reader(
+    name="BSRAW",
+    suffixes=(".bsraw",),
+    in_data_sets=True,
+    lossless=True,
+    recognises=lambda data: data.startswith(_MAGIC),
+    decode=_decode,
+)
+"""Files of six letters, height, width and channels, and then samples."""
 
 
 def bsraw(pixels: NDArray[np.uint8]) -> bytes:

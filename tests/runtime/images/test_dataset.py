@@ -124,7 +124,9 @@ def test_every_command_finds_the_same_slices_in_the_same_order(tmp_path: Path, p
     assert found.id == patient
     assert [one.image.name for one in found.slices] == names
     assert [one.mask.stem for one in found.slices if one.mask] == [f"{Path(name).stem}_mask" for name in names]
-    assert [item.path for item in collect([tmp_path / "set"], tmp_path / "out")] == [one.image for one in found.slices]
+    assert [item.path for item in collect([tmp_path / "set"], tmp_path / "out").items] == [
+        one.image for one in found.slices
+    ]
     assert [one.number for one in found.slices] in ([0, 1], [1, 2])
 
 

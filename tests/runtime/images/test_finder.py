@@ -12,7 +12,7 @@ import pytest
 from brainseg_runtime.errors import DatasetError, InputError
 from brainseg_runtime.images.dataset import scan_dataset
 from brainseg_runtime.images.finder import DEPTH, find
-from brainseg_runtime.prediction.inputs import collect, collect_all
+from brainseg_runtime.prediction.inputs import collect
 
 links = pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege on Windows")
 
@@ -55,7 +55,7 @@ def test_what_is_nested_too_deep_is_told_by_every_command(root: Path, tmp_path: 
     patient(root / "1" / "2" / "3" / "4" / "e")
     kind = f"lies more than {DEPTH} folders below the input and was not searched"
     assert faults(root) == (f"{Path('1', '2', '3', '4')} {kind}", f"{Path('1', '2', '3', 'd')} {kind}")
-    found = collect_all([root], tmp_path / "out")
+    found = collect([root], tmp_path / "out")
     assert {item.name[0] for item in found.items} == {"a", "b", "c"}
     assert [line for line in found.warnings if "was not searched" in line]
 
@@ -68,7 +68,7 @@ def test_folders_without_images_below_the_depth_are_no_matter(root: Path) -> Non
 @pytest.mark.parametrize("where", ["predictions", "a/predictions", "x/y/predictions"])
 @pytest.mark.parametrize("record", [True, False])
 def test_results_of_an_earlier_run_are_never_slices(root: Path, tmp_path: Path, where: str, record: bool) -> None:
-    before = [item.path for item in collect([root], tmp_path / "out")]
+    before = [item.path for item in collect([root], tmp_path / "out").items]
     results = root / where
     touch(*(results / f"a_1_{kind}" for kind in ("mask.tif", "probability.tif", "overlay.png")))
     if record:
@@ -76,7 +76,7 @@ def test_results_of_an_earlier_run_are_never_slices(root: Path, tmp_path: Path, 
     told: list[str] = []
     assert [one.id for one in scan_dataset(root, tell=told.append)] == ["a", "b"]
     assert any("earlier run" in line and str(results) in line for line in told)
-    found = collect_all([root], tmp_path / "out")
+    found = collect([root], tmp_path / "out")
     assert [item.path for item in found.items] == before
     assert any("earlier run" in line for line in found.warnings)
 
@@ -110,7 +110,7 @@ def test_a_patient_whose_images_are_gone_is_told(root: Path, tmp_path: Path) -> 
     for n in (1, 2):
         (root / "a" / f"a_{n}.tif").unlink()
     assert len([problem for problem in faults(root) if "mask without an image" in problem]) == 2
-    assert any("a has masks but no image" in line for line in collect_all([root], tmp_path / "out").warnings)
+    assert any("a has masks but no image" in line for line in collect([root], tmp_path / "out").warnings)
 
 
 def test_copies_inside_a_patients_folder_are_no_other_patient(root: Path, tmp_path: Path) -> None:
@@ -124,7 +124,7 @@ def test_copies_inside_a_patients_folder_are_no_other_patient(root: Path, tmp_pa
 def test_an_empty_folder_among_patients_is_told_once(root: Path, tmp_path: Path) -> None:
     (root / "c" / "d").mkdir(parents=True)
     assert faults(root) == ("c holds no slice",)
-    assert collect_all([root], tmp_path / "out").warnings == (f"warning: {root / 'c'} holds no slice",)
+    assert collect([root], tmp_path / "out").warnings == (f"warning: {root / 'c'} holds no slice",)
 
 
 def test_pictures_are_slices_to_be_segmented_and_none_to_be_evaluated(root: Path, tmp_path: Path) -> None:
@@ -132,7 +132,7 @@ def test_pictures_are_slices_to_be_segmented_and_none_to_be_evaluated(root: Path
     assert ids(root) == ["a", "b"]
     touch(root / "c" / "c_1.png", root / "c" / "c_2.JPG", root / "c" / "c_3.jpeg", root / "c" / "c_1_mask.png")
     assert faults(root) == ("c holds PNG or JPEG images and no TIFF: save them as TIFF (3 files)",)
-    assert [item.name for item in collect([root / "c"], tmp_path / "out")] == ["c_1", "c_2", "c_3"]
+    assert [item.name for item in collect([root / "c"], tmp_path / "out").items] == ["c_1", "c_2", "c_3"]
 
 
 @links
@@ -144,14 +144,14 @@ def test_loops_end_and_a_folder_reached_twice_is_taken_once(root: Path, tmp_path
     assert [one.id for one in scan_dataset(root, tell=told.append)] == ["a", "b"]
     assert len(told) == 1
     assert told[0].startswith("left out: 3 × is a link to a folder that is searched anyway")
-    assert [item.patient for item in collect([root], tmp_path / "out")] == [root / name for name in "aabb"]
+    assert [item.patient for item in collect([root], tmp_path / "out").items] == [root / name for name in "aabb"]
 
 
 @links
 def test_a_link_out_of_a_patients_folder_to_the_set_brings_no_other_patient(root: Path, tmp_path: Path) -> None:
     (root / "a" / "up").symlink_to(root, target_is_directory=True)
     assert ids(root / "a") == ["a"]
-    assert {item.name for item in collect([root / "a"], tmp_path / "out")} == {"a_1", "a_2"}
+    assert {item.name for item in collect([root / "a"], tmp_path / "out").items} == {"a_1", "a_2"}
 
 
 @links
@@ -162,7 +162,7 @@ def test_two_slices_that_link_to_one_file_in_a_store_are_two_slices(tmp_path: Pa
     for name in ("a_1.tif", "a_2.tif", "a_1_mask.tif", "a_2_mask.tif"):
         (folder / name).symlink_to(tmp_path / "store" / "0123abcd")
     assert [len(one.slices) for one in scan_dataset(tmp_path / "set")] == [2]
-    assert [item.name for item in collect([tmp_path / "set"], tmp_path / "out")] == ["a_1", "a_2"]
+    assert [item.name for item in collect([tmp_path / "set"], tmp_path / "out").items] == ["a_1", "a_2"]
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
@@ -178,7 +178,7 @@ def test_names_that_are_no_text_are_escaped_and_stay_apart(tmp_path: Path) -> No
     assert ids(tmp_path / "set") == ["a\\udcfe", "a\\udcff", "new\\nline"]
     for one in scan_dataset(tmp_path / "set"):
         one.id.encode()
-    assert len(collect([tmp_path / "set"], tmp_path / "out")) == 6
+    assert len(collect([tmp_path / "set"], tmp_path / "out").items) == 6
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems take these for one name")

@@ -14,7 +14,7 @@ from brainseg_runtime.images import patient_problems, read_image, scan_dataset
 from brainseg_runtime.images.finder import find
 from brainseg_runtime.images.formats import also_reading, format_names
 from tests.runtime.command_line import BUNDLE, brainseg
-from tests.runtime.images.bsraw import Bsraw, in_bsraw
+from tests.runtime.images.bsraw import BSRAW, in_bsraw
 from tests.runtime.made_slices import made_data
 
 
@@ -31,7 +31,7 @@ def data(plain: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def _listed() -> Iterator[None]:
-    with also_reading(Bsraw()):
+    with also_reading(BSRAW):
         yield
 
 

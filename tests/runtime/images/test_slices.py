@@ -249,13 +249,6 @@ def test_links_are_followed_and_links_to_nothing_or_themselves_are_errors(tmp_pa
             read_image(tmp_path / name)
 
 
-def test_a_slice_is_its_image_and_its_mask(tmp_path: Path) -> None:
-    image, mask = save(tmp_path / "a.tif", IMAGE), save(tmp_path / "a_mask.tif", MASK * np.uint8(255))
-    pixels, truth = read_slice(SlicePaths(number=1, image=image, mask=mask))
-    assert (pixels == IMAGE).all()
-    assert (truth == MASK).all()
-
-
 def test_a_slice_without_or_with_another_sized_mask_is_refused(tmp_path: Path) -> None:
     image, mask = save(tmp_path / "a.tif", IMAGE), save(tmp_path / "a_mask.tif", MASK[:, :20])
     with pytest.raises(ImageError, match="has no mask"):

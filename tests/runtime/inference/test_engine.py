@@ -13,7 +13,7 @@ import pytest
 from brainseg_runtime.errors import ContractError, InferenceError, ProviderError
 from brainseg_runtime.inference import engine as engines
 from brainseg_runtime.inference.engine import Engine, check_answer
-from brainseg_runtime.inference.providers import Provider, Session, provider_status
+from brainseg_runtime.inference.providers import Provider, Session, find_provider
 from brainseg_runtime.inference.providers.openvino import OPENVINO
 from brainseg_runtime.inference.sessions import USUAL, check_assignment, open_session
 from tests.runtime.onnx_bytes import (
@@ -28,7 +28,9 @@ from tests.runtime.onnx_bytes import (
 from tests.runtime.tiny import TINY, slice_image
 
 MODEL = (TINY / "model.onnx").read_bytes()
-needs_openvino = pytest.mark.skipif(not provider_status("openvino").available, reason="openvino is not available")
+needs_openvino = pytest.mark.skipif(
+    not find_provider("openvino").status().available, reason="openvino is not available"
+)
 
 
 def test_the_answer_is_the_graphs() -> None:
@@ -147,7 +149,7 @@ def test_a_model_that_names_another_file_does_not_get_it(tmp_path: Path, monkeyp
 
 
 def test_a_provider_that_is_not_there_is_an_error() -> None:
-    if provider_status("cuda").available:
+    if find_provider("cuda").status().available:
         pytest.skip("cuda is installed here")
     with pytest.raises(ProviderError):
         Engine(MODEL, provider="cuda", threads=1)

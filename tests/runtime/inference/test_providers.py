@@ -12,7 +12,7 @@ import pytest
 from brainseg_runtime.bundles.manifest import Manifest
 from brainseg_runtime.errors import ProviderError
 from brainseg_runtime.inference.processor import Processor, inspect_processor, usable_cores
-from brainseg_runtime.inference.providers import PROVIDERS, Provider, choose, list_providers, openvino, provider_status
+from brainseg_runtime.inference.providers import PROVIDERS, Provider, choose, find_provider, list_providers, openvino
 from brainseg_runtime.inference.providers.openvino import OPENVINO
 from brainseg_runtime.inference.sessions import session_options
 from tests.runtime.inference.pretended import installed
@@ -33,7 +33,7 @@ def test_an_openvino_that_onnxruntime_brings_itself_is_not_taken(monkeypatch: py
     """It takes no `load_config`, without which it may compute in bfloat16."""
     every = frozenset(each.execution_provider for each in PROVIDERS)
     monkeypatch.setattr(openvino, "built_in", lambda: every)
-    status = provider_status("openvino")
+    status = find_provider("openvino").status()
     assert not status.available
     assert "its own" in status.reason
     with pytest.raises(ProviderError, match="onnxruntime-openvino"):
@@ -113,7 +113,7 @@ def test_a_plug_in_that_supports_no_processor_here_is_not_available(monkeypatch:
     monkeypatch.setattr(openvino, "built_in", frozenset)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
     monkeypatch.setattr(openvino, "plugin_devices", list)
-    status = provider_status("openvino")
+    status = find_provider("openvino").status()
     assert not status.available
     assert "Intel processors only" in status.reason
     assert choose(measured_on("openvino"), "auto", "auto", EXACT).provider == "cpu"
@@ -128,7 +128,7 @@ def test_a_plug_in_that_supports_no_processor_here_is_not_available(monkeypatch:
 def test_a_plug_in_that_is_missing_or_broken_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(openvino, "built_in", frozenset)
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
-    assert provider_status("openvino").reason == "not installed"
+    assert find_provider("openvino").status().reason == "not installed"
     with pytest.raises(ProviderError, match=r"\[openvino\]"):
         OPENVINO.require()
 
@@ -137,12 +137,12 @@ def test_a_plug_in_that_is_missing_or_broken_says_what_to_do(monkeypatch: pytest
 
     monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
     monkeypatch.setattr(openvino, "plugin_devices", broken)
-    assert provider_status("openvino").available  # so that using it says why it fails
+    assert find_provider("openvino").status().available  # so that using it says why it fails
     with pytest.raises(ProviderError, match="a library is missing"):
         OPENVINO.prepare()
 
 
-@pytest.mark.skipif(not provider_status("openvino").available, reason="openvino is not available")
+@pytest.mark.skipif(not find_provider("openvino").status().available, reason="openvino is not available")
 def test_the_plug_in_is_registered_once_by_however_many_threads() -> None:
     found: list[int] = []
     threads = [threading.Thread(target=lambda: found.append(len(OPENVINO.devices()))) for _ in range(8)]
@@ -151,7 +151,7 @@ def test_the_plug_in_is_registered_once_by_however_many_threads() -> None:
     for thread in threads:
         thread.join()
     assert found == [1] * 8
-    assert provider_status("openvino").available
+    assert find_provider("openvino").status().available
 
 
 def test_this_machines_processor_is_told() -> None:

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from brainseg_runtime.errors import DataError, ImageError
 from brainseg_runtime.metrics import surface
-from brainseg_runtime.metrics.surface import Spacing, SurfaceDistances, surface_distances, surface_voxels
+from brainseg_runtime.metrics.lengths import Spacing
+from brainseg_runtime.metrics.surface import SurfaceDistances, surface_distances, surface_voxels
 
 SHAPES = st.tuples(st.integers(1, 6), st.integers(1, 9), st.integers(1, 9))
 STEPS = st.sampled_from([1.0, 0.5, 0.94, 5.5])

@@ -30,7 +30,7 @@ def data(tmp_path: Path) -> Path:
 
 
 def names(*inputs: Path, out: Path = Path("elsewhere")) -> list[str]:
-    return [item.name for item in collect(inputs, out)]
+    return [item.name for item in collect(inputs, out).items]
 
 
 def test_a_data_set_gives_patients_by_name_and_slices_by_number(data: Path) -> None:
@@ -38,7 +38,7 @@ def test_a_data_set_gives_patients_by_name_and_slices_by_number(data: Path) -> N
 
 
 def test_a_patient_folder_gives_its_images_without_masks(data: Path) -> None:
-    items = collect([data / "b"], Path("elsewhere"))
+    items = collect([data / "b"], Path("elsewhere")).items
     assert [(item.name, item.number, item.patient) for item in items] == [
         ("b_1", 1, data / "b"),
         ("b_2", 2, data / "b"),
@@ -48,14 +48,14 @@ def test_a_patient_folder_gives_its_images_without_masks(data: Path) -> None:
 
 def test_files_named_by_a_shell_belong_to_their_patient_and_masks_are_passed_over(data: Path) -> None:
     given = sorted((data / "b").glob("b_*.tif"))
-    items = collect(given, Path("elsewhere"))
+    items = collect(given, Path("elsewhere")).items
     assert {item.name for item in items} == {"b_1", "b_2", "b_10"}
     assert {item.patient for item in items} == {data / "b"}
 
 
 def test_a_file_of_its_own_has_no_patient(tmp_path: Path) -> None:
     touch(tmp_path / "scan.TIFF")
-    (item,) = collect([tmp_path / "scan.TIFF"], tmp_path / "out")
+    (item,) = collect([tmp_path / "scan.TIFF"], tmp_path / "out").items
     assert (item.name, item.patient, item.number) == ("scan", None, None)
 
 
@@ -87,7 +87,7 @@ def test_the_folder_that_is_proposed_instead_is_taken(data: Path, given: str, ou
     with pytest.raises(InputError) as caught:
         collect([data / given], data / out)
     _, _, proposed = str(caught.value).partition("such as ")
-    assert collect([data / given], Path(proposed))
+    assert collect([data / given], Path(proposed)).items
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ def test_a_set_full_of_litter_is_the_set(tmp_path: Path) -> None:
     (patient,) = scan_dataset(root, tell=told.append)
     assert [one.image.name for one in patient.slices] == ["p_1.tif"]
     assert told == []
-    assert [item.name for item in collect([root], tmp_path / "out")] == ["p_1"]
+    assert [item.name for item in collect([root], tmp_path / "out").items] == ["p_1"]
 
 
 def test_a_bundle_with_litter_is_the_same_bundle(tmp_path: Path) -> None:

@@ -73,13 +73,12 @@ def test_a_folder_that_cannot_be_made_names_the_option_and_what_stands_in_the_wa
 _STARVED = """
 import resource, sys
 from brainseg_runtime.cli import main
-from brainseg_runtime.prediction import inputs
 from brainseg_runtime.commands import predict
 def starve(*arguments, **more):
     taken = int(next(line for line in open("/proc/self/status") if line.startswith("VmSize")).split()[1]) * 1024
     resource.setrlimit(resource.RLIMIT_AS, (taken + (1 << 20),) * 2)
     return bytearray(64 << 20)
-predict.collect_all = starve
+predict.collect = starve
 main(sys.argv[1:])
 """
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from brainseg_runtime.commands import bench
+from brainseg_runtime.installation import benchmark
 from brainseg_runtime.terminal.command import DONE, FAULT, INTERRUPTED, USAGE
 from tests.runtime.command_line import BUNDLE, brainseg
 from tests.runtime.made_slices import made_data, made_patient
@@ -143,7 +143,7 @@ def test_a_public_key_that_is_none_is_a_fault_of_the_caller(tmp_path: Path, cont
 @pytest.mark.parametrize("option", [["--variant", "int4"], ["--provider", "directml"], ["--provider", "abacus"]])
 def test_bench_starts_no_process_for_what_is_not_there(option: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[object] = []
-    monkeypatch.setattr(bench, "measure_apart", started.append)
+    monkeypatch.setattr(benchmark, "measure_apart", started.append)
     done = brainseg("bench", BUNDLE, *option)
     assert (done.code, started) == (1, [])
     assert option[1] in done.err

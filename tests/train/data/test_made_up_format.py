@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from brainseg_runtime.images.formats import also_reading
-from tests.runtime.images.bsraw import Bsraw, in_bsraw
+from tests.runtime.images.bsraw import BSRAW, in_bsraw
 from tests.train.studies import run_command
 
 
@@ -21,7 +21,7 @@ def test_check_finds_the_same_set_in_it(
     for name, form in (("plain", Path), ("raw", in_bsraw)):
         for patient in patients:
             shutil.copytree(patient, tmp_path / name / patient.name)
-        with also_reading(Bsraw()):
+        with also_reading(BSRAW):
             assert run_command("check", str(form(tmp_path / name)), "--json", "-") == 0
         report = json.loads(capsys.readouterr().out)
         found.append({key: value for key, value in report.items() if key != "data"})

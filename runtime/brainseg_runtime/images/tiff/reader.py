@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from brainseg_runtime.contract import Limits
 from brainseg_runtime.errors import ImageError
-from brainseg_runtime.images.raster import TO_8_BITS, TO_RGB, UNCOMPRESSED, UPRIGHT, Raster, without_opaque
+from brainseg_runtime.images.raster import TO_8_BITS, TO_RGB, UNCOMPRESSED, UPRIGHT, Raster, Reader, without_opaque
 from brainseg_runtime.images.tiff.codecs import decoded
 from brainseg_runtime.images.tiff.layout import Compression, Layout, read_layout
 from brainseg_runtime.images.tiff.tags import MAX_PAGES, Page, Tag, is_tiff, read_page
@@ -47,31 +47,26 @@ _TIFFFILE: Final = b"tifffile"  # what it writes as the name of the software
 _NOT_BY_TIFFFILE: Final = frozenset({Tag.PLANAR, Tag.ORIENTATION, Tag.FILL_ORDER})
 
 
-class _Tiff:
-    """TIFF files."""
-
-    name = "TIFF"
-    suffixes = (".tif", ".tiff")
-    in_data_sets = True
-    lossless = True
-
-    def recognises(self, data: bytes) -> bool:
-        """Whether the bytes begin as a classic or a big TIFF does, in either byte order."""
-        return is_tiff(data)
-
-    def decode(self, data: bytes, limits: Limits) -> Raster:
-        """Decode a TIFF; see `Reader`."""
-        page = _only_page(data)
-        samples, bits = _samples(page)
-        compression = _compression(page, bits)
-        _refuse_turned(page)
-        layout = read_layout(data, page, samples=samples, bits=bits, compression=compression, limits=limits)
-        stored = _assembled(layout, page, compression)
-        raster = _meaning(stored, layout, page)
-        return Raster(pixels=raster.pixels, coded=raster.coded, notes=(*page.notes, *layout.notes, *raster.notes))
+def _decode(data: bytes, limits: Limits) -> Raster:
+    """Decode a TIFF."""
+    page = _only_page(data)
+    samples, bits = _samples(page)
+    compression = _compression(page, bits)
+    _refuse_turned(page)
+    layout = read_layout(data, page, samples=samples, bits=bits, compression=compression, limits=limits)
+    stored = _assembled(layout, page, compression)
+    raster = _meaning(stored, layout, page)
+    return Raster(pixels=raster.pixels, coded=raster.coded, notes=(*page.notes, *layout.notes, *raster.notes))
 
 
-TIFF: Final = _Tiff()
+TIFF: Final = Reader(
+    name="TIFF",
+    suffixes=(".tif", ".tiff"),
+    in_data_sets=True,
+    lossless=True,
+    recognises=is_tiff,
+    decode=_decode,
+)
 
 
 def decode_floats(data: bytes, limits: Limits) -> NDArray[np.float32]:

@@ -17,7 +17,6 @@ from brainseg_runtime.inference.providers.registry import (
     auto_candidates,
     find_provider,
     list_providers,
-    provider_status,
     registered,
 )
 
@@ -34,6 +33,5 @@ __all__ = [
     "choose",
     "find_provider",
     "list_providers",
-    "provider_status",
     "registered",
 ]

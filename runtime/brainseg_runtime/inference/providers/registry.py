@@ -74,12 +74,3 @@ def auto_candidates() -> tuple[Provider, ...]:
 def list_providers() -> tuple[ProviderStatus, ...]:
     """Every provider, and whether it is available here."""
     return tuple(provider.status() for provider in all_providers())
-
-
-def provider_status(name: str) -> ProviderStatus:
-    """Whether one provider is available here.
-
-    Raises:
-        ProviderError: No provider has that name.
-    """
-    return find_provider(name).status()
