@@ -83,9 +83,10 @@ def _run(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
     words = shlex.split(command)
     program = shutil.which(words[0], path=path)
     assert program, f"{words[0]} is not installed"
+    start = [sys.executable, "-m", "pip"] if words[0] == "pip" else [program]  # the pip that sees the build's tools
     environment = {**os.environ, "PATH": path}
     done = subprocess.run(
-        [program, *words[1:]], cwd=folder, env=environment, capture_output=True, text=True, check=False
+        [*start, *words[1:]], cwd=folder, env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
     return done

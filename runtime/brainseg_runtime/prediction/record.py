@@ -322,7 +322,10 @@ def read_predictions(
         found = json.loads(read_capped(path.resolve(), MAX_BYTES, error=error))
         if not ours_only and not (isinstance(found, dict) and found.get("schema") == SCHEMA):
             return None
-        return from_json(Predictions, found, FILE, error=error)
+        if isinstance(found, dict):  # keys of later versions are passed over, but the schema has to be named
+            known = {key: item for key, item in found.items() if key in Predictions.__dataclass_fields__}
+            found = {"schema": None, **known}
+        return from_json(Predictions, found, str(path), error=error)
     except (ValueError, RecursionError) as damage:
         raise error(f"{path} is not JSON", got=str(damage)[:200], remedy=remedy) from damage
     except error as fault:

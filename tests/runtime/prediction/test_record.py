@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,9 @@ def test_a_record_of_before_has_its_missing_fields_filled_in(out: Path, tmp_path
     assert (read.layout, read.earlier, read.origin.threshold) == ("flat", (), None)
 
 
-@pytest.mark.parametrize("change", [{"slices": [3]}, {"more": 1}, {"status": "fine"}, {"bundle": {"path": "x"}}])
+@pytest.mark.parametrize(
+    "change", [{"slices": [3]}, {"schema": "other"}, {"status": "fine"}, {"bundle": {"path": "x"}}]
+)
 def test_a_damaged_record_is_an_error_of_the_callers_class_with_its_remedy(
     out: Path, tmp_path: Path, change: dict[str, Any]
 ) -> None:
@@ -77,4 +80,18 @@ def test_another_programs_file_counts_as_none_where_that_is_asked_for(tmp_path: 
     (tmp_path / FILE).write_text('{"schema": "another/1"}', encoding="utf-8")
     assert read_predictions(tmp_path, error=InputError, remedy="", ours_only=False) is None
     with pytest.raises(InputError):
+        read_predictions(tmp_path, error=InputError, remedy="")
+
+
+def test_a_key_that_a_later_version_adds_is_passed_over(out: Path, tmp_path: Path) -> None:
+    found = json.loads((out / FILE).read_text(encoding="utf-8"))
+    (tmp_path / FILE).write_text(json.dumps(found | {"later": 1}), encoding="utf-8")
+    assert read_predictions(tmp_path, error=InputError, remedy="") == read_predictions(out, error=InputError, remedy="")
+
+
+def test_a_record_that_does_not_name_its_schema_is_refused_by_its_path(out: Path, tmp_path: Path) -> None:
+    found = json.loads((out / FILE).read_text(encoding="utf-8"))
+    del found["schema"]
+    (tmp_path / FILE).write_text(json.dumps(found), encoding="utf-8")
+    with pytest.raises(InputError, match=f"{re.escape(str(tmp_path))}.*schema.*brainseg/predictions/1"):
         read_predictions(tmp_path, error=InputError, remedy="")
