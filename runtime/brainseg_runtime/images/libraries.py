@@ -18,7 +18,7 @@ def pillow() -> ModuleType:
         from PIL import Image
     except ImportError as error:
         raise MissingExtraError(
-            "this image cannot be read or written", expected="pillow", got=error, remedy=install_remedy("io")
+            "reading or writing this image needs Pillow", expected="pillow", got=error, remedy=install_remedy("io")
         ) from error
     return Image
 

@@ -62,7 +62,7 @@ class Between:
     def fault(self, value: object) -> str | None:
         """What was expected, if a value is outside the range."""
         inside = isinstance(value, int | float) and self.low <= value <= self.high
-        return None if inside else f"{self.low:g} to {self.high:g}"
+        return None if inside else f"a number from {self.low:g} to {self.high:g}"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -117,3 +117,10 @@ def test_standardised_slices_have_mean_0_and_deviation_just_below_1() -> None:
 
 def test_a_blank_slice_is_standardised_to_zeros() -> None:
     assert torch.equal(standardise(torch.full((1, 3, 16, 16), 0.5)), torch.zeros(1, 3, 16, 16))
+
+
+def test_each_network_is_a_class_that_can_be_imported() -> None:
+    classes = (models.UNet, models.ResUNet, models.DeepLab)
+    assert tuple(type(models.build(name, width=2)) for name in models.NAMES) == classes
+    with pytest.raises(AttributeError, match="no attribute 'VNet'"):
+        models.VNet  # noqa: B018 - the name is looked up

@@ -89,6 +89,16 @@ def describe(name: str) -> str:
     return _found(name).description
 
 
+def __getattr__(name: str) -> type[nn.Module]:
+    """A network's class by its own name, such as `UNet`."""
+    for network in _NETWORKS.values():
+        module, _, kind = network.place.partition(".")
+        if kind == name:
+            found: type[nn.Module] = getattr(importlib.import_module(f"{__name__}.{module}"), kind)
+            return found
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
 def _found(name: str) -> _Network:
     """The entry of a name."""
     if name not in _NETWORKS:
