@@ -123,7 +123,7 @@ def test_a_variant_that_was_required_is_tuned_and_then_its_failed_gate_is_an_err
         require=("int8",), methods=("minmax",), parity=FEW_IMAGES, tuning=TuneConfig(steps=2),
         gate=GateLimits(mean_drop=-1.0),  # nothing is better by one
     )  # fmt: skip
-    with pytest.raises(GateError, match="int8 was required and may not ship"):
+    with pytest.raises(GateError, match="int8 was required but failed its gate"):
         export_best(exported.runs, exported.data, tmp_path, options)
     assert "fine-tuning int8 from minmax" in capsys.readouterr().err
     assert _files(tmp_path / exported.bundle.name) == before
@@ -137,7 +137,7 @@ def test_a_folder_that_is_no_bundle_is_never_replaced(
     (place / "thesis.txt").write_text("years of work", encoding="utf-8")
     assert run_export("--best", "--runs", str(exported.runs), "--out", str(tmp_path), "--json", "-") == 1
     told = capsys.readouterr()
-    assert "is not replaced" in told.err
+    assert "already exists and is not a bundle" in told.err
     assert json.loads(told.out)["faults"][0]["kind"] == "ExportError"
     assert [path.name for path in place.iterdir()] == ["thesis.txt"]
 
