@@ -6,9 +6,11 @@ Interrupts are SIGINT (Ctrl-C) and SIGTERM; on Windows, which cannot send SIGINT
 
 from __future__ import annotations
 
+import _thread
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -80,12 +82,18 @@ class _Raising:
         here = frame
         while here is not None:
             if here.f_code.co_filename.startswith("<frozen importlib"):
-                later = threading.Timer(_AGAIN_SECONDS, signal.raise_signal, (number,))
-                later.daemon = True
-                later.start()
+                # `threading` would wait here for the thread to begin, and the thread perhaps for a lock that the
+                # interrupted code holds.
+                _thread.start_new_thread(_raise_later, (number,))
                 return
             here = here.f_back
         raise KeyboardInterrupt
+
+
+def _raise_later(number: int) -> None:
+    """Sends a signal to this process in a moment."""
+    time.sleep(_AGAIN_SECONDS)
+    signal.raise_signal(number)
 
 
 @contextmanager
