@@ -10,7 +10,7 @@ Examples:
     Tolerance(probability=1.0)
     >>> from_json(Tolerance, {"probability": 2}, "here", error=BrainsegError)
     Traceback (most recent call last):
-    brainseg_runtime.errors.BrainsegError: here.probability is wrong; expected 0 to 1; got 2
+    brainseg_runtime.errors.BrainsegError: here.probability is wrong; expected a number from 0 to 1; got 2
 
 Values that contradict each other are refused by the class's own `__post_init__`. A class whose JSON is not its fields,
 key by key, defines `to_json` itself, and a field of that class is then written by that method.

@@ -49,7 +49,9 @@ def interrupted(module: str, number: int, *arguments: object) -> subprocess.Comp
 @pytest.mark.parametrize("module", ["brainseg_runtime.cli", "typer", "rich", "brainseg_runtime.commands", "numpy"])
 def test_while_the_command_is_imported(module: str, number: signal.Signals) -> None:
     done = interrupted(module, number, "doctor", BUNDLE)
-    assert (done.returncode, done.stdout, done.stderr) == (130, "", "interrupted\n")
+    assert (done.returncode, done.stderr) == (130, "interrupted\n")
+    if module != "numpy":  # whose import is waited for, by a clock: on a fast machine `doctor` has finished by then
+        assert done.stdout == ""
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
