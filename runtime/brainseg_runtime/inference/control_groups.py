@@ -66,8 +66,7 @@ def _text(path: Path) -> str:
 
 def _cores(quota: str, period: str) -> int | None:
     """Cores of a quota, at least one; None for `max`, -1 or nothing."""
-    try:
-        granted, every = int(quota), int(period)
-    except ValueError:
+    if not (quota.isdecimal() and period.isdecimal()):  # `int` would refuse it, and an interrupt with it
         return None
+    granted, every = int(quota), int(period)
     return max(1, math.ceil(granted / every)) if granted > 0 and every > 0 else None

@@ -91,9 +91,13 @@ class _Raising:
 
 
 def _raise_later(number: int) -> None:
-    """Sends a signal to this process in a moment."""
+    """Sends a signal in a moment: to the main thread itself, which it then wakes where it waits."""
     time.sleep(_AGAIN_SECONDS)
-    signal.raise_signal(number)
+    main = threading.main_thread().ident
+    if sys.platform == "win32" or main is None:
+        signal.raise_signal(number)
+    else:
+        signal.pthread_kill(main, number)
 
 
 @contextmanager
