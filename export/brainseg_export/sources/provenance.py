@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 NOT_STATED: Final = "not stated"
 
 PHANTOM: Final = Licence(
-    id="Apache-2.0", note="Trained on drawn heads, not on patients: it only shows that the software works."
+    id="Apache-2.0", note="Trained on drawn heads, not on patients: it shows that the software works and nothing else."
 )
 """Licence of weights that were trained on the phantom."""
 
