@@ -66,7 +66,7 @@ def main(part: str, folder: Path) -> None:
         found = loss_and_gradient(group)
         if group.writes:
             (folder / "gradient.safetensors").write_bytes(safetensors.torch.save(found))
-        group.wait()  # gloo aborts at times when one process leaves while the other still works
+        group.wait()  # so that neither leaves while the other still works
 
 
 if __name__ == "__main__":

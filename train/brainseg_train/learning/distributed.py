@@ -8,6 +8,7 @@ the mean of the processes' losses. The process of rank 0 decides and writes.
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -94,6 +95,7 @@ def join(device: torch.device) -> Iterator[Group]:
         yield Group(rank=dist.get_rank(), size=dist.get_world_size())
     finally:
         if ours:
+            gc.collect()  # wrapped networks hold on to the group in cycles; one freed at exit aborts the process
             dist.destroy_process_group()
 
 
