@@ -20,6 +20,7 @@ The folders, from the ground up; each imports only from those before it, and its
     segmentation    checked pixels to a prediction, and the base of all segmenters
     isolation       `IsolatedSegmenter`, the same in a process of its own
     segmenter       `Segmenter`, a bundle loaded into this process
+    studies         DICOM and NIfTI studies to a mask on FLAIR's own grid, and to DICOM objects
     html            pages and charts
     prediction      a folder of images to a folder of masks, with a record that a later run resumes from
     evaluation      a data set to scores

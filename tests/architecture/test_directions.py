@@ -15,11 +15,14 @@ MAY_IMPORT = {
 }
 RUNTIME_EXTRAS = {
     "PIL",
+    "SimpleITK",
     "cryptography",
+    "highdicom",
     "jinja2",
     "markupsafe",
     "model_signing",
     "onnxruntime_ep_openvino",
+    "pydicom",
     "rich",
     "tifffile",
     "typer",
