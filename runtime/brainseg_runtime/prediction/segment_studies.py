@@ -64,7 +64,7 @@ class StudyConfig:
         }
 
 
-def predict_studies(
+def segment_studies(
     segmenter: Segmenter,
     items: Sequence[StudyItem],
     out: Path,
