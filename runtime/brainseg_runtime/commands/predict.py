@@ -103,16 +103,16 @@ def predict(  # noqa: PLR0913 - the command's options
 ) -> int:
     """Segment slices or studies into the folder OUT; which of the two the inputs are is seen from them.
 
-    Slices: <name>_mask.tif (0 and 255) for each, and predictions.json. Its JSON, and --json, has: schema, status,
-    n_slices, n_done, n_failed, n_pending, bundle, provider, variant, threshold, validated_threshold, versions, layout,
-    spacing_mm, warnings, patients (id, folder, n_slices, n_done, volume_px, volume_ml, areas, warnings), slices (name,
-    input, patient, number, status, input_sha256, height, width, area_px, mask, probability, overlay, warnings, error),
-    earlier (as slices).
+    Slices: <name>_mask.tif (0 and 255) for each, and predictions.json. The JSON (that file, and --json) has:
+    schema, status, n_slices, n_done, n_failed, n_pending, bundle, provider, variant, threshold,
+    validated_threshold, versions, layout, spacing_mm, warnings, patients (id, folder, n_slices, n_done, volume_px,
+    volume_ml, areas, warnings), slices (name, input, patient, number, status, input_sha256, height, width, area_px,
+    mask, probability, overlay, warnings, error), earlier (as slices).
 
-    Studies: a folder OUT/<study> with what --write names, and studies.json. Its JSON, and --json, has: schema, status,
-    n_studies, n_done, n_failed, n_pending, bundle, provider, variant, threshold, validated_threshold, versions,
-    settings, warnings, studies (study_uid, name, input, source, status, input_sha256, series, volume_ml, registration,
-    warnings, outputs, seconds, error), earlier (as studies).
+    Studies: a folder OUT/<study> with what --write names, and studies.json. The JSON (that file, and --json) has:
+    schema, status, n_studies, n_done, n_failed, n_pending, bundle, provider, variant, threshold,
+    validated_threshold, versions, settings, warnings, studies (study_uid, name, input, source, status,
+    input_sha256, series, volume_ml, registration, warnings, outputs, seconds, error), earlier (as studies).
     """
     given = inputs or []
     require_inputs(given, studies)

@@ -80,21 +80,29 @@ class StudyOptions:
     ] = "seg,sr,sc,nifti,preview"
     flair: Annotated[
         str | None,
-        typer.Option(metavar=_SERIES, help="This series is FLAIR: its UID, number or path.", rich_help_panel=_STUDIES),
+        typer.Option(
+            metavar=_SERIES,
+            help="In a study, the series that is FLAIR: its UID, number or path.",
+            rich_help_panel=_STUDIES,
+        ),
     ] = None
     pre: Annotated[
         str | None,
-        typer.Option(metavar=_SERIES, help="This series is T1 before contrast.", rich_help_panel=_STUDIES),
+        typer.Option(
+            metavar=_SERIES, help="In a study, the series that is T1 before contrast.", rich_help_panel=_STUDIES
+        ),
     ] = None
     post: Annotated[
         str | None,
-        typer.Option(metavar=_SERIES, help="This series is T1 after contrast.", rich_help_panel=_STUDIES),
+        typer.Option(
+            metavar=_SERIES, help="In a study, the series that is T1 after contrast.", rich_help_panel=_STUDIES
+        ),
     ] = None
     no_register: Annotated[
         bool,
         typer.Option(
             "--no-register",
-            help="Trust the headers: bring the T1s onto FLAIR by their positions alone.",
+            help="Bring a study's T1s onto FLAIR by their headers alone.",
             rich_help_panel=_STUDIES,
         ),
     ] = False
@@ -102,23 +110,27 @@ class StudyOptions:
         bool,
         typer.Option(
             "--deterministic-uids",
-            help="The same study and model give the same UIDs and bytes, instead of new UIDs each time.",
+            help="The same study and model give the same UIDs and bytes; else UIDs are new each time.",
             rich_help_panel=_STUDIES,
         ),
     ] = False
     segment_label: Annotated[
         str | None,
-        typer.Option(metavar="TEXT", help="The segment's name; default: FLAIR abnormality.", rich_help_panel=_STUDIES),
+        typer.Option(
+            metavar="TEXT",
+            help="What a study's segment is called; default: FLAIR abnormality.",
+            rich_help_panel=_STUDIES,
+        ),
     ] = None
     segment_category: Annotated[
         str | None,
-        typer.Option(metavar="CODE", help="Property category, as VALUE,SCHEME,MEANING.", rich_help_panel=_STUDIES),
+        typer.Option(metavar="CODE", help="Its property category, as VALUE,SCHEME,MEANING.", rich_help_panel=_STUDIES),
     ] = None
     segment_type: Annotated[
         str | None,
         typer.Option(
             metavar="CODE",
-            help='Property type, such as "4147007,SCT,Mass".',
+            help='Its property type, such as "4147007,SCT,Mass".',
             rich_help_panel=_STUDIES,
         ),
     ] = None
