@@ -1,4 +1,4 @@
-"""What a study holds, for someone who wants to know before anything is segmented: its series, and why each is used or not.
+"""What a study holds: its series, and why each is used or not, to be seen before anything is segmented.
 
 `inspect_series` says it even where the roles cannot be given out, so that they can be chosen by hand.
 """
