@@ -50,16 +50,26 @@ def find_patients(console: Console, data: str | None, cache: Path | None) -> Pat
     return _phantom(console, cache)
 
 
-def generate_patients(console: Console, out: Path, patients: int, seed: int) -> None:
+def generate_patients(console: Console, out: Path, patients: int, seed: int, *, as_dicom: bool = False) -> None:
     """Generates patients with progress.
+
+    Args:
+        console: Shows the progress.
+        out: The folder.
+        patients: How many.
+        seed: Which phantom.
+        as_dicom: As DICOM studies instead of slices.
 
     Raises:
         PhantomError: OUT holds something else.
+        MissingExtraError: `as_dicom` without pydicom.
     """
+    from brainseg_train.phantom.dicom import write_phantom_studies
     from brainseg_train.phantom.patients import write_phantom
 
+    write = write_phantom_studies if as_dicom else write_phantom
     with console.progress("patients generated", patients) as advance:
-        write_phantom(out, patients=patients, seed=seed, on_patient=lambda _done, _all: advance())
+        write(out, patients=patients, seed=seed, on_patient=lambda _done, _all: advance())
 
 
 @contextlib.contextmanager

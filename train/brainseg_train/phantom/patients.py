@@ -121,16 +121,7 @@ def write_phantom(
         FileWriteError: A file could not be written.
     """
     out = Path(out)
-    if patients < 1:
-        raise PhantomError("a phantom cannot be made", expected="at least 1 patient", got=patients)
-    _check(patients - 1, seed, slices, side)
-    if out.exists() and not (out / MARK).is_file() and (not out.is_dir() or any(out.iterdir())):
-        raise PhantomError(
-            f"{out} holds something else and is not replaced",
-            expected="nothing, an empty folder or a phantom",
-            got="a folder without phantom.json, or a file",
-            remedy="name another folder",
-        )
+    check_phantom(out, patients, seed, slices, side)
     with replace_folder(out) as folder:
         with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
             jobs = [pool.submit(_write_patient, folder, index, seed, slices, side) for index in range(patients)]
@@ -144,6 +135,31 @@ def write_phantom(
         mark = {"phantom": 1, "patients": patients, "seed": seed, "slices": list(slices), "side": side}
         write_json(folder / MARK, mark)
     return out
+
+
+def check_phantom(out: Path, patients: int, seed: int, slices: tuple[int, int], side: int) -> None:
+    """Refuse arguments of a phantom that are out of range, and a folder that holds something else.
+
+    Args:
+        out: Where it is to be written.
+        patients: How many.
+        seed: Which phantom.
+        slices: Fewest and most slices of a patient.
+        side: Rows and columns, pixels.
+
+    Raises:
+        PhantomError: An argument is out of range, or `out` holds something that is not a phantom.
+    """
+    if patients < 1:
+        raise PhantomError("a phantom cannot be made", expected="at least 1 patient", got=patients)
+    _check(patients - 1, seed, slices, side)
+    if out.exists() and not (out / MARK).is_file() and (not out.is_dir() or any(out.iterdir())):
+        raise PhantomError(
+            f"{out} holds something else and is not replaced",
+            expected="nothing, an empty folder or a phantom",
+            got="a folder without phantom.json, or a file",
+            remedy="name another folder",
+        )
 
 
 def _check(index: int, seed: int, slices: tuple[int, int], side: int) -> None:
