@@ -5,7 +5,10 @@ BrainsegError
 │   ├── ArgumentError           an argument other than the image is wrong (also a ValueError)
 │   ├── ImageError              an array or an image file is not what the contract asks for
 │   └── DataError               patients, slices or masks do not fit together
-│       └── DatasetError        a data set's folder is faulty; holds every problem found, not only the first
+│       ├── DatasetError        a data set's folder is faulty; holds every problem found, not only the first
+│       └── StudyError          a study or one of its series cannot be read or used
+│           ├── GeometryError   where a series' voxels lie cannot be told, or they lie on no regular grid
+│           └── RolesError      it cannot be told which series is FLAIR or T1
 ├── BundleError                 the model's folder is at fault
 │   ├── BundleMissingError      the folder or one of its files is missing
 │   ├── BundleTamperedError     a file is not the one that the manifest names
@@ -119,6 +122,18 @@ class DatasetError(DataError):
     def to_json(self) -> dict[str, object]:
         """Kind, parts and every problem."""
         return {**super().to_json(), "problems": list(self.problems)}
+
+
+class StudyError(DataError):
+    """A study or one of its series cannot be read or used."""
+
+
+class GeometryError(StudyError):
+    """Where a series' voxels lie cannot be told, or they lie on no regular grid."""
+
+
+class RolesError(StudyError):
+    """It cannot be told which series is FLAIR, T1 before or T1 after contrast."""
 
 
 class BundleError(BrainsegError):
