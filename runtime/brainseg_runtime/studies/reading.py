@@ -126,7 +126,9 @@ def read_study(path: AnyPath, *, flair: ByHand = None, pre: ByHand = None, post:
     if not studies:
         raise _no_study(Path(path))
     if len(studies) > 1:
-        names = first_few([f"{each.name} ({counted(len(each.series), 'series', 'series')})" for each in studies], few=_LISTED)
+        names = first_few(
+            [f"{each.name} ({counted(len(each.series), 'series', 'series')})" for each in studies], few=_LISTED
+        )
         raise StudyError(
             f"{printable(str(path))} holds {len(studies)} studies",
             expected="one",
@@ -197,6 +199,10 @@ def _fault(study: DicomStudy) -> StudyError | None:
         return study.fault
     faults = [str(each.fault) for each in study.series]
     return StudyError(f"study {study.uid} holds no image", expected="MR images", got=first_few(faults))
+
+
+def _of_series(study: FoundStudy) -> str:
+    return counted(len(study.series), "series", "series")
 
 
 def _home(study: DicomStudy, found: dict[Path, Found]) -> Path:
