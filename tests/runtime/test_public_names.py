@@ -10,9 +10,9 @@ import brainseg_runtime
 
 NAMES = """
 ArgumentError BrainsegError BundleError BundleMissingError BundleSchemaError BundleTamperedError BundleTooLargeError
-CancelledError ContractError DataError DatasetError DigestMismatchError FileWriteError ImageError InferenceError
-InputError IsolatedSegmenter Limits MissingExtraError PostProcessing Prediction Provenance ProviderError Segmenter
-SegmenterInfo SignatureError Timing UsageError VolumePrediction WorkerError __version__
+CancelledError ContractError DataError DatasetError DigestMismatchError FileWriteError GeometryError ImageError
+InferenceError InputError IsolatedSegmenter Limits MissingExtraError PostProcessing Prediction Provenance ProviderError
+RolesError Segmenter SegmenterInfo SignatureError StudyError Timing UsageError VolumePrediction WorkerError __version__
 """
 
 PROBE = """

@@ -18,7 +18,7 @@ from brainseg_runtime.safe_io.typed_json import to_json
 from brainseg_runtime.studies.inspection import InspectedSeries, inspect_series
 from brainseg_runtime.terminal.application import command
 from brainseg_runtime.terminal.command import DONE, FAULT
-from brainseg_runtime.terminal.console import Console
+from brainseg_runtime.terminal.console import Console, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -87,7 +87,7 @@ def inspect(
     number, description, modality, role, reason, plane, shape, spacing_mm, frame_of_reference, files, notes, fault. The
     exit code is 1 if a study cannot be segmented as it is.
     """
-    from brainseg_runtime.studies import find_studies
+    from brainseg_runtime.studies.reading import find_studies
 
     check_outputs(
         {"--json": console.json_target},
@@ -129,11 +129,11 @@ def _show(console: Console, study: StudyInspection) -> None:
     console.table(headers, [_row(each) for each in study.series])
     for each in study.series:
         for note in each.notes:
-            console.note(f"{_named(each)}: {printable(note)}")
+            console.say(f"note: {printable(note)}")
     for text in study.warnings:
-        console.warn(printable(text))
+        console.say(f"warning: {printable(text)}")
     if study.error is not None:
-        console.fault(_as_error(study.error))
+        console.error(f"{study.name}: {printable(one_line(study.error))}")
     console.say("can be segmented" if study.usable else "cannot be segmented as it is")
     console.say("")
 
@@ -152,9 +152,3 @@ def _row(series: InspectedSeries) -> tuple[str, ...]:
 def _named(series: InspectedSeries) -> str:
     """A series' description, or its UID."""
     return series.description or series.uid
-
-
-def _as_error(error: Mapping[str, object]) -> BrainsegError:
-    """An error again, to be shown with its parts on lines of their own."""
-    parts = {key: error.get(key) for key in ("expected", "got", "remedy")}
-    return BrainsegError(str(error["what"]), **{key: printable(str(each)) for key, each in parts.items() if each})

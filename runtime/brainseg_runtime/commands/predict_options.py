@@ -151,7 +151,7 @@ class StudyOptions:
             ArgumentError: The segment's label or a code is wrong.
         """
         from brainseg_runtime.prediction.segment_studies import StudyConfig
-        from brainseg_runtime.studies import Code, SegmentSettings
+        from brainseg_runtime.studies.written.settings import Code, SegmentSettings
 
         default = SegmentSettings()
         segment = SegmentSettings(

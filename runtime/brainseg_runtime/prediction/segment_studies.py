@@ -25,7 +25,8 @@ from brainseg_runtime.prediction.study_record import (
 )
 from brainseg_runtime.problems import first_few
 from brainseg_runtime.safe_io.files import read_capped, replace_folder
-from brainseg_runtime.studies import SegmentSettings, segment_study
+from brainseg_runtime.studies.segmenting import segment_study
+from brainseg_runtime.studies.written.settings import SegmentSettings
 
 if TYPE_CHECKING:
     from brainseg_runtime.segmenter import Segmenter
