@@ -1,14 +1,11 @@
-"""Rigid registration of a T1 series onto FLAIR, header first, and how well it can be trusted.
+"""Rigid registration of a T1 series onto FLAIR, header first, and whether it can be trusted.
 
-Positions are maximised for mutual information, from coarse to fine, starting where the headers put the two; where
-the headers share no frame of reference, or the heads lie far apart, also from the centres of the heads. The result is
-deterministic: one thread, seeded samples.
+Two steps. SimpleITK maximises mutual information of the whole pictures, from coarse to fine, from where the headers put
+the two and from the centres of the heads; that finds motions of several centimetres. Then the similarity inside the
+head (`similarity`) is maximised, one turn or shift after the other, which is what a mask needs. Deterministic: one
+thread, seeded samples.
 
-Source: Mattes et al., PET-CT image registration in the chest using free-form deformations, IEEE TMI 2003 (the metric);
-Studholme et al., An overlap invariant entropy measure of 3D medical image alignment, Pattern Recognition 1999 (the
-quality).
-
-Legend: K slices, R rows, C columns; M voxels inside the head.
+Source: Mattes et al., PET-CT image registration in the chest using free-form deformations, IEEE TMI 2003 (first step).
 """
 
 from __future__ import annotations
@@ -20,17 +17,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brainseg_runtime.studies.geometry import Grid, Volume
-from brainseg_runtime.studies.head import inside_head
+from brainseg_runtime.studies.resampling import coarser, image_of, simpleitk
 from brainseg_runtime.studies.result import Registration
-from brainseg_runtime.studies.sitk_images import coarser, image_of, resample, simpleitk
+from brainseg_runtime.studies.similarity import Similarity, moved
 
 if TYPE_CHECKING:
     import SimpleITK
 
+LEAST_QUALITY: Final = 1.015
+"""Quality below which a registration is not trusted."""
+
+LEAST_GAIN: Final = 0.03
+"""Part by which the quality's excess over 1 must grow for a motion to be applied."""
+
+KEPT_MM: Final = 0.6
+"""Mean displacement up to which the header is kept where both series have one grid, whatever the gain."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class _Level:
-    """One resolution of the search.
+    """One resolution of SimpleITK's search.
 
     Attributes:
         spacing_mm: About the distance of voxels; axes that are coarser stay.
@@ -47,27 +53,23 @@ class _Level:
     steps: int
 
 
-_LEVELS: Final = (
-    _Level(spacing_mm=6.0, samples=20_000, first_mm=4.0, last_mm=0.02, steps=100),
-    _Level(spacing_mm=3.0, samples=40_000, first_mm=1.0, last_mm=0.01, steps=60),
-    _Level(spacing_mm=1.5, samples=60_000, first_mm=0.5, last_mm=0.005, steps=40),
-)
+_COARSE: Final = _Level(spacing_mm=6.0, samples=20_000, first_mm=4.0, last_mm=0.02, steps=100)
+_FINER: Final = _Level(spacing_mm=3.0, samples=40_000, first_mm=1.0, last_mm=0.01, steps=60)
+
 _RELAXATION: Final = 0.7
 """By which a step shrinks where the direction turns; at 0.5 the search stops early, up to 0.6 mm from its end."""
 
 _BINS: Final = 32
 _SEED: Final = 1
-_QUALITY_MM: Final = 3.0
-"""Spacing at which quality is measured."""
 
-LEAST_QUALITY: Final = 1.03
-"""Quality below which a registration is not trusted."""
+_STEPS_MM: Final = (3.0, 1.5, 0.75, 0.75)
+"""Steps of the second search, one round over all turns and shifts with each."""
 
-KEPT_MM: Final = 1.5
-"""Mean displacement up to which the header is kept where both series have one grid."""
+_ARM_MM: Final = 70.0
+"""Distance from the head's centre at which a turn's step is measured: about the brain's radius."""
 
-KEPT_GAIN: Final = 0.02
-"""Gain in quality, of what exceeds 1, up to which it is kept."""
+_MOST_MOVES: Final = 3
+"""Most steps into one direction within a round."""
 
 
 def register(moving: Volume, fixed: Volume, *, same_frame: bool = True) -> Registration:
@@ -84,19 +86,18 @@ def register(moving: Volume, fixed: Volume, *, same_frame: bool = True) -> Regis
     Raises:
         MissingExtraError: SimpleITK is not installed.
     """
-    view = _Compared.of(moving, fixed)
+    similarity = Similarity.of(moving, fixed)
     header = np.eye(4)
-    starts = [view.centring()] if not same_frame else [header, view.centring()]
-    coarse = [_search(moving, fixed, start, _LEVELS[:1]) for start in starts]
-    best = max(coarse, key=view.quality)
-    found = _search(moving, fixed, best, _LEVELS[1:])
-    quality, before = view.quality(found), view.quality(header)
-    motion = view.motion(found)
-    if same_frame and _not_needed(moving.grid.same_as(fixed.grid), motion, quality, before):
-        note = f"header kept: the motion found, {motion:.1f} mm, is within what cannot be told from none"
-        return Registration(
-            matrix=header, quality=before, rotation_deg=0.0, translation_mm=0.0, applied=False, note=note
-        )
+    starts = [header, _centring(similarity)] if same_frame else [_centring(similarity)]
+    coarse = [_search(moving, fixed, similarity.centre, start, _COARSE) for start in starts]
+    best = max([*starts, *coarse], key=similarity.quality)
+    finer = _search(moving, fixed, similarity.centre, best, _FINER)
+    found = _refined(similarity, max([best, finer], key=similarity.quality))
+    quality, before, motion = similarity.quality(found), similarity.quality(header), similarity.displacement(found)
+    small = motion <= KEPT_MM and moving.grid.same_as(fixed.grid)
+    if same_frame and (small or quality - before <= LEAST_GAIN * (before - 1)):
+        note = f"header kept: a motion of {motion:.1f} mm would fit no better than can be told"
+        return _unmoved(before, note)
     note = "registered from the header" if same_frame else "registered from the centres of the heads"
     return Registration(
         matrix=found,
@@ -115,100 +116,35 @@ def by_header(moving: Volume, fixed: Volume) -> Registration:
         moving: Grey levels of a T1 series.
         fixed: Grey levels of FLAIR.
     """
-    header = np.eye(4)
+    quality = Similarity.of(moving, fixed).quality(np.eye(4))
+    return _unmoved(quality, "registration was switched off: the header's geometry is used as it is")
+
+
+def _unmoved(quality: float, note: str) -> Registration:
     return Registration(
-        matrix=header,
-        quality=_Compared.of(moving, fixed).quality(header),
-        rotation_deg=0.0,
-        translation_mm=0.0,
-        applied=False,
-        note="registration was switched off: the header's geometry is used as it is",
+        matrix=np.eye(4), quality=quality, rotation_deg=0.0, translation_mm=0.0, applied=False, note=note
     )
 
 
-def _not_needed(same_grid: bool, motion: float, quality: float, before: float) -> bool:
-    return same_grid and motion <= KEPT_MM and quality - before <= KEPT_GAIN * (quality - 1)
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Compared:
-    """Two volumes at the resolution at which their fit is measured, and where the heads are."""
-
-    moving: Volume
-    fixed: Volume
-    head: NDArray[np.bool_]
-    moving_centre: NDArray[np.float64]
-
-    @classmethod
-    def of(cls, moving: Volume, fixed: Volume) -> _Compared:
-        small, own = coarser(moving, _QUALITY_MM), coarser(fixed, _QUALITY_MM)
-        return cls(
-            moving=small,
-            fixed=own,
-            head=inside_head(own.voxels),
-            moving_centre=_centre(small.grid, inside_head(small.voxels)),
-        )
-
-    def centring(self) -> NDArray[np.float64]:
-        """The shift that brings the centre of one head onto the other's."""
-        matrix = np.eye(4)
-        matrix[:3, 3] = self.moving_centre - _centre(self.fixed.grid, self.head)
-        return matrix
-
-    def quality(self, matrix: NDArray[np.float64]) -> float:
-        """Normalised mutual information inside FLAIR's head, as far as the other volume reaches; 1 if independent."""
-        other = resample(self.moving, self.fixed.grid, matrix, outside=-1.0).voxels
-        both = self.head & (other >= 0)
-        return _normalised_information(self.fixed.voxels[both], other[both])
-
-    def motion(self, matrix: NDArray[np.float64]) -> float:
-        """Mean displacement of the head's voxels, mm."""
-        positions = self.fixed.grid.positions(np.argwhere(self.head))
-        moved = positions @ matrix[:3, :3].T + matrix[:3, 3]
-        return float(np.linalg.norm(moved - positions, axis=1).mean())
-
-
-def _normalised_information(first: NDArray[np.float32], second: NDArray[np.float32]) -> float:
-    """(H(A) + H(B)) / H(A, B), between 1 and 2, from a histogram of ranks.
-
-    Args:
-        first: (M,) values.
-        second: (M,) values at the same places.
-    """
-    if first.size < 100 * _BINS:
-        return 1.0
-    joint, _, _ = np.histogram2d(_ranks(first), _ranks(second), bins=(np.arange(_BINS + 1), np.arange(_BINS + 1)))
-    share = joint / joint.sum()
-    whole = _entropy(share)
-    return (_entropy(share.sum(axis=0)) + _entropy(share.sum(axis=1))) / whole if whole > 0 else 1.0
-
-
-def _ranks(values: NDArray[np.float32]) -> NDArray[np.intp]:
-    """The bin of each value; bins hold about equally many."""
-    edges = np.percentile(values, np.linspace(0, 100, _BINS + 1)[1:-1])
-    return np.searchsorted(edges, values, side="right")
-
-
-def _entropy(share: NDArray[np.float64]) -> float:
-    some = share[share > 0]
-    return float(-(some * np.log(some)).sum())
+def _centring(similarity: Similarity) -> NDArray[np.float64]:
+    """The shift that brings the centre of one head onto the other's."""
+    matrix = np.eye(4)
+    matrix[:3, 3] = similarity.moving_centre - similarity.centre
+    return matrix
 
 
 def _search(
-    moving: Volume, fixed: Volume, start: NDArray[np.float64], levels: tuple[_Level, ...]
+    moving: Volume, fixed: Volume, centre: NDArray[np.float64], start: NDArray[np.float64], level: _Level
 ) -> NDArray[np.float64]:
-    """The rigid motion of most mutual information near a start, (4, 4)."""
-    itk = simpleitk()
-    transform = itk.Euler3DTransform()
-    transform.SetCenter(_centre(fixed.grid, inside_head(fixed.voxels)).tolist())
+    """SimpleITK's rigid motion of most mutual information near a start, as turns about a centre and a shift."""
+    target, source = coarser(fixed, level.spacing_mm), coarser(moving, level.spacing_mm)
+    transform = simpleitk().Euler3DTransform()
+    transform.SetCenter(centre.tolist())
     transform.SetMatrix(start[:3, :3].ravel().tolist(), 1e-6)
-    shift = start[:3, :3] @ transform.GetCenter() + start[:3, 3] - transform.GetCenter()
-    transform.SetTranslation(shift.tolist())
-    for level in levels:
-        target, source = coarser(fixed, level.spacing_mm), coarser(moving, level.spacing_mm)
-        method = _method(level, target.grid)
-        method.SetInitialTransform(transform, inPlace=True)
-        method.Execute(image_of(target), image_of(source))
+    transform.SetTranslation((moved(centre, start) - centre).tolist())
+    method = _method(level, target.grid)
+    method.SetInitialTransform(transform, inPlace=True)
+    method.Execute(image_of(target), image_of(source))
     return _matrix(transform)
 
 
@@ -218,9 +154,8 @@ def _method(level: _Level, grid: Grid) -> SimpleITK.ImageRegistrationMethod:
     method = itk.ImageRegistrationMethod()
     method.SetNumberOfThreads(1)  # sums of several threads depend on how many there are
     method.SetMetricAsMattesMutualInformation(_BINS)
-    part = min(1.0, level.samples / float(np.prod(grid.shape)))
     method.SetMetricSamplingStrategy(method.REGULAR)
-    method.SetMetricSamplingPercentage(part, _SEED)
+    method.SetMetricSamplingPercentage(min(1.0, level.samples / float(np.prod(grid.shape))), _SEED)
     method.SetInterpolator(itk.sitkLinear)
     method.SetOptimizerAsRegularStepGradientDescent(
         level.first_mm, level.last_mm, level.steps, relaxationFactor=_RELAXATION, gradientMagnitudeTolerance=1e-6
@@ -239,11 +174,47 @@ def _matrix(transform: SimpleITK.Transform) -> NDArray[np.float64]:
     return matrix
 
 
-def _centre(grid: Grid, mask: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """The mean position of a mask's voxels; the grid's middle if it is empty."""
-    indices = np.argwhere(mask)
-    middle = (np.array(grid.shape) - 1) / 2
-    return grid.positions(indices.mean(axis=0) if len(indices) else middle)
+def _refined(similarity: Similarity, matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The motion of most similarity near another, by one turn or shift after the other."""
+    quality = similarity.quality(matrix)
+    for step in _STEPS_MM:
+        for axis in (3, 4, 5, 0, 1, 2):  # shifts first, turns after
+            matrix, quality = _climbed(similarity, matrix, quality, axis, step)
+    return matrix
+
+
+def _climbed(
+    similarity: Similarity, matrix: NDArray[np.float64], quality: float, axis: int, step: float
+) -> tuple[NDArray[np.float64], float]:
+    """The best motion along one turn or shift: steps uphill, then the top of the parabola through three."""
+    for _ in range(_MOST_MOVES):
+        sides = [matrix @ _motion(similarity.centre, axis, sign * step) for sign in (-1, 1)]
+        before, after = (similarity.quality(side) for side in sides)
+        if max(before, after) > quality:
+            matrix, quality = (sides[0], before) if before > after else (sides[1], after)
+            continue
+        curvature = before - 2 * quality + after
+        if curvature < 0:
+            top = matrix @ _motion(similarity.centre, axis, 0.5 * step * (before - after) / curvature)
+            reached = similarity.quality(top)
+            if reached > quality:
+                return top, reached
+        break
+    return matrix, quality
+
+
+def _motion(centre: NDArray[np.float64], axis: int, step_mm: float) -> NDArray[np.float64]:
+    """A turn about x, y or z through a centre (axis 0 to 2), or a shift along them (3 to 5)."""
+    matrix = np.eye(4)
+    if axis >= 3:
+        matrix[axis - 3, 3] = step_mm
+        return matrix
+    cosine, sine = np.cos(step_mm / _ARM_MM), np.sin(step_mm / _ARM_MM)
+    first, second = (axis + 1) % 3, (axis + 2) % 3
+    matrix[first, first] = matrix[second, second] = cosine
+    matrix[first, second], matrix[second, first] = -sine, sine
+    matrix[:3, 3] = centre - matrix[:3, :3] @ centre
+    return matrix
 
 
 def _angle(matrix: NDArray[np.float64]) -> float:

@@ -1,4 +1,4 @@
-"""Volumes as SimpleITK's images, and back on another grid.
+"""Volumes on other grids, and as SimpleITK's images.
 
 Legend: K slices, R rows, C columns.
 """
