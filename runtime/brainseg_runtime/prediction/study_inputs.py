@@ -35,7 +35,7 @@ class StudyItem:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RolesByHand:
-    """Series that the user names, by UID, number or path; None where the header decides.
+    """Series that the user names, by UID, number or path; None where the header decides; "none" leaves a T1 out.
 
     Attributes:
         flair: FLAIR.
@@ -46,6 +46,22 @@ class RolesByHand:
     flair: str | None = None
     pre: str | None = None
     post: str | None = None
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """Those that are named."""
+        given = (self.flair, self.pre, self.post)
+        return tuple(each for each in given if each is not None and each.lower() != "none")
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The files and folders among them, each once."""
+        return tuple(dict.fromkeys(path for path in map(Path, self.named) if path.exists()))
+
+    @property
+    def are_nifti(self) -> bool:
+        """Whether all of them are NIfTI files."""
+        return bool(self.named) and all(each.lower().endswith((".nii", ".nii.gz")) for each in self.named)
 
     @property
     def any(self) -> bool:
@@ -66,13 +82,12 @@ def collect_studies(inputs: Sequence[Path], out: Path, by_hand: RolesByHand) -> 
             named by hand.
         StudyError: An input cannot be read.
     """
-    from brainseg_runtime.studies import find_studies, read_study
+    from brainseg_runtime.studies.reading import find_studies
 
     _refuse_among(inputs, out)
-    if not inputs:
-        study = read_study(Path(str(by_hand.flair)), flair=by_hand.flair, pre=by_hand.pre, post=by_hand.post)
-        return (StudyItem(uid=study.uid, name=study.name, path=study.root, read=lambda: study),)
-    found = find_studies(inputs)
+    if not inputs and by_hand.are_nifti:
+        return (_of_nifti(by_hand),)
+    found = find_studies(inputs or by_hand.paths)
     items = tuple(
         StudyItem(
             uid=each.uid,
@@ -93,6 +108,16 @@ def collect_studies(inputs: Sequence[Path], out: Path, by_hand: RolesByHand) -> 
         )
     _refuse_collisions(items)
     return items
+
+
+def _of_nifti(by_hand: RolesByHand) -> StudyItem:
+    """The study whose files are named one by one, wherever they lie."""
+    from brainseg_runtime.studies.nifti import nifti_study
+
+    if missing := [path for path in map(Path, by_hand.named) if not path.exists()]:
+        raise InputError(f"{missing[0]} does not exist", expected="a NIfTI file", got="nothing")
+    study = nifti_study(by_hand.paths, flair=by_hand.flair, pre=by_hand.pre, post=by_hand.post)
+    return StudyItem(uid=study.uid, name=study.name, path=Path(str(by_hand.flair)), read=lambda: study)
 
 
 def _refuse_collisions(items: Sequence[StudyItem]) -> None:

@@ -5,8 +5,9 @@ Legend: K slices, R rows, C columns of FLAIR's grid; N slices of the frame that 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,8 @@ from brainseg_runtime.segmentation.results import Provenance
 from brainseg_runtime.studies.geometry import Grid
 from brainseg_runtime.studies.series import Role
 from brainseg_runtime.studies.study import Study
+from brainseg_runtime.studies.written.record import Output
+from brainseg_runtime.studies.written.settings import SegmentSettings
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -69,3 +72,34 @@ class StudyResult:
     images: NDArray[np.uint8]
     provenance: Provenance
     seconds: Mapping[str, float] = field(default_factory=dict)
+
+    def write(
+        self,
+        out: Path | str,
+        kinds: Sequence[str] | None = None,
+        *,
+        deterministic_uids: bool = False,
+        segment: SegmentSettings | None = None,
+    ) -> tuple[Output, ...]:
+        """Write the study's folder, `out/<study.name>/`, whole or not at all; an earlier run's is replaced.
+
+        Args:
+            out: The folder that gets the study's folder; made if it does not exist.
+            kinds: Any of "seg", "sr", "sc", "rtstruct", "nifti", "preview"; None for seg, sr, sc and nifti, or for
+                nifti and preview if the study is NIfTI. `study.json` is always written.
+            deterministic_uids: Derive UIDs from the content and take dates from the source, so that the same study
+                and model give the same bytes at any time.
+            segment: Label and codes of the segment.
+
+        Returns:
+            The files, each with its path from `out` on.
+
+        Raises:
+            ArgumentError: An unknown kind, or one that a NIfTI study cannot give.
+            StudyError: The result does not fit its series.
+            FileWriteError: The system refused, or the study's folder holds files that are not of an earlier run.
+            MissingExtraError: pydicom or Pillow is not installed.
+        """
+        from brainseg_runtime.studies.written.writing import write_study
+
+        return write_study(self, Path(out), kinds, deterministic_uids=deterministic_uids, segment=segment)

@@ -33,6 +33,9 @@ _REMEDY: Final = "fetch the file again from where it came from"
 _MOST_TILES: Final = 4096
 """JPEG 2000 codecs keep a structure for each tile."""
 
+_PADDING: Final = 16
+"""Bytes at the end of a frame in which JPEG's end of image must be; writers pad frames to an even length."""
+
 _SLACK: Final = 1 << 16
 """Bytes that headers and tables may add to a frame that compression has made no smaller."""
 
@@ -74,6 +77,7 @@ def _jpeg(frame: bytes) -> tuple[int, int, int]:
     """Rows, columns and samples of a JPEG or JPEG-LS codestream."""
     if frame[:2] != b"\xff\xd8":
         raise ValueError("no start of image")
+    _require_end(frame)
     at = 2
     while frame[at] == 0xFF:
         marker = frame[at + 1]
@@ -86,6 +90,12 @@ def _jpeg(frame: bytes) -> tuple[int, int, int]:
             return rows, columns, samples
         at += 2 + length
     raise ValueError("no frame header")
+
+
+def _require_end(frame: bytes) -> None:
+    """Refuses a codestream without its end: some decoders take seconds for it, others make up what is missing."""
+    if b"\xff\xd9" not in frame[-_PADDING:]:
+        raise ValueError("no end of image")
 
 
 def _jpeg_2000(frame: bytes) -> tuple[int, int, int]:
