@@ -78,6 +78,7 @@ def _capture(job: Job, picture: Picture, sources: Sequence[Instance], *, number:
         description=f"{job.segment.label} captures"[:64],
         number=number,
     )
+    dataset.BodyPartExamined = "BRAIN"
     dataset.ConversionType = "WSD"
     dataset.ImageType = ["DERIVED", "SECONDARY"]
     dataset.PatientOrientation = ""

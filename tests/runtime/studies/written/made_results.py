@@ -49,7 +49,9 @@ def series_of(paths: list[Path], grid: Grid) -> Series:
     """A series as reading gives it, of files in the order of the grid's slices."""
     first = pydicom.dcmread(paths[0], stop_before_pixels=True, force=True)
     if "NumberOfFrames" in first:
-        uids = [(paths[0], str(first.SOPInstanceUID), frame) for frame in range(1, grid.shape[0] + 1)]
+        uids: list[tuple[Path, str, int | None]] = [
+            (paths[0], str(first.SOPInstanceUID), frame) for frame in range(1, grid.shape[0] + 1)
+        ]
     else:
         uids = [(path, str(pydicom.dcmread(path, force=True).SOPInstanceUID), None) for path in paths]
     instances = [
