@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-import SimpleITK as sitk
+import SimpleITK
 from numpy.typing import NDArray
 
 from brainseg_runtime.studies.geometry import Grid
@@ -36,12 +36,12 @@ def by_dcmqi(seg: Path, folder: Path) -> tuple[NDArray[np.uint8], Grid]:
     """The first segment of a SEG as dcmqi takes it out of the file, and where it puts it."""
     folder.mkdir()
     program("segimage2itkimage", "--inputDICOM", seg, "--outputDirectory", folder, "-t", "nrrd")
-    return from_itk(sitk.ReadImage(str(folder / "1.nrrd")))
+    return from_itk(SimpleITK.ReadImage(str(folder / "1.nrrd")))
 
 
 def from_itk(image: Any) -> tuple[NDArray[Any], Grid]:  # noqa: ANN401 - SimpleITK has no types
     """Voxels (K, R, C) and grid of an ITK image, whose coordinates are LPS as well."""
-    voxels = sitk.GetArrayFromImage(image)
+    voxels = SimpleITK.GetArrayFromImage(image)
     columns = np.array(image.GetDirection()).reshape(3, 3).T  # row i: direction of ITK's axis i
     grid = Grid(
         shape=voxels.shape,

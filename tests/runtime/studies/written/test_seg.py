@@ -80,6 +80,7 @@ def test_every_frame_says_its_segment_source_and_position_itself(tmp_path: Path)
     assert [int(segment.SegmentNumber) for segment in seg.SegmentSequence] == [1]
     assert "SegmentIdentificationSequence" not in seg.SharedFunctionalGroupsSequence[0]
     assert len(seg.PerFrameFunctionalGroupsSequence) == seg.NumberOfFrames == SHAPE[0]
+    image = pydicom.dcmread(result.study.flair.instances[0].path)
     for k, frame in enumerate(seg.PerFrameFunctionalGroupsSequence):
         source = frame.DerivationImageSequence[0].SourceImageSequence[0]
         image = pydicom.dcmread(result.study.flair.instances[k].path)
