@@ -12,9 +12,10 @@ from brainseg_runtime.terminal.command import start
 if TYPE_CHECKING:
     import typer
 
-_ABOUT: Final = "Brain-tumour segmentation of MRI slices with a verified model. Research use; not a medical device."
+_ABOUT: Final = "Brain-tumour segmentation of MRI with a verified model. Research use; not a medical device."
 _COMMANDS: Final = {
-    "predict": Listed("brainseg_runtime.commands.predict:predict", "Segment slices."),
+    "predict": Listed("brainseg_runtime.commands.predict:predict", "Segment slices or studies."),
+    "inspect": Listed("brainseg_runtime.commands.inspect:inspect", "Show what a study holds, and why it is used so."),
     "evaluate": Listed(
         "brainseg_runtime.commands.evaluate:evaluate",
         "Score a model, or existing masks, on patients with true masks.",

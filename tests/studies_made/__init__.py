@@ -9,6 +9,7 @@
     syntaxes   the same files in another transfer syntax, by pydicom, gdcm or dcmtk
     nifti      the same arrays as NIfTI, by nibabel
     patients   a patient of the data set as volumes, for `write_study`
+    readback   masks that dcmqi and SimpleITK read, on a grid
 
     from tests.studies_made.series import write_series
     from tests.studies_made.shapes import axial_grid, made_head

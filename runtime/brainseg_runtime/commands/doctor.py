@@ -27,9 +27,10 @@ def doctor(
 ) -> int:
     """Show what is installed, which providers are available, what auto would choose and why, and what conflicts.
 
-    The JSON has: ok, versions, system, python, processor (architecture, features, cores, name), exact_integers,
-    default_threads, providers (name, available, reason), choice (provider, variant, reasons; null without a bundle),
-    rule, problems (what, remedy). The exit code is 1 if there is a problem.
+    The JSON has: ok, versions, extras (name, purpose, missing, remedy), system, python, processor (architecture,
+    features, cores, name), exact_integers, default_threads, providers (name, available, reason), choice (provider,
+    variant, reasons; null without a bundle), rule, problems (what, remedy). The exit code is 1 if there is a problem;
+    an extra that is not installed is none.
     """
     from brainseg_runtime.installation.doctor import diagnose
 
@@ -51,6 +52,9 @@ def _show(console: Console, found: Diagnosis) -> None:
         *found.versions.items(),
     ]
     console.table(["machine", ""], machine)
+    console.say("")
+    extras = [(each.name, each.purpose, f"no: {each.remedy}" if each.missing else "yes") for each in found.extras]
+    console.table(["extra", "for", "installed"], extras)
     console.say("")
     rows = [(each.name, "yes" if each.available else "no", each.reason) for each in found.providers]
     console.table(["provider", "available", "why"], rows)

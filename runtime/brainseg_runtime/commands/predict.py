@@ -10,12 +10,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from brainseg_runtime.commands.options import BundleArgument, ModelOptions, SpacingOption, running
+from brainseg_runtime.commands.options import BundleArgument, ModelOptions, running
+from brainseg_runtime.commands.predict_options import SliceOptions, StudyOptions, refuse_options_of
+from brainseg_runtime.commands.predict_studies import predict_studies, require_inputs
 from brainseg_runtime.errors import InputError, UsageError
 from brainseg_runtime.html.page import NOT_DEFINED
 from brainseg_runtime.images.formats import is_image_name
+from brainseg_runtime.metrics.lengths import SpacingXYZ
 from brainseg_runtime.plurals import counted
 from brainseg_runtime.prediction.inputs import Item, collect
+from brainseg_runtime.prediction.kinds import Told, told_kind
 from brainseg_runtime.prediction.layout import OUTPUTS, Layout, file_name, place
 from brainseg_runtime.prediction.record import FILE, Origin, PatientEntry, Predictions, SliceEntry
 from brainseg_runtime.prediction.resume import (
@@ -36,7 +40,7 @@ from brainseg_runtime.safe_io.typed_json import to_json
 from brainseg_runtime.segmentation.results import threshold_warnings
 from brainseg_runtime.terminal.application import command
 from brainseg_runtime.terminal.command import DONE, FAULT, INTERRUPTED
-from brainseg_runtime.terminal.console import Console
+from brainseg_runtime.terminal.console import Console, one_line
 from brainseg_runtime.terminal.interrupts import stoppable
 
 if TYPE_CHECKING:
@@ -53,26 +57,25 @@ def _probability(value: float | None) -> float | None:
     return value
 
 
-@command("brainseg predict models/resunet data/kaggle_3m -o masks --overlay --resume")
+@command(
+    "brainseg predict models/resunet data/kaggle_3m -o masks --overlay --resume",
+    "brainseg predict models/resunet STUDY -o results --write seg,sr,preview",
+)
 def predict(  # noqa: PLR0913 - the command's options
     console: Console,
     *,
     bundle: BundleArgument,
     inputs: Annotated[
-        list[Path], typer.Argument(metavar="INPUT...", help="TIFF, PNG or JPEG files, patient folders or data sets.")
-    ],
+        list[Path] | None,
+        typer.Argument(
+            metavar="INPUT...",
+            help="Slices: TIFF, PNG or JPEG files, patient folders or data sets. "
+            "Studies: DICOM or NIfTI files, folders of them, or zips.",
+        ),
+    ] = None,
     out: Annotated[
         Path, typer.Option("-o", "--out", metavar="OUT", help="Folder for the results, outside the inputs.")
     ],
-    probability: Annotated[
-        bool, typer.Option("--probability", help="Also write <name>_probability.tif: float32 in [0, 1].")
-    ] = False,
-    overlay: Annotated[
-        bool, typer.Option("--overlay", help="Also write <name>_overlay.png: the outline on FLAIR.")
-    ] = False,
-    by_patient: Annotated[
-        bool, typer.Option("--by-patient/--flat", help="A folder in OUT for each patient, or all files side by side.")
-    ] = False,
     resume: Annotated[
         bool, typer.Option("--resume", help="Keep what an earlier run finished, if all hashes still agree.")
     ] = False,
@@ -92,23 +95,44 @@ def predict(  # noqa: PLR0913 - the command's options
         ),
     ] = None,
     strict: Annotated[
-        bool, typer.Option("--strict", help="Refuse slices that the input guard warns of; not with --flair-only.")
+        bool, typer.Option("--strict", help="Refuse what the input guard warns of; not with --flair-only.")
     ] = False,
-    flair_only: Annotated[
-        bool,
-        typer.Option("--flair-only", help="The images are FLAIR alone (grey); it stands in for the other channels."),
-    ] = False,
-    spacing: SpacingOption = None,
+    slices: SliceOptions,
+    studies: StudyOptions,
     model: ModelOptions,
 ) -> int:
-    """Segment slices: writes <name>_mask.tif (0 and 255) for each, and predictions.json, into the folder OUT.
+    """Segment slices or studies into the folder OUT; which of the two the inputs are is seen from them.
 
-    The JSON (predictions.json, and --json) has: schema, status, n_slices, n_done, n_failed, n_pending, bundle,
-    provider, variant, threshold, validated_threshold, versions, layout, spacing_mm, warnings, patients (id, folder,
-    n_slices, n_done, volume_px, volume_ml, areas, warnings), slices (name, input, patient, number, status,
-    input_sha256, height, width, area_px, mask, probability, overlay, warnings, error), earlier (as slices).
+    Slices: <name>_mask.tif (0 and 255) for each, and predictions.json. The JSON (that file, and --json) has:
+    schema, status, n_slices, n_done, n_failed, n_pending, bundle, provider, variant, threshold,
+    validated_threshold, versions, layout, spacing_mm, warnings, patients (id, folder, n_slices, n_done, volume_px,
+    volume_ml, areas, warnings), slices (name, input, patient, number, status, input_sha256, height, width, area_px,
+    mask, probability, overlay, warnings, error), earlier (as slices).
+
+    Studies: a folder OUT/<study> with what --write names, and studies.json. The JSON (that file, and --json) has:
+    schema, status, n_studies, n_done, n_failed, n_pending, bundle, provider, variant, threshold,
+    validated_threshold, versions, settings, warnings, studies (study_uid, name, input, source, status,
+    input_sha256, series, volume_ml, registration, warnings, outputs, seconds, error), earlier (as studies).
     """
-    if strict and flair_only:
+    given = inputs or []
+    require_inputs(given, studies)
+    told = Told(kind="studies") if studies.by_hand.any else told_kind(given)
+    if told.kind == "studies":
+        refuse_options_of(slices, "studies")
+        return predict_studies(
+            console,
+            bundle=bundle,
+            inputs=given,
+            out=out,
+            options=studies,
+            config=studies.config(threshold=threshold, strict=strict),
+            model=model,
+            resume=resume,
+            overwrite=overwrite,
+            told=told.warnings,
+        )
+    refuse_options_of(studies, "slices")
+    if strict and slices.flair_only:
         raise UsageError(
             "--strict and --flair-only exclude each other",
             expected="one of them",
@@ -116,13 +140,31 @@ def predict(  # noqa: PLR0913 - the command's options
             remedy="leave --strict out; the warnings are in predictions.json",
         )
     config = PredictConfig(
-        probability=probability,
-        overlay=overlay,
+        probability=slices.probability,
+        overlay=slices.overlay,
         strict=strict,
         threshold=threshold,
-        layout="by-patient" if by_patient else "flat",
-        flair_only=flair_only,
+        layout="by-patient" if slices.by_patient else "flat",
+        flair_only=slices.flair_only,
     )
+    return _predict_slices(
+        console, bundle, given, out, config, slices.spacing, model, resume=resume, overwrite=overwrite
+    )
+
+
+def _predict_slices(  # noqa: PLR0913 - what the command was given
+    console: Console,
+    bundle: Path,
+    inputs: Sequence[Path],
+    out: Path,
+    config: PredictConfig,
+    spacing: SpacingXYZ | None,
+    model: ModelOptions,
+    *,
+    resume: bool,
+    overwrite: bool,
+) -> int:
+    """Segments slices."""
     _refuse_overwritten_inputs(console.json_target, bundle, inputs, out)
     collected = collect(inputs, out, config.layout)
     items = collected.items
@@ -263,7 +305,9 @@ def _show(console: Console, made: Predictions, out: Path) -> int:
         console.table(headers, [_patient_row(patient, made.spacing_mm is not None) for patient in made.patients])
     for line in alike((entry.input, text) for entry in made.slices for text in entry.warnings):
         console.warn(line)
-    for line in alike((entry.input, _one_line(entry)) for entry in made.slices if entry.error is not None):
+    for line in alike(
+        (entry.input, one_line(entry.error, entry.input)) for entry in made.slices if entry.error is not None
+    ):
         console.error(line)
     for line in alike((patient.folder, text) for patient in made.patients for text in patient.warnings):
         console.warn(line)
@@ -282,15 +326,6 @@ def _patient_row(patient: PatientEntry, in_ml: bool) -> tuple[str, ...]:
     volume = NOT_DEFINED if patient.volume_px is None else f"{patient.volume_px}"
     ml = NOT_DEFINED if patient.volume_ml is None else f"{patient.volume_ml:.2f}"
     return (patient.id, str(patient.n_slices), str(patient.n_done), volume, *([ml] if in_ml else []))
-
-
-def _one_line(entry: SliceEntry) -> str:
-    """What went wrong with a slice, in one line; the path is left out, since the caller's line begins with it."""
-    error = entry.error or {}
-    parts = {"expected": "expected", "got": "got", "remedy": "remedy:"}
-    named = (f"{word} {error[part]}" for part, word in parts.items() if error.get(part) is not None)
-    what = str(error.get("what", "")).removeprefix(f"{entry.input}: ").removeprefix(f"{entry.input} ")
-    return "; ".join([what, *named])
 
 
 def alike(told: Iterable[tuple[str, str]]) -> Iterator[str]:

@@ -6,10 +6,13 @@ import importlib.metadata
 import os
 import platform
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
+from typing import Final
 
 from brainseg_runtime.bundles.bundle import open_bundle
 from brainseg_runtime.errors import BrainsegError
+from brainseg_runtime.extras import install_remedy
 from brainseg_runtime.inference.processor import MAX_DEFAULT_THREADS, Processor, inspect_processor
 from brainseg_runtime.inference.providers import (
     AUTO,
@@ -31,8 +34,22 @@ _WHEELS = ("brainseg", "brainseg-runtime")
 _FLOOR = (1, 31)
 """onnxruntime below it has memory-safety faults in reading models."""
 
-_EXTRAS = ("tifffile", "pillow", "typer", "rich", "model-signing")
+_EXTRAS = {
+    "io": ("pillow", "tifffile"),
+    "cli": ("jinja2", "rich", "typer"),
+    "study": ("highdicom", "pydicom", "pyjpegls", "pylibjpeg", "pylibjpeg-libjpeg", "pylibjpeg-openjpeg", "simpleitk"),
+    "openvino": ("onnxruntime-ep-openvino",),
+    "sign": ("model-signing",),
+}
 """Distributions that this package's extras bring."""
+_FOR: Final = {
+    "io": "slices from files",
+    "cli": "the command, and pages",
+    "study": "DICOM and NIfTI studies",
+    "openvino": "the provider openvino",
+    "sign": "signed bundles",
+}
+"""What each extra is for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,11 +61,25 @@ class Problem:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Extra:
+    """An extra of this package."""
+
+    name: str
+    purpose: str
+    """What it is for."""
+    missing: tuple[str, ...]
+    """Distributions of it that are not installed; none: it is installed."""
+    remedy: str | None
+    """How to install it; null if it is installed."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Diagnosis:
     """What `brainseg doctor` shows."""
 
     versions: dict[str, str]
     """Installed distributions that matter, by name."""
+    extras: tuple[Extra, ...]
     system: str
     python: str
     processor: Processor
@@ -89,6 +120,7 @@ def diagnose(bundle: str | os.PathLike[str] | None = None) -> Diagnosis:
     choice = None if bundle is None else choose(open_bundle(bundle).manifest, AUTO, AUTO, processor)
     return Diagnosis(
         versions=versions,
+        extras=find_extras(versions),
         system=f"{platform.system()} {platform.release()} {platform.machine()}",
         python=platform.python_version(),
         processor=processor,
@@ -111,10 +143,28 @@ def installed_versions() -> dict[str, str]:
     return found
 
 
+def find_extras(versions: dict[str, str]) -> tuple[Extra, ...]:
+    """Which extras are installed, and how to install the others.
+
+    Args:
+        versions: Installed distributions with their versions.
+
+    Examples:
+        >>> [extra.name for extra in find_extras({}) if extra.missing][:2]
+        ['io', 'cli']
+    """
+    found = []
+    for name, brought in _EXTRAS.items():
+        missing = tuple(each for each in brought if each not in versions)
+        remedy = install_remedy(name) if missing else None
+        found.append(Extra(name=name, purpose=_FOR[name], missing=missing, remedy=remedy))
+    return tuple(found)
+
+
 def _distributions() -> tuple[str, ...]:
     """Distributions that matter: the package's own, numpy, the engines, providers' plug-ins, and the extras'."""
     plugins = (name for provider in all_providers() for name in provider.plugins)
-    return (*_WHEELS, "numpy", *_engines(), *plugins, *_EXTRAS)
+    return tuple(dict.fromkeys((*_WHEELS, "numpy", *_engines(), *plugins, *chain.from_iterable(_EXTRAS.values()))))
 
 
 def _engines() -> tuple[str, ...]:

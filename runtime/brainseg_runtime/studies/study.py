@@ -36,6 +36,7 @@ class Study:
         choices: All series and why each is used or left out.
         warnings: What a reader must know before trusting a mask, such as a missing sequence.
         root: The folder, file or archive that was read.
+        left_out: Files beside the study's that were not read, in words.
     """
 
     uid: str
@@ -44,6 +45,7 @@ class Study:
     choices: tuple[Choice, ...]
     warnings: tuple[str, ...]
     root: Path
+    left_out: tuple[str, ...] = ()
 
     @property
     def roles(self) -> Mapping[Role, Series]:

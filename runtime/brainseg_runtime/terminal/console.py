@@ -157,6 +157,22 @@ def fault_text(error: BrainsegError) -> str:
     return "\n".join([error.what, *problems, *parts])
 
 
+def one_line(error: Mapping[str, object], about: str = "") -> str:
+    """An error's JSON in one line.
+
+    Args:
+        error: As `BrainsegError.to_json` gives it.
+        about: What the caller's line begins with, such as a path, and is left out here.
+
+    >>> one_line({"what": "a.tif: is blank", "got": "one value"}, "a.tif")
+    'is blank; got one value'
+    """
+    parts = {"expected": "expected", "got": "got", "remedy": "remedy:"}
+    named = (f"{word} {error[part]}" for part, word in parts.items() if error.get(part) is not None)
+    what = str(error.get("what", "")).removeprefix(f"{about}: ").removeprefix(f"{about} ")
+    return "; ".join([what, *named])
+
+
 def plain_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     r"""A table as aligned lines, as wide as it needs to be.
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
+import tomllib
+from pathlib import Path
 
 import pytest
 
 import brainseg_runtime
 from brainseg_runtime.errors import BundleMissingError
 from brainseg_runtime.inference.providers import PROVIDERS
-from brainseg_runtime.installation.doctor import diagnose, find_collisions, installed_versions
+from brainseg_runtime.installation.doctor import diagnose, find_collisions, find_extras, installed_versions
 from brainseg_runtime.segmenter import Segmenter
 from tests.runtime.inference.pretended import installed
 from tests.runtime.tiny import TINY
@@ -99,3 +102,24 @@ def test_each_collision_is_found_and_has_its_remedy(versions: dict[str, str], wh
 )
 def test_what_goes_together_is_no_problem(versions: dict[str, str]) -> None:
     assert find_collisions(versions) == ()
+
+
+def test_the_extras_are_those_of_the_wheel_with_what_they_bring() -> None:
+    wheel = tomllib.loads((Path(__file__).parents[3] / "runtime" / "pyproject.toml").read_text(encoding="utf-8"))
+    declared = {
+        name: {re.split(r"[\[><=]", one)[0].lower() for one in brought if not one.startswith("brainseg-runtime[")}
+        for name, brought in wheel["project"]["optional-dependencies"].items()
+    }
+    told = {extra.name: set(extra.missing) for extra in find_extras({})}
+    assert told.keys() == declared.keys()
+    for name in ("io", "cli", "openvino"):
+        assert told[name] == declared[name]
+    assert {"highdicom", "pydicom", "pyjpegls", "pylibjpeg", "simpleitk"} == (told["study"] & declared["study"])
+
+
+def test_an_extra_that_is_missing_says_how_to_install_it() -> None:
+    versions = installed_versions()
+    versions.pop("simpleitk", None)
+    study = next(extra for extra in find_extras(versions) if extra.name == "study")
+    assert study.missing == ("simpleitk",) or {"simpleitk"} < set(study.missing)
+    assert "[study]" in str(study.remedy)

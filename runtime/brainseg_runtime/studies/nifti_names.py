@@ -1,0 +1,136 @@
+"""The usual names of NIfTI files: BraTS's, BIDS's, and those of plain folders; which role they name, and which study.
+
+Sources: the BraTS challenges' data (2012 to 2023 and later), the Brain Imaging Data Structure 1.9 ("anat").
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Final, Literal
+
+from brainseg_runtime.studies.series import Role
+
+Named = Role | Literal["other"] | None
+"""What a name says: a role, that the file has none, or nothing."""
+
+_SUFFIXES: Final[Mapping[str, Named]] = {
+    "flair": "flair", "t2f": "flair", "t2flair": "flair",
+    "t1": "pre", "t1n": "pre", "t1w": "pre", "t1pre": "pre", "t1native": "pre",
+    "t1ce": "post", "t1c": "post", "t1gd": "post", "t1gad": "post", "t1post": "post", "t1wce": "post", "t1wgd": "post",
+    "t2": "other", "t2w": "other", "seg": "other", "dseg": "other", "mask": "other", "label": "other",
+    "labels": "other", "lesion": "other", "tumor": "other", "tumour": "other", "brainmask": "other", "dwi": "other",
+    "adc": "other", "swi": "other", "bold": "other", "pd": "other", "pdw": "other", "t2star": "other",
+    "t2starw": "other", "asl": "other", "probability": "other", "angio": "other", "unit1": "other", "sbref": "other",
+    "gtvseg": "other", "segmentation": "other",
+}  # fmt: skip
+_CONTRAST: Final = re.compile(r"_ce-[A-Za-z0-9]+_")
+_MASK: Final = re.compile(r"(^|[_-])(d?seg|masks?|labels?|segmentation|probability|prob)([_-]|$)", re.IGNORECASE)
+_SEQUENCE: Final = re.compile(r"[_\-. ]*(t1w?[_-](post|pre|gd|gad|ce|c)|t2[_-]flair|[A-Za-z0-9]+)$", re.IGNORECASE)
+_BIDS_FOLDERS: Final = ("anat", "dwi", "func", "fmap", "perf")
+_SUBJECT: Final = re.compile(r"(sub-[A-Za-z0-9]+)(?:_(ses-[A-Za-z0-9]+))?_")
+
+
+def stem(path: Path) -> str:
+    """A file's name without .nii or .nii.gz.
+
+    Examples:
+        >>> stem(Path("sub-1_FLAIR.nii.gz"))
+        'sub-1_FLAIR'
+    """
+    return re.sub(r"\.nii(\.gz)?$", "", path.name, flags=re.IGNORECASE)
+
+
+def role_by_name(path: Path) -> Named:
+    """The role that a usual name says.
+
+    Examples:
+        >>> [role_by_name(Path(name)) for name in ("P1_t1ce.nii", "sub-1_ce-gadolinium_T1w.nii.gz", "P1-seg.nii")]
+        ['post', 'post', 'other']
+        >>> role_by_name(Path("14_Ax_T2_FLAIR_Propeller.nii.gz")) is None
+        True
+    """
+    name = stem(path)
+    if _MASK.search(name) is not None:
+        return "other"
+    role = _SUFFIXES.get(_last(name))
+    if role == "pre" and _CONTRAST.search(name) is not None:
+        return "post"
+    return role
+
+
+def _last(name: str) -> str:
+    """The last part of a name, after "_", "-" or "."; "t1_post" and the like are one part."""
+    lowered = name.lower()
+    joined = re.sub(r"t1w?[_-](post|pre|gd|gad|ce|c)$", r"t1\1", lowered)
+    joined = re.sub(r"t2[_-]flair$", "flair", joined)
+    return re.split(r"[_\-. ]", joined)[-1]
+
+
+def by_study(paths: Iterable[Path]) -> dict[str, list[Path]]:
+    """Files by study: by subject and session (BIDS), else by folder.
+
+    Where a folder has several FLAIRs, the part of the names before the sequence tells (BraTS).
+
+    Args:
+        paths: NIfTI files.
+
+    Returns:
+        The files of each study, sorted, under a name made of letters, digits, ".", "_" and "-".
+
+    Examples:
+        >>> names = ("a/P1_flair.nii", "a/P1_t1.nii", "a/P2_flair.nii")
+        >>> {name: len(files) for name, files in by_study(map(Path, names)).items()}
+        {'P1': 2, 'P2': 1}
+    """
+    groups: dict[tuple[Path, str], list[Path]] = {}
+    for path in sorted(paths):
+        groups.setdefault(_subject(path), []).append(path)
+    split: dict[tuple[Path, str], list[Path]] = {}
+    for (folder, subject), files in groups.items():
+        several = not subject and sum(role_by_name(path) == "flair" for path in files) > 1
+        for path in files:
+            split.setdefault((folder, _before_sequence(path) if several else subject), []).append(path)
+    named: dict[str, list[Path]] = {}
+    for (folder, name), files in split.items():
+        wanted = clean(name or folder.name or "study")
+        unique = wanted
+        while unique in named:
+            unique = f"{wanted}_{sum(other.startswith(wanted) for other in named) + 1}"
+        named[unique] = files
+    return named
+
+
+def study_name(used: Sequence[Path]) -> str:
+    """What a study is called: its subject and session, what its files' names share, else its folder.
+
+    Args:
+        used: The files that have roles, FLAIR first.
+
+    Examples:
+        >>> study_name([Path("a/P1_flair.nii"), Path("a/P1_t1.nii")])
+        'P1'
+    """
+    folder, subject = _subject(used[0])
+    shared = {_before_sequence(path) for path in used}
+    return clean(subject or (shared.pop() if len(shared) == 1 else "") or folder.name)
+
+
+def _subject(path: Path) -> tuple[Path, str]:
+    """BIDS's folder, and subject with session; else the file's folder, and ""."""
+    subject = _SUBJECT.match(path.name)
+    if subject is None:
+        return path.parent, ""
+    above = path.parent.parent if path.parent.name in _BIDS_FOLDERS else path.parent
+    return above, "_".join(part for part in subject.groups() if part)
+
+
+def _before_sequence(path: Path) -> str:
+    """What a usual name says before the sequence, such as the patient's code; "" if the name is not usual."""
+    return "" if role_by_name(path) is None else _SEQUENCE.sub("", stem(path))
+
+
+def clean(name: str) -> str:
+    """A name of letters, digits, ".", "_" and "-", of at most 64."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("._-")[:64] or "study"
