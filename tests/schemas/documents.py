@@ -17,6 +17,7 @@ from brainseg_runtime.installation.benchmark import BenchRow
 from brainseg_runtime.installation.doctor import Diagnosis
 from brainseg_runtime.installation.verify import Verification
 from brainseg_runtime.prediction.record import BundleEntry, OutputFile, Predictions, SliceEntry
+from brainseg_runtime.studies.written.record import Output, StudyRecord
 from brainseg_train.comparison.leaderboard import SCHEMA as LEADERBOARD_SCHEMA
 from brainseg_train.comparison.significance import Comparison
 from brainseg_train.config import TrainConfig
@@ -223,6 +224,12 @@ def export(defs: Definitions) -> Schema:
     return record({"bundles": listed(record(bundle)), "faults": listed(failed)})
 
 
+def study(defs: Definitions) -> Schema:
+    """`study.json`, in the folder of a segmented study."""
+    defs.ref(Output, sha256=SHA256)
+    return defs.ref(StudyRecord)
+
+
 DOCUMENTS: Final[Mapping[str, Callable[[Definitions], Schema]]] = {
     "predictions": predictions,
     "evaluation": evaluation,
@@ -238,6 +245,7 @@ DOCUMENTS: Final[Mapping[str, Callable[[Definitions], Schema]]] = {
     "leaderboard": leaderboard,
     "fit": fit,
     "export": export,
+    "study": study,
 }
 """Each document's name, which is its file's, and what makes its schema."""
 
