@@ -9,6 +9,7 @@ from brainseg_export.evidence.gate import Verdict
 from brainseg_export.evidence.parity import Agreement
 from brainseg_export.evidence.threshold import Calibration as ExportCalibration
 from brainseg_runtime.bundles.manifest import ChannelRange, FileEntry, Fingerprint, Manifest
+from brainseg_runtime.commands.inspect import Inspection, StudyInspection
 from brainseg_runtime.contract import CHANNELS
 from brainseg_runtime.contract import SCHEMA as BUNDLE_SCHEMA
 from brainseg_runtime.evaluation.result import Evaluation
@@ -17,6 +18,8 @@ from brainseg_runtime.installation.benchmark import BenchRow
 from brainseg_runtime.installation.doctor import Diagnosis
 from brainseg_runtime.installation.verify import Verification
 from brainseg_runtime.prediction.record import BundleEntry, OutputFile, Predictions, SliceEntry
+from brainseg_runtime.prediction.study_record import StudyEntry, StudyPredictions
+from brainseg_runtime.studies.inspection import InspectedSeries
 from brainseg_runtime.studies.written.record import Output, StudyRecord
 from brainseg_train.comparison.leaderboard import SCHEMA as LEADERBOARD_SCHEMA
 from brainseg_train.comparison.significance import Comparison
@@ -58,6 +61,21 @@ def predictions(defs: Definitions) -> Schema:
     defs.ref(SliceEntry, mask=file, probability=file, overlay=file, error=nullable(ERROR))
     defs.ref(BundleEntry, **MODEL)
     return defs.ref(Predictions)
+
+
+def studies(defs: Definitions) -> Schema:
+    """`studies.json`, and `brainseg predict --json` on studies."""
+    defs.ref(Output, sha256=SHA256)
+    defs.ref(StudyEntry, error=nullable(ERROR))
+    defs.ref(BundleEntry, **MODEL)
+    return defs.ref(StudyPredictions)
+
+
+def inspection(defs: Definitions) -> Schema:
+    """`brainseg inspect --json`."""
+    defs.ref(InspectedSeries, fault=nullable(ERROR))
+    defs.ref(StudyInspection, error=nullable(ERROR))
+    return defs.ref(Inspection)
 
 
 def evaluation(defs: Definitions) -> Schema:
@@ -246,6 +264,8 @@ DOCUMENTS: Final[Mapping[str, Callable[[Definitions], Schema]]] = {
     "fit": fit,
     "export": export,
     "study": study,
+    "studies": studies,
+    "inspection": inspection,
 }
 """Each document's name, which is its file's, and what makes its schema."""
 
