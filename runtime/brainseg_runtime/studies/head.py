@@ -23,7 +23,7 @@ _LINE: Final = 0.05
 
 @dataclass(frozen=True, kw_only=True)
 class HeadBox:
-    """Edges of the head in pixels: `top` and `left` of the first row and column, `bottom` and `right` after the last."""
+    """Edges of the head in pixels: of its first row and column, and after its last ones."""
 
     top: int
     bottom: int

@@ -138,7 +138,7 @@ def _search(
 ) -> NDArray[np.float64]:
     """SimpleITK's rigid motion of most mutual information near a start, as turns about a centre and a shift."""
     target, source = coarser(fixed, level.spacing_mm), coarser(moving, level.spacing_mm)
-    transform = simpleitk().Euler3DTransform()
+    transform: SimpleITK.Euler3DTransform = simpleitk().Euler3DTransform()
     transform.SetCenter(centre.tolist())
     transform.SetMatrix(start[:3, :3].ravel().tolist(), 1e-6)
     transform.SetTranslation((moved(centre, start) - centre).tolist())
@@ -151,7 +151,7 @@ def _search(
 def _method(level: _Level, grid: Grid) -> SimpleITK.ImageRegistrationMethod:
     """SimpleITK's search at one resolution."""
     itk = simpleitk()
-    method = itk.ImageRegistrationMethod()
+    method: SimpleITK.ImageRegistrationMethod = itk.ImageRegistrationMethod()
     method.SetNumberOfThreads(1)  # sums of several threads depend on how many there are
     method.SetMetricAsMattesMutualInformation(_BINS)
     method.SetMetricSamplingStrategy(method.REGULAR)

@@ -41,7 +41,7 @@ def simpleitk() -> ModuleType:
 
 def image_of(volume: Volume) -> SimpleITK.Image:
     """A volume as an image, whose axes are columns, rows, slices."""
-    image = simpleitk().GetImageFromArray(np.ascontiguousarray(volume.voxels, np.float32))
+    image: SimpleITK.Image = simpleitk().GetImageFromArray(np.ascontiguousarray(volume.voxels, np.float32))
     image.SetSpacing(volume.grid.spacing[::-1])
     image.SetOrigin(volume.grid.origin.tolist())
     image.SetDirection(_directions(volume.grid))
@@ -50,7 +50,7 @@ def image_of(volume: Volume) -> SimpleITK.Image:
 
 def transform_of(matrix: NDArray[np.float64]) -> SimpleITK.AffineTransform:
     """A (4, 4) matrix as a transform of points."""
-    transform = simpleitk().AffineTransform(3)
+    transform: SimpleITK.AffineTransform = simpleitk().AffineTransform(3)
     transform.SetMatrix(matrix[:3, :3].ravel().tolist())
     transform.SetTranslation(matrix[:3, 3].tolist())
     return transform

@@ -134,11 +134,13 @@ def sample(volume: Volume, positions: NDArray[np.float64]) -> tuple[NDArray[np.f
 
     def between(axis: int, start: int) -> NDArray[np.float32]:
         if axis == 3:
-            return flat[first + start]
+            corner: NDArray[np.float32] = flat[first + start]
+            return corner
         near = between(axis + 1, start)
-        return near + (between(axis + 1, start + int(steps[axis])) - near) * parts[:, axis]
+        far = between(axis + 1, start + int(steps[axis]))
+        return np.asarray(near + (far - near) * parts[:, axis], np.float32)
 
-    return between(0, 0), reached
+    return between(0, 0), np.asarray(reached)
 
 
 def _as_bins(volume: Volume, head: NDArray[np.bool_]) -> Volume:
