@@ -74,7 +74,7 @@ def registered(
             raise StudyError(
                 f"the {NAMES[role]} does not fit FLAIR after registration",
                 expected=f"a quality of at least {LEAST_QUALITY}",
-                got=f"{registration.quality:.4f}",
+                got=f"{registration.quality:.3f}",
                 remedy="check that both show the same head; register=False (--no-register) takes the headers' geometry",
             )
     return found

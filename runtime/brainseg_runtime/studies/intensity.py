@@ -81,6 +81,8 @@ def grey_levels(volume: Volume, name: str) -> Volume:
 def _air(voxels: NDArray[np.float32], name: str) -> float:
     """The value of air: 0, or where the darkest voxels are far from it, theirs or the padding's."""
     padding = _padding(voxels)
+    if padding is not None and not padding.is_integer():
+        return padding  # no scanner pads with a fraction: it is the air of a volume that was standardised as a whole
     rest = voxels.ravel() if padding is None else voxels[voxels != padding]
     dark, bright = (float(value) for value in np.percentile(rest, [_DARK, BRIGHT]))
     if abs(dark) <= _NEAR_ZERO * max(bright, 0):

@@ -24,11 +24,16 @@ from brainseg_runtime.studies.similarity import Similarity, moved
 if TYPE_CHECKING:
     import SimpleITK
 
-LEAST_QUALITY: Final = 1.015
-"""Quality below which a registration is not trusted."""
+LEAST_QUALITY: Final = 0.15
+"""Quality below which a registration is not trusted.
+
+Quality is the part of the similarity (its excess over 1) that is lost, on average, when one volume is turned or shifted
+by 4 mm from where it was put. Where the two show one head, structures match and the loss is large; where they do not,
+only the heads' outlines match, and it is small.
+"""
 
 LEAST_GAIN: Final = 0.03
-"""Part by which the quality's excess over 1 must grow for a motion to be applied."""
+"""Part by which the similarity's excess over 1 must grow for a motion to be applied."""
 
 KEPT_MM: Final = 0.6
 """Mean displacement up to which the header is kept where both series have one grid, whatever the gain."""
@@ -68,6 +73,9 @@ _STEPS_MM: Final = (3.0, 1.5, 0.75, 0.75)
 _ARM_MM: Final = 70.0
 """Distance from the head's centre at which a turn's step is measured: about the brain's radius."""
 
+_OFF_MM: Final = 4.0
+"""Turns and shifts by which quality is measured."""
+
 _MOST_MOVES: Final = 3
 """Most steps into one direction within a round."""
 
@@ -90,18 +98,19 @@ def register(moving: Volume, fixed: Volume, *, same_frame: bool = True) -> Regis
     header = np.eye(4)
     starts = [header, _centring(similarity)] if same_frame else [_centring(similarity)]
     coarse = [_search(moving, fixed, similarity.centre, start, _COARSE) for start in starts]
-    best = max([*starts, *coarse], key=similarity.quality)
+    best = max([*starts, *coarse], key=similarity.at)
     finer = _search(moving, fixed, similarity.centre, best, _FINER)
-    found = _refined(similarity, max([best, finer], key=similarity.quality))
-    quality, before, motion = similarity.quality(found), similarity.quality(header), similarity.displacement(found)
+    found = _refined(similarity, max([best, finer], key=similarity.at))
+    reached, before, motion = similarity.at(found), similarity.at(header), similarity.displacement(found)
     small = motion <= KEPT_MM and moving.grid.same_as(fixed.grid)
-    if same_frame and (small or quality - before <= LEAST_GAIN * (before - 1)):
+    if same_frame and (small or reached - before <= LEAST_GAIN * (before - 1)):
         note = f"header kept: a motion of {motion:.1f} mm would fit no better than can be told"
-        return _unmoved(before, note)
+        return _unmoved(similarity, note)
     note = "registered from the header" if same_frame else "registered from the centres of the heads"
     return Registration(
         matrix=found,
-        quality=quality,
+        quality=_quality(similarity, found),
+        similarity=reached,
         rotation_deg=_angle(found),
         translation_mm=motion,
         applied=True,
@@ -116,14 +125,34 @@ def by_header(moving: Volume, fixed: Volume) -> Registration:
         moving: Grey levels of a T1 series.
         fixed: Grey levels of FLAIR.
     """
-    quality = Similarity.of(moving, fixed).quality(np.eye(4))
-    return _unmoved(quality, "registration was switched off: the header's geometry is used as it is")
+    return _unmoved(Similarity.of(moving, fixed), "registration was switched off: the header's geometry is taken")
 
 
-def _unmoved(quality: float, note: str) -> Registration:
+def _unmoved(similarity: Similarity, note: str) -> Registration:
+    """The header's geometry."""
+    header = np.eye(4)
     return Registration(
-        matrix=np.eye(4), quality=quality, rotation_deg=0.0, translation_mm=0.0, applied=False, note=note
+        matrix=header,
+        quality=_quality(similarity, header),
+        similarity=similarity.at(header),
+        rotation_deg=0.0,
+        translation_mm=0.0,
+        applied=False,
+        note=note,
     )
+
+
+def _quality(similarity: Similarity, matrix: NDArray[np.float64]) -> float:
+    """Part of the similarity that is lost by small turns and shifts, 0 to 1; 0 if there is none."""
+    reached = similarity.at(matrix)
+    if reached <= 1:
+        return 0.0
+    near = [
+        similarity.at(matrix @ _motion(similarity.centre, axis, off))
+        for axis in range(6)
+        for off in (-_OFF_MM, _OFF_MM)
+    ]
+    return float(np.clip((reached - np.mean(near)) / (reached - 1), 0, 1))
 
 
 def _centring(similarity: Similarity) -> NDArray[np.float64]:
@@ -176,7 +205,7 @@ def _matrix(transform: SimpleITK.Transform) -> NDArray[np.float64]:
 
 def _refined(similarity: Similarity, matrix: NDArray[np.float64]) -> NDArray[np.float64]:
     """The motion of most similarity near another, by one turn or shift after the other."""
-    quality = similarity.quality(matrix)
+    quality = similarity.at(matrix)
     for step in _STEPS_MM:
         for axis in (3, 4, 5, 0, 1, 2):  # shifts first, turns after
             matrix, quality = _climbed(similarity, matrix, quality, axis, step)
@@ -189,14 +218,14 @@ def _climbed(
     """The best motion along one turn or shift: steps uphill, then the top of the parabola through three."""
     for _ in range(_MOST_MOVES):
         sides = [matrix @ _motion(similarity.centre, axis, sign * step) for sign in (-1, 1)]
-        before, after = (similarity.quality(side) for side in sides)
+        before, after = (similarity.at(side) for side in sides)
         if max(before, after) > quality:
             matrix, quality = (sides[0], before) if before > after else (sides[1], after)
             continue
         curvature = before - 2 * quality + after
         if curvature < 0:
             top = matrix @ _motion(similarity.centre, axis, 0.5 * step * (before - after) / curvature)
-            reached = similarity.quality(top)
+            reached = similarity.at(top)
             if reached > quality:
                 return top, reached
         break

@@ -26,13 +26,14 @@ class Registration:
 
     Attributes:
         matrix: (4, 4) float64; takes a position in FLAIR's patient coordinates (LPS mm) to the T1's.
-        quality: Normalised mutual information of the two inside the head after registration; its meaning and limit
-            are in `registration.py`.
+        quality: 0 to 1: how much of the two volumes' similarity a small motion would cost; its limit is
+            `registration.LEAST_QUALITY`.
         rotation_deg: Angle of the rotation, degrees.
         translation_mm: Mean displacement of the head's voxels, mm.
         applied: False if the header's geometry was kept: the motion found is below what can be told from none, or
             registration was switched off.
         note: What was done, in words.
+        similarity: Normalised mutual information of the two inside the head, 1 to 2.
     """
 
     matrix: NDArray[np.float64]
@@ -41,6 +42,7 @@ class Registration:
     translation_mm: float
     applied: bool
     note: str
+    similarity: float = 1.0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -30,7 +30,7 @@ _SPACING_MM: Final = 2.0
 _POSITIONS: Final = 20_000
 """About at how many positions."""
 
-_LEAST_SHARED: Final = 0.3
+_LEAST_SHARED: Final = 0.15
 """Part of FLAIR's head that the other series must reach to be compared at all."""
 
 _SEED: Final = 1
@@ -76,7 +76,7 @@ class Similarity:
             moving_centre=_centre(source.grid, np.argwhere(moving_head)),
         )
 
-    def quality(self, matrix: NDArray[np.float64]) -> float:
+    def at(self, matrix: NDArray[np.float64]) -> float:
         """Normalised mutual information under a motion.
 
         Args:
