@@ -235,9 +235,7 @@ def _flips(reversed_axes: tuple[bool, bool, bool]) -> tuple[slice, slice, slice]
     return first, second, third
 
 
-def _resized(
-    volume: NDArray[np.float32], axis: int, length: int, start: float, step: float
-) -> NDArray[np.float32]:
+def _resized(volume: NDArray[np.float32], axis: int, length: int, start: float, step: float) -> NDArray[np.float32]:
     """A volume resampled along one axis: linear between voxels, and averaged where a new voxel covers several.
 
     Sums run over few neighbours in a fixed order, so that the result does not depend on threads. Where the new voxels
@@ -262,9 +260,7 @@ def _resized(
     return sums
 
 
-def _neighbours(
-    old: int, new: int, start: float, step: float
-) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+def _neighbours(old: int, new: int, start: float, step: float) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
     """For each new voxel the old ones that it is made of and their weights, (T, new); weights are 0 outside."""
     reach = max(step, 1.0)  # of the triangle around a new voxel's centre
     centres = start + (np.arange(new) + 0.5) * step - 0.5

@@ -126,7 +126,9 @@ def read_study(path: AnyPath, *, flair: ByHand = None, pre: ByHand = None, post:
     if not studies:
         raise _no_study(Path(path))
     if len(studies) > 1:
-        names = first_few([f"{each.name} ({counted(len(each.series), 'series', 'series')})" for each in studies], few=_LISTED)
+        names = first_few(
+            [f"{each.name} ({counted(len(each.series), 'series', 'series')})" for each in studies], few=_LISTED
+        )
         raise StudyError(
             f"{printable(str(path))} holds {len(studies)} studies",
             expected="one",
