@@ -117,9 +117,10 @@ def read_study(path: AnyPath, *, flair: ByHand = None, pre: ByHand = None, post:
         MissingExtraError: The extra `study` is not installed.
 
     Examples:
-        >>> study = read_study("PATH")  # doctest: +SKIP
-        >>> study.flair.header.description, study.flair.grid.shape  # doctest: +SKIP
-        ('AX FLAIR', (24, 256, 256))
+        >>> read_study("not there")
+        Traceback (most recent call last):
+        ...
+        brainseg_runtime.errors.StudyError: not there cannot be read; expected a folder, a zip archive, ...
     """
     by_hand: dict[Role, ByHand] = {"flair": flair, "pre": pre, "post": post}
     studies = find_studies([path])
@@ -155,8 +156,9 @@ def find_studies(paths: Iterable[AnyPath]) -> list[FoundStudy]:
         MissingExtraError: There is DICOM, and the extra `study` is not installed.
 
     Examples:
-        >>> [found.name for found in find_studies(["PATH"])]  # doctest: +SKIP
-        ['1.2.826.0.1.3680043.8.498.1']
+        >>> Path("export").mkdir()
+        >>> find_studies(["export"])
+        []
     """
     found = {Path(path): find(Path(path)) for path in paths}
     made: list[FoundStudy] = []
