@@ -9,6 +9,7 @@ from brainseg_export.evidence.gate import Verdict
 from brainseg_export.evidence.parity import Agreement
 from brainseg_export.evidence.threshold import Calibration as ExportCalibration
 from brainseg_runtime.bundles.manifest import ChannelRange, FileEntry, Fingerprint, Manifest
+from brainseg_runtime.commands.inspect import Inspection, StudyInspection
 from brainseg_runtime.contract import CHANNELS
 from brainseg_runtime.contract import SCHEMA as BUNDLE_SCHEMA
 from brainseg_runtime.evaluation.result import Evaluation
@@ -17,6 +18,9 @@ from brainseg_runtime.installation.benchmark import BenchRow
 from brainseg_runtime.installation.doctor import Diagnosis
 from brainseg_runtime.installation.verify import Verification
 from brainseg_runtime.prediction.record import BundleEntry, OutputFile, Predictions, SliceEntry
+from brainseg_runtime.prediction.study_record import StudyEntry, StudyPredictions
+from brainseg_runtime.studies.inspection import InspectedSeries
+from brainseg_runtime.studies.written.record import Output, StudyRecord
 from brainseg_train.comparison.leaderboard import SCHEMA as LEADERBOARD_SCHEMA
 from brainseg_train.comparison.significance import Comparison
 from brainseg_train.config import TrainConfig
@@ -57,6 +61,21 @@ def predictions(defs: Definitions) -> Schema:
     defs.ref(SliceEntry, mask=file, probability=file, overlay=file, error=nullable(ERROR))
     defs.ref(BundleEntry, **MODEL)
     return defs.ref(Predictions)
+
+
+def studies(defs: Definitions) -> Schema:
+    """`studies.json`, and `brainseg predict --json` on studies."""
+    defs.ref(Output, sha256=SHA256)
+    defs.ref(StudyEntry, error=nullable(ERROR))
+    defs.ref(BundleEntry, **MODEL)
+    return defs.ref(StudyPredictions)
+
+
+def inspection(defs: Definitions) -> Schema:
+    """`brainseg inspect --json`."""
+    defs.ref(InspectedSeries, fault=nullable(ERROR))
+    defs.ref(StudyInspection, error=nullable(ERROR))
+    return defs.ref(Inspection)
 
 
 def evaluation(defs: Definitions) -> Schema:
@@ -223,6 +242,12 @@ def export(defs: Definitions) -> Schema:
     return record({"bundles": listed(record(bundle)), "faults": listed(failed)})
 
 
+def study(defs: Definitions) -> Schema:
+    """`study.json`, in the folder of a segmented study."""
+    defs.ref(Output, sha256=SHA256)
+    return defs.ref(StudyRecord)
+
+
 DOCUMENTS: Final[Mapping[str, Callable[[Definitions], Schema]]] = {
     "predictions": predictions,
     "evaluation": evaluation,
@@ -238,6 +263,9 @@ DOCUMENTS: Final[Mapping[str, Callable[[Definitions], Schema]]] = {
     "leaderboard": leaderboard,
     "fit": fit,
     "export": export,
+    "study": study,
+    "studies": studies,
+    "inspection": inspection,
 }
 """Each document's name, which is its file's, and what makes its schema."""
 

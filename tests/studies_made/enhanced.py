@@ -17,7 +17,7 @@ from pydicom.uid import EnhancedMRImageStorage
 
 from brainseg_runtime.studies.geometry import Grid
 from tests.studies_made.series import Stored, begun, ds, save, set_pixels
-from tests.studies_made.tags import FLAIR, Tags
+from tests.studies_made.tags import FLAIR, STUDY, Tags
 from tests.studies_made.uids import made_uid
 
 _IN_GROUPS = {"RepetitionTime", "EchoTime", "InversionTime", "FlipAngle", "EchoTrainLength", "ContrastBolusAgent"}
@@ -66,7 +66,8 @@ def write_enhanced(
     dataset.SharedFunctionalGroupsSequence = Items([_timing(tags)])
     if not per_frame:
         dataset.SharedFunctionalGroupsSequence[0].update(same)
-    frames = [_frame(grid, k, number) for number, k in enumerate(order, start=1)]
+    begin = f"{tags.get('AcquisitionDate', STUDY['AcquisitionDate'])}{tags.get('AcquisitionTime', '100000')}"
+    frames = [_frame(grid, k, begin) for k in order]
     if per_frame:
         for frame in frames:
             frame.update(_same_for_all(grid, stored))
@@ -144,7 +145,7 @@ def _timing(tags: Tags) -> Dataset:
     return groups
 
 
-def _frame(grid: Grid, k: int, number: int) -> Dataset:
+def _frame(grid: Grid, k: int, begin: str) -> Dataset:
     """Groups of one frame: its place in the stack and in the patient."""
     groups = Dataset()
     groups.FrameContentSequence = Items(
@@ -154,8 +155,8 @@ def _frame(grid: Grid, k: int, number: int) -> Dataset:
                 InStackPositionNumber=k + 1,
                 DimensionIndexValues=[1, k + 1],
                 FrameAcquisitionNumber=1,
-                FrameAcquisitionDateTime=f"200001021020{number % 60:02d}",
-                FrameReferenceDateTime=f"200001021020{number % 60:02d}",
+                FrameAcquisitionDateTime=begin,
+                FrameReferenceDateTime=begin,
             )
         ]
     )

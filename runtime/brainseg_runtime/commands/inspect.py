@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -21,8 +22,6 @@ from brainseg_runtime.terminal.command import DONE, FAULT
 from brainseg_runtime.terminal.console import Console, one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from brainseg_runtime.studies.reading import FoundStudy
 
 

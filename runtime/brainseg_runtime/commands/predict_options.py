@@ -22,8 +22,10 @@ _STUDIES: Final = "Studies"
 _SERIES: Final = "SERIES"
 
 
-def _kinds(value: str) -> str:
+def _kinds(value: str | None) -> str | None:
     """Refuses what cannot be written; returns the kinds once each, in their order."""
+    if value is None:
+        return None
     wanted = {part.strip() for part in value.split(",")} - {""}
     if strange := sorted(wanted - set(KINDS)):
         raise typer.BadParameter(f"{', '.join(strange)}: expected some of {', '.join(KINDS)}, with commas between")
@@ -70,14 +72,15 @@ class StudyOptions:
     """What to write for studies, and how to take them."""
 
     write: Annotated[
-        str,
+        str | None,
         typer.Option(
             metavar="KIND,...",
-            help=f"What to write for a study: {', '.join(KINDS)}.",
+            help=f"What to write for a study: {', '.join(KINDS)}; default: seg, sr, sc, nifti and preview for DICOM, "
+            "nifti and preview for NIfTI.",
             callback=_kinds,
             rich_help_panel=_STUDIES,
         ),
-    ] = "seg,sr,sc,nifti,preview"
+    ] = None
     flair: Annotated[
         str | None,
         typer.Option(
@@ -160,7 +163,7 @@ class StudyOptions:
             type=default.type if self.segment_type is None else Code.parse(self.segment_type),
         )
         return StudyConfig(
-            kinds=tuple(self.write.split(",")),
+            kinds=None if self.write is None else tuple(self.write.split(",")),
             register=not self.no_register,
             deterministic_uids=self.deterministic_uids,
             threshold=threshold,

@@ -196,7 +196,7 @@ def _show(console: Console, made: StudyPredictions, out: Path) -> int:
         for text in entry.warnings:
             console.warn(f"{entry.name}: {printable(text)}")
         if entry.error is not None:
-            console.error(f"{printable(entry.input)}: {printable(one_line(entry.error))}")
+            console.error(f"{entry.name} in {printable(entry.input)}: {printable(one_line(entry.error))}")
     rest = {"failed": made.n_failed, "pending": made.n_pending}
     left_out = ", ".join(f"{number} {kind}" for kind, number in rest.items() if number)
     of_all = counted(made.n_studies, "study", "studies")

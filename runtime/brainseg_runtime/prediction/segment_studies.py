@@ -10,27 +10,27 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from brainseg_runtime.errors import BrainsegError, CancelledError, InputError, MissingExtraError, StudyError
 from brainseg_runtime.prediction.layout import path_text
 from brainseg_runtime.prediction.record import MAX_BYTES, sha256
 from brainseg_runtime.prediction.study_inputs import StudyItem
 from brainseg_runtime.prediction.study_record import (
-    RegistrationEntry,
     Registrations,
     StudyEntry,
     UsedSeries,
-    WrittenFile,
 )
 from brainseg_runtime.problems import first_few
-from brainseg_runtime.safe_io.files import read_capped, replace_folder
+from brainseg_runtime.safe_io.files import read_capped
 from brainseg_runtime.studies.segmenting import segment_study
+from brainseg_runtime.studies.written.record import Output, RegistrationRecord
 from brainseg_runtime.studies.written.settings import SegmentSettings
+from brainseg_runtime.studies.written.writing import OF_DICOM, OF_NIFTI
 
 if TYPE_CHECKING:
     from brainseg_runtime.segmenter import Segmenter
-    from brainseg_runtime.studies.result import Registration, StudyResult
+    from brainseg_runtime.studies.result import StudyResult
     from brainseg_runtime.studies.study import Study
 
 
@@ -39,7 +39,7 @@ class StudyConfig:
     """How to segment studies, and what to write for each.
 
     Attributes:
-        kinds: What to write, such as "seg" and "sr".
+        kinds: What to write, such as "seg" and "sr"; None: what fits the study, and a preview.
         register: Whether the T1s are brought onto FLAIR by what they show, or by their headers alone.
         deterministic_uids: Whether the same study and model give the same UIDs, and with them the same bytes.
         threshold: Probability from which a voxel is marked; None: the model's own.
@@ -47,18 +47,28 @@ class StudyConfig:
         segment: Label and codes of the segment.
     """
 
-    kinds: tuple[str, ...]
+    kinds: tuple[str, ...] | None = None
     register: bool = True
     deterministic_uids: bool = False
     threshold: float | None = None
     strict: bool = False
     segment: SegmentSettings = field(default_factory=SegmentSettings)
 
+    def kinds_for(self, source: Literal["dicom", "nifti"]) -> tuple[str, ...]:
+        """What to write for a study.
+
+        Args:
+            source: What it was read from.
+        """
+        if self.kinds is not None:
+            return self.kinds
+        return tuple(dict.fromkeys((*(OF_DICOM if source == "dicom" else OF_NIFTI), "preview")))
+
     @property
     def settings(self) -> Mapping[str, str]:
         """What decides the files besides the study, the model and the threshold, for the record."""
         return {
-            "write": ",".join(self.kinds),
+            "write": "default" if self.kinds is None else ",".join(self.kinds),
             "register": str(self.register).lower(),
             "deterministic_uids": str(self.deterministic_uids).lower(),
             "segment": repr(self.segment),
@@ -132,26 +142,20 @@ def _segment(
             got="; ".join(result.warnings),
             remedy="leave --strict out, and look at the mask before it is used",
         )
-    with replace_folder(out / entry.name) as folder:
-        written = result.write(
-            folder, kinds=config.kinds, deterministic_uids=config.deterministic_uids, segment=config.segment
-        )
-        outputs = tuple(
-            WrittenFile(
-                kind=each.kind,
-                file=f"{entry.name}/{Path(each.file).relative_to(folder).as_posix()}",
-                sha256=each.sha256,
-            )
-            for each in written
-        )
+    outputs = result.write(
+        out,
+        config.kinds_for(study.source),
+        deterministic_uids=config.deterministic_uids,
+        segment=config.segment,
+    )
     return _done(entry, study, result, outputs)
 
 
-def _done(entry: StudyEntry, study: Study, result: StudyResult, outputs: tuple[WrittenFile, ...]) -> StudyEntry:
+def _done(entry: StudyEntry, study: Study, result: StudyResult, outputs: tuple[Output, ...]) -> StudyEntry:
     """The entry of a study that is done."""
     roles = study.roles
     missing = {role: roles[role].uid for role in ("pre", "post") if role in roles}
-    registered = {role: _registration(each) for role, each in result.registration.items() if role != "flair"}
+    registered = {role: RegistrationRecord.of(each) for role, each in result.registration.items() if role != "flair"}
     return replace(
         entry,
         status="done",
@@ -161,18 +165,6 @@ def _done(entry: StudyEntry, study: Study, result: StudyResult, outputs: tuple[W
         warnings=result.warnings,
         outputs=outputs,
         seconds=dict(result.seconds),
-    )
-
-
-def _registration(found: Registration) -> RegistrationEntry:
-    """A registration as the record has it."""
-    return RegistrationEntry(
-        quality=found.quality,
-        rotation_deg=found.rotation_deg,
-        translation_mm=found.translation_mm,
-        applied=found.applied,
-        note=found.note,
-        matrix=tuple(tuple(map(float, row)) for row in found.matrix),
     )
 
 

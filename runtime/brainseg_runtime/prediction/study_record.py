@@ -14,29 +14,15 @@ from typing import Final, Literal
 
 from brainseg_runtime.errors import InputError
 from brainseg_runtime.prediction.layout import path_text
-from brainseg_runtime.prediction.record import DECISIVE, MAX_BYTES, BundleEntry, Origin, Sha256
+from brainseg_runtime.prediction.record import DECISIVE, MAX_BYTES, BundleEntry, Origin
 from brainseg_runtime.safe_io.files import read_capped, write_json
 from brainseg_runtime.safe_io.typed_json import from_json, to_json
 from brainseg_runtime.segmentation.results import SegmenterInfo
+from brainseg_runtime.studies.written.record import Output, RegistrationRecord
 
 SCHEMA: Final = "brainseg/studies/1"
 FILE: Final = "studies.json"
 _ANEW: Final = "run without --resume and with --overwrite, which starts again, or give another folder with -o"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class WrittenFile:
-    """A file that was written.
-
-    Attributes:
-        kind: What it is, such as "seg", "sr" or "nifti".
-        file: Its path from OUT on, with / on every system.
-        sha256: Of its bytes.
-    """
-
-    kind: str
-    file: str
-    sha256: Sha256
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,27 +41,6 @@ class UsedSeries:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class RegistrationEntry:
-    """How a T1 was brought onto FLAIR.
-
-    Attributes:
-        quality: Its measure, as docs/studies.md defines it.
-        rotation_deg: Angle of the rotation, degrees.
-        translation_mm: Mean displacement inside the head, mm.
-        applied: Whether the T1 was moved; false if the header's geometry was kept.
-        note: What was done, in words.
-        matrix: Takes a position in FLAIR's patient coordinates (LPS, mm) to the T1's; four rows of four.
-    """
-
-    quality: float
-    rotation_deg: float
-    translation_mm: float
-    applied: bool
-    note: str
-    matrix: tuple[tuple[float, ...], ...]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class Registrations:
     """By role; null where the sequence is missing.
 
@@ -84,8 +49,8 @@ class Registrations:
         post: Of the T1 after contrast.
     """
 
-    pre: RegistrationEntry | None = None
-    post: RegistrationEntry | None = None
+    pre: RegistrationRecord | None = None
+    post: RegistrationRecord | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -118,7 +83,7 @@ class StudyEntry:
     volume_ml: float | None = None
     registration: Registrations | None = None
     warnings: tuple[str, ...] = ()
-    outputs: tuple[WrittenFile, ...] = ()
+    outputs: tuple[Output, ...] = ()
     seconds: Mapping[str, float] | None = None
     error: Mapping[str, object] | None = None
 

@@ -190,13 +190,10 @@ def of_flair(edit: Edit) -> Writer:
 def two_orientations(folder: Path, made: Volumes) -> object:
     """Slices of two orientations under one series' UID."""
     write_study(folder, made, GRID)
-    voxels, grid = as_acquired(made["flair"], GRID, "coronal")
-    uid = {"SeriesInstanceUID": made_uid("two orientations")}
-    write_series(folder / "flair", made["flair"], GRID, tags={**BY_ROLE["flair"], **uid})
-    few = replace(grid, shape=(5, grid.shape[1], grid.shape[2]))
-    return write_series(
-        folder / "flair2", voxels[:5], few, tags={**BY_ROLE["flair"], **uid}, edit=renamed("coronal"), suffix=".ima"
-    )
+    uid = {**BY_ROLE["flair"], "SeriesInstanceUID": made_uid("two orientations")}
+    write_series(folder / "flair", made["flair"], GRID, tags=uid)
+    across = turned(GRID, degrees=(90.0, 0.0, 0.0))
+    return write_series(folder / "flair2", made["flair"], across, tags=uid, edit=renamed("coronal"))
 
 
 def renamed(word: str) -> Edit:

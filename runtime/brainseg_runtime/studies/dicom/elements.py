@@ -111,7 +111,10 @@ def _raw(dataset: Dataset, tag: int) -> RawDataElement | None:
 
     if tag not in dataset:
         return None
-    element: object = dataset.get_item(tag)
+    try:
+        element: object = dataset.get_item(tag)  # converts an empty element, which may fail
+    except FAULTS:
+        return None
     if not isinstance(element, RawDataElement) or not element.value or len(element.value) > _MOST_BYTES:
         return None
     return element

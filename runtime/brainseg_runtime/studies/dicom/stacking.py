@@ -27,11 +27,11 @@ _SAME_DIRECTION: Final = 1e-3
 _RIGHT_ANGLE: Final = 5e-3
 """Largest cosine between rows and columns, and deviation of their lengths from 1: 0.3°, beyond any rounding."""
 
-_ROUNDED_MM: Final = 0.05
-"""Largest deviation of a slice from its place that counts as rounding: positions with one digit."""
+_ROUNDED_MM: Final = 0.1
+"""Largest deviation of a slice from its place that counts as rounding: twice that of positions with one digit."""
 
-_UNEVEN: Final = 0.01
-"""The same, as a part of the spacing."""
+_UNEVEN: Final = (0.01, 0.1)
+"""The same as a part of the spacing: always allowed, and at most, so that no gap between thin slices is rounding."""
 
 _DRIFT: Final = 2e-3
 """Largest sideways drift a mm of height that counts as rounding of the orientation: 0.1°."""
@@ -253,11 +253,12 @@ def _check_even(slices: Sequence[Slice], heights: NDArray[np.float64], name: str
     """Refuses gaps and uneven distances."""
     steps = np.diff(heights)
     usual = float(np.median(steps))
-    tolerance = max(_ROUNDED_MM, _UNEVEN * usual)
-    even = np.linspace(0.0, heights[-1], len(heights))
-    wrong = np.flatnonzero(np.abs(steps - usual) > 2 * tolerance)
-    if not len(wrong) and np.abs(heights - even).max() <= tolerance:
+    tolerance = max(_UNEVEN[0] * usual, min(_ROUNDED_MM, _UNEVEN[1] * usual))
+    numbers = np.arange(len(heights))
+    even = np.polynomial.Polynomial.fit(numbers, heights, 1)(numbers)
+    if np.abs(heights - even).max() <= tolerance:
         return
+    wrong = np.flatnonzero(np.abs(steps - usual) > 2 * tolerance)
     smallest = float(steps.min())
     parts = steps / smallest
     whole = np.abs(parts - np.rint(parts)).max() * smallest <= 2 * tolerance

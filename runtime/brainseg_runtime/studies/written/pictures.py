@@ -45,7 +45,7 @@ class View:
         swapped: Whether the picture's rows are the slice's columns.
         flipped: Whether rows and columns of the picture run backwards, after swapping.
         pixel_mm: Side of the slice's smaller pixel.
-        size: Height and width of a slice with square pixels of that size.
+        extent_mm: Height and width of the picture.
         letters: Sides of the patient at the picture's left, right, upper and lower edge.
         patient_orientation: PatientOrientation of the picture: along its rows, along its columns.
     """
@@ -53,7 +53,7 @@ class View:
     swapped: bool
     flipped: tuple[bool, bool]
     pixel_mm: float
-    size: tuple[int, int]
+    extent_mm: tuple[float, float]
     letters: tuple[str, str, str, str]
     patient_orientation: tuple[str, str]
 
@@ -76,13 +76,11 @@ class View:
         lengths = np.array(grid.shape[1:]) * spacing
         if swapped:
             lengths = lengths[::-1]
-        pixel = float(spacing.min())
-        height, width = np.maximum(np.rint(lengths / pixel), 1).astype(int).tolist()
         return cls(
             swapped=swapped,
             flipped=flipped,
-            pixel_mm=pixel,
-            size=(height, width),
+            pixel_mm=float(spacing.min()),
+            extent_mm=(float(lengths[0]), float(lengths[1])),
             letters=(_side(-columns), _side(columns), _side(-rows), _side(rows)),
             patient_orientation=(_side(columns), _side(rows)),
         )
@@ -92,12 +90,12 @@ class View:
         turned: NDArray[Any] = slice_rc.T if self.swapped else slice_rc
         return turned[:: -1 if self.flipped[0] else 1, :: -1 if self.flipped[1] else 1]
 
-    def scaled(self, longest: int) -> tuple[int, int, float]:
-        """Height, width and the side of a pixel in mm, for a picture whose longer side is about `longest`."""
-        factor = longest / max(self.size)
-        factor = float(max(1, int(factor))) if factor >= 1 else factor
-        height, width = (max(1, round(side * factor)) for side in self.size)
-        return height, width, self.pixel_mm / factor
+    def size(self, longest: int) -> tuple[int, int]:
+        """Height and width of a picture with square pixels, its longer side about `longest`, an exact enlargement."""
+        factor = longest * self.pixel_mm / max(self.extent_mm)
+        factor = float(int(factor)) if factor >= 1 else factor
+        height, width = (max(1, round(side * factor / self.pixel_mm)) for side in self.extent_mm)
+        return height, width
 
 
 def to_grey(flair: NDArray[np.float32]) -> NDArray[np.uint8]:
@@ -121,7 +119,7 @@ def draw(
         colour: Of the outline.
     """
     image = pillow()
-    height, width, _ = view.scaled(longest)
+    height, width = view.size(longest)
     grey = image.fromarray(np.ascontiguousarray(view.upright(grey_rc))).resize(
         (width, height), image.Resampling.BILINEAR
     )

@@ -60,8 +60,8 @@ def captures(
 def _slice(job: Job, picture: Picture, view: View, k: int, *, number: int) -> Dataset:
     """The capture of one slice; lengths can be measured in it."""
     dataset = _capture(job, picture, [job.series.instances[k]], number=number)
-    _, _, pixel_mm = view.scaled(_LONGEST)
-    dataset.PixelSpacing = [ds(pixel_mm), ds(pixel_mm)]
+    spacing = (length / pixels for length, pixels in zip(view.extent_mm, view.size(_LONGEST), strict=True))
+    dataset.PixelSpacing = [ds(each) for each in spacing]
     dataset.PixelSpacingCalibrationType = "GEOMETRY"
     dataset.PixelSpacingCalibrationDescription = "At the depth of the slice"
     dataset.PatientOrientation = list(view.patient_orientation)
@@ -78,6 +78,7 @@ def _capture(job: Job, picture: Picture, sources: Sequence[Instance], *, number:
         description=f"{job.segment.label} captures"[:64],
         number=number,
     )
+    dataset.BodyPartExamined = "BRAIN"
     dataset.ConversionType = "WSD"
     dataset.ImageType = ["DERIVED", "SECONDARY"]
     dataset.PatientOrientation = ""

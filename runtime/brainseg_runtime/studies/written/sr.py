@@ -41,6 +41,8 @@ _FINDING_SITE: Final = Code(value="363698007", scheme="SCT", meaning="Finding Si
 _ENGLISH: Final = Code(value="en-US", scheme="RFC5646", meaning="English (United States)")
 _MR_BRAIN: Final = Code(value="24590-2", scheme="LN", meaning="MR Brain")
 _LONGEST_COMMENT: Final = 1024
+_DECIMALS: Final = 3
+"""Of ml and mm: a microlitre and a micrometre."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,5 +198,5 @@ def _image(relationship: str, name: Code | None, referenced: Dataset) -> Dataset
 
 def _number(name: Code, value: float, unit: Code) -> Dataset:
     """A NUM item."""
-    measured = item(NumericValue=ds(value), MeasurementUnitsCodeSequence=[code_item(unit)])
+    measured = item(NumericValue=ds(round(value, _DECIMALS)), MeasurementUnitsCodeSequence=[code_item(unit)])
     return _content("NUM", name, "CONTAINS", MeasuredValueSequence=[measured])

@@ -128,9 +128,7 @@ def test_an_enhanced_object_is_a_series_of_frames(tmp_path: Path, per_frame: boo
     order = [3, 0, 5, 1, 4, 2]
     voxels = VOXELS // 2 * 2
     stored = Stored(slope=2.0, bits_stored=12)
-    path = write_enhanced(
-        tmp_path / "e.dcm", voxels, GRID, tags=POST, order=order, per_frame=per_frame, stored=stored
-    )
+    path = write_enhanced(tmp_path / "e.dcm", voxels, GRID, tags=POST, order=order, per_frame=per_frame, stored=stored)
     transcode([path], syntax)
     series = only_series(path)
     assert_holds(series, voxels, GRID)
@@ -165,7 +163,9 @@ def test_the_header_tells_how_a_series_was_acquired(tmp_path: Path) -> None:
 
 def test_times_count_from_the_studys_first_midnight(tmp_path: Path) -> None:
     write_series(tmp_path / "a", VOXELS, GRID, tags=FLAIR)
-    write_series(tmp_path / "b", VOXELS, GRID, tags={**POST, "AcquisitionDate": "20000103", "AcquisitionTime": "000100"})
+    write_series(
+        tmp_path / "b", VOXELS, GRID, tags={**POST, "AcquisitionDate": "20000103", "AcquisitionTime": "000100"}
+    )
     flair, post = all_series(tmp_path)
     assert flair.header.acquired == 10 * 3600 + 20 * 60
     assert post.header.acquired == 86400 + 60

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings as warnings_module
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -45,13 +46,22 @@ def awkward_mask(shape: tuple[int, int, int] = SHAPE) -> NDArray[np.uint8]:
     return mask
 
 
+def header(path: Path) -> pydicom.Dataset:
+    """A file's header; what is wrong with it on purpose raises no warning."""
+    with warnings_module.catch_warnings():
+        warnings_module.simplefilter("ignore")
+        return pydicom.dcmread(path, stop_before_pixels=True, force=True)
+
+
 def series_of(paths: list[Path], grid: Grid) -> Series:
     """A series as reading gives it, of files in the order of the grid's slices."""
-    first = pydicom.dcmread(paths[0], stop_before_pixels=True, force=True)
+    first = header(paths[0])
     if "NumberOfFrames" in first:
-        uids = [(paths[0], str(first.SOPInstanceUID), frame) for frame in range(1, grid.shape[0] + 1)]
+        uids: list[tuple[Path, str, int | None]] = [
+            (paths[0], str(first.SOPInstanceUID), frame) for frame in range(1, grid.shape[0] + 1)
+        ]
     else:
-        uids = [(path, str(pydicom.dcmread(path, force=True).SOPInstanceUID), None) for path in paths]
+        uids = [(path, str(header(path).SOPInstanceUID), None) for path in paths]
     instances = [
         Instance(path=path, sop_class=str(first.SOPClassUID), sop_uid=uid, frame=frame) for path, uid, frame in uids
     ]
@@ -101,7 +111,7 @@ def made_result(
     if not alone:
         roles["pre"] = series_of(write_series(folder / "pre", head.pre, grid, tags=PRE), grid)
         roles["post"] = series_of(write_series(folder / "post", head.post, grid, tags=POST), grid)
-    dataset = pydicom.dcmread(paths[0], stop_before_pixels=True, force=True)
+    dataset = header(paths[0])
     study = Study(
         uid=str(dataset.get("StudyInstanceUID", "1.2.3")),
         name="study",
