@@ -24,6 +24,7 @@ from brainseg_runtime.problems import printable
 from brainseg_runtime.studies.dicom.files import HEAD, MOST_BYTES, is_dicom
 
 SUFFIX: Final = ".zip"
+_NIFTI: Final = (".nii", ".nii.gz")
 _MOST_MEMBERS: Final = 200_000
 _MOST_EXTRACTED: Final = 8 << 30
 """Bytes that one archive may fill the disk with."""
@@ -129,10 +130,9 @@ def _extracted(opened: zipfile.ZipFile, member: zipfile.ZipInfo, folder: Path, n
     try:
         with opened.open(member) as stream:
             head = stream.read(HEAD)
-            nifti = name.lower().endswith((".nii", ".nii.gz"))
-            if not nifti and not is_dicom(head):
+            if not name.lower().endswith(_NIFTI) and not is_dicom(head):
                 return Member(path=None, name=name)
-            path = _path_for(folder, name, number, nifti=nifti)
+            path = _path_for(folder, name, number, _harmless(Path(opened.filename or "").stem) or "study")
             with path.open("xb") as file:
                 _copy(head, stream, file, budget)
     except _FAULTS as error:
@@ -153,16 +153,22 @@ def _copy(head: bytes, stream: IO[bytes], file: IO[bytes], budget: _Budget) -> N
         chunk = stream.read(_CHUNK)
 
 
-def _path_for(folder: Path, name: str, number: int, *, nifti: bool) -> Path:
-    """A path in our folder. NIfTI keeps its file name's harmless characters, for the name tells the sequence."""
-    if not nifti:
+def _path_for(folder: Path, name: str, number: int, fallback: str) -> Path:
+    """A path in our folder. NIfTI keeps its names' harmless characters, for they tell the sequence and the study."""
+    if not name.lower().endswith(_NIFTI):
         return folder / f"{number:06d}.dcm"
-    parts = PurePosixPath(name.replace("\\", "/"))
-    safe = re.sub(r"[^A-Za-z0-9._-]", "_", parts.name).lstrip(".-")[-120:]
-    home = folder / f"nifti-{zlib.crc32(str(parts.parent).encode()):08x}"
-    home.mkdir(exist_ok=True)
+    where = PurePosixPath(name.replace("\\", "/"))
+    safe = _harmless(where.name)
+    home = folder / f"nifti-{zlib.crc32(str(where.parent).encode()):08x}"
+    home = home.joinpath(*[part for part in map(_harmless, where.parent.parts[-3:]) if part] or [fallback])
+    home.mkdir(parents=True, exist_ok=True)
     path = home / safe
     return path if not path.exists() else home / f"{number:06d}-{safe}"
+
+
+def _harmless(name: str) -> str:
+    """A part of a path without what could lead elsewhere."""
+    return re.sub(r"[^A-Za-z0-9._-]", "_", name).lstrip(".-")[-120:]
 
 
 def _check_directory(archive: Path, label: str) -> None:

@@ -66,10 +66,12 @@ def moment(dataset: Dataset) -> tuple[int | None, float] | None:
         dataset: With the elements in `TAGS`.
     """
     frame = _Groups(dataset).item(0x00209111)
+    dates = [text(dataset, tag) or text(dataset, 0x00080020) for tag in (0x00080022, 0x00080023, 0x00080021)]
+    times = [text(dataset, tag) for tag in (0x00080032, 0x00080033, 0x00080031)]
     stamps = [text(dataset, 0x0008002A), "" if frame is None else text(frame, 0x00189074)]
-    pairs = [(stamp[:8], stamp[8:]) for stamp in stamps]
-    for date_tag, time_tag in ((0x00080022, 0x00080032), (0x00080023, 0x00080033), (0x00080021, 0x00080031)):
-        pairs.append((text(dataset, date_tag) or text(dataset, 0x00080020), text(dataset, time_tag)))
+    whole_stamp, of_frame = ((stamp[:8], stamp[8:]) for stamp in stamps)
+    acquisition, content, series = zip(dates, times, strict=True)
+    pairs = (whole_stamp, acquisition, of_frame, content, series)
     for date_text, time_text in pairs:
         seconds = _seconds(time_text)
         if seconds is not None:

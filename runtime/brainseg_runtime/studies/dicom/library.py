@@ -1,8 +1,9 @@
-"""pydicom, imported where it is used and kept quiet: its warnings quote values, which may be a patient's."""
+"""pydicom, imported where it is used and kept quiet: its warnings and its log quote values, even a patient's."""
 
 from __future__ import annotations
 
 import contextlib
+import logging
 import struct
 import threading
 import warnings
@@ -30,7 +31,7 @@ FAULTS: Final = (
 RecursionError and NotImplementedError, MemoryError is a damaged length."""
 
 _LOCK: Final = threading.RLock()
-"""Python's filters of warnings belong to the whole process."""
+"""Python's filters of warnings and its loggers belong to the whole process."""
 
 
 def require_pydicom() -> None:
@@ -49,7 +50,13 @@ def require_pydicom() -> None:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Keeps pydicom from warning in here."""
+    """Keeps pydicom from warning and logging in here."""
+    log = logging.getLogger("pydicom")
     with _LOCK, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        yield
+        before = log.disabled
+        log.disabled = True
+        try:
+            yield
+        finally:
+            log.disabled = before

@@ -11,16 +11,16 @@ import pytest
 from brainseg_runtime.errors import GeometryError
 from tests.runtime.studies.dicom.made import GRID, VOXELS, only_series
 from tests.studies_made.enhanced import write_enhanced
-from tests.studies_made.faults import changed, changed_in, duplicate, missing, moved, shift, sheared
+from tests.studies_made.faults import changed, changed_in, duplicate, missing, moved, sheared, shift
 from tests.studies_made.series import Edit, ds, write_series
 from tests.studies_made.shapes import axial_grid, made_head
 
 _DEEP = axial_grid((12, 20, 24), spacing=(3.0, 8.0, 8.0))
 
 
-def fault_of(tmp_path: Path, edit: Edit, **options: Any) -> str:
+def fault_of(tmp_path: Path, edit: Edit) -> str:
     """What is said of a series with a fault, after its load has raised the same."""
-    write_series(tmp_path, VOXELS, GRID, edit=edit, **options)
+    write_series(tmp_path, VOXELS, GRID, edit=edit)
     series = only_series(tmp_path)
     assert series.grid is None
     assert isinstance(series.fault, GeometryError)

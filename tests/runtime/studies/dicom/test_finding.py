@@ -1,0 +1,77 @@
+"""DICOM is found in any nesting, whatever else lies there, and nothing is opened that could not be."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from brainseg_runtime.errors import StudyError
+from brainseg_runtime.studies.dicom import finding
+from brainseg_runtime.studies.dicom.finding import find
+from tests.runtime.studies.dicom.made import GRID, VOXELS
+from tests.studies_made.series import write_series
+
+
+def test_files_are_found_in_any_nesting_among_other_things(tmp_path: Path) -> None:
+    write_series(tmp_path / "a" / "b" / "c" / "d", VOXELS, GRID, suffix="")
+    write_series(tmp_path / "Ä ö" / "x.zip", VOXELS[:2], GRID)  # a folder of such a name
+    (tmp_path / "a" / "report.pdf").write_bytes(b"%PDF-1.4")
+    (tmp_path / "a" / "empty.dcm").write_bytes(b"")
+    (tmp_path / "t1.nii.gz").write_bytes(b"\x1f\x8b")
+    (tmp_path / ".hidden").mkdir()
+    (tmp_path / ".hidden" / "f.dcm").write_bytes((tmp_path / "a/b/c/d/IM0001").read_bytes())
+    (tmp_path / "._IM0001").write_bytes(b"\0\5\x16\7")
+    found = find(tmp_path)
+    assert len(found.dicom) == 8
+    assert [file.label for file in found.nifti] == ["t1.nii.gz"]
+    assert found.others == ("a/empty.dcm", "a/report.pdf")
+    assert not found.problems
+    assert found.dicom[0].label == "a/b/c/d/IM0001"
+
+
+def test_loops_of_links_end_and_each_folder_is_visited_once(tmp_path: Path) -> None:
+    write_series(tmp_path / "a", VOXELS[:2], GRID)
+    (tmp_path / "a" / "loop").symlink_to(tmp_path)
+    (tmp_path / "b").symlink_to(tmp_path / "a")
+    (tmp_path / "gone").symlink_to(tmp_path / "nowhere")
+    found = find(tmp_path)
+    assert len(found.dicom) == 2
+    assert [problem.where for problem in found.problems] == ["gone"]
+
+
+def test_pipes_and_devices_are_not_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.dcm")
+    write_series(tmp_path / "a", VOXELS[:1], GRID)
+    assert len(find(tmp_path).dicom) == 1
+    with pytest.raises(StudyError, match="neither a folder nor a regular file"):
+        find(tmp_path / "pipe.dcm")
+
+
+@pytest.mark.parametrize("name", ["absent", "a\0b", "x" * 5000])
+def test_a_path_that_is_not_there_is_a_named_error(tmp_path: Path, name: str) -> None:
+    with pytest.raises(StudyError, match="cannot be read"):
+        find(tmp_path / name)
+
+
+def test_folders_deeper_than_any_export_end(tmp_path: Path) -> None:
+    folder = tmp_path
+    for _ in range(70):
+        folder = folder / "d"
+    write_series(folder, VOXELS[:1], GRID)
+    found = find(tmp_path)
+    assert not found.dicom
+    assert "too deep" in found.problems[0].kind
+
+
+def test_too_many_files_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(finding, "_MOST_FILES", 4)
+    write_series(tmp_path, VOXELS, GRID)
+    with pytest.raises(StudyError, match="too many files"):
+        find(tmp_path)
+
+
+def test_names_are_fit_to_be_shown(tmp_path: Path) -> None:
+    (tmp_path / "\x1b[31m.txt").write_bytes(b"x")
+    assert find(tmp_path).others == ("\\x1b[31m.txt",)
