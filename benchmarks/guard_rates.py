@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brainseg_runtime.images import read_image
-from brainseg_runtime.images.dataset import find_patients
-from brainseg_runtime.images.masks import read_mask
+from brainseg_runtime.images.dataset import scan_dataset
+from brainseg_runtime.images.slices import read_mask
 from brainseg_runtime.studies.guard import inspect_study
 from brainseg_runtime.studies.guard_measures import depths
 from brainseg_runtime.studies.head import inside_head
@@ -154,9 +154,9 @@ def main() -> None:
     hits: Counter[str] = Counter()
     others: Counter[str] = Counter()
     whole = faulty = 0
-    for number, patient in enumerate(find_patients(options.data)):
+    for number, patient in enumerate(scan_dataset(options.data)):
         images = np.stack([read_image(each.image) for each in patient.slices])
-        truth = np.stack([read_mask(each.mask) for each in patient.slices])
+        truth = np.stack([read_mask(each.mask) for each in patient.slices if each.mask is not None])
         if number % options.every == 0:
             whole += 1
             alarms.update(names(inspect_study(images, mask=truth)))
@@ -167,7 +167,7 @@ def main() -> None:
                 found = names(inspect_study(make(images)))
                 hits[name] += check in found
                 others[name] += bool(found - expected)
-            deep = depths(inside_head(images[..., 1].astype(np.float32)), 30) >= 30  # noqa: PLR2004 - the brain
+            deep = depths(inside_head(images[..., 1].astype(np.float32)), 30) >= 30
             for name, (check, mark) in MASKS.items():
                 hits[name] += check in names(inspect_study(images, mask=mark(deep).view(np.uint8)))
     print(f"{whole} patients as they are, {faulty} with each made fault\n")  # noqa: T201

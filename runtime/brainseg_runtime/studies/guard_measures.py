@@ -173,7 +173,9 @@ def _blurred(stack: Stack, radius: int) -> Stack:
 
 
 def shape(head: Head) -> tuple[float, float, float]:
-    """Length and width of the head in pixels of half the resolution, and the part of their box that it fills: medians over the slices.
+    """Length and width of the head in pixels of half the resolution, and the part of their box that it fills.
+
+    Medians over the slices.
 
     Args:
         head: The head.

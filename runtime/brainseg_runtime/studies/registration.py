@@ -2,8 +2,8 @@
 
 Two steps. SimpleITK maximises mutual information of the whole pictures, from coarse to fine, from where the headers put
 the two and from the centres of the heads; that finds motions of several centimetres. Then the similarity inside the
-head (`similarity`) is maximised, one turn or shift after the other, which is what a mask needs. Deterministic: one
-thread, seeded samples.
+head (`similarity`) is maximised, one turn or shift after the other, which is what a mask needs. Deterministic: samples
+are seeded, and the second step starts from a rounded motion.
 
 Source: Mattes et al., PET-CT image registration in the chest using free-form deformations, IEEE TMI 2003 (first step).
 """
@@ -63,6 +63,12 @@ _FINER: Final = _Level(spacing_mm=3.0, samples=40_000, first_mm=1.0, last_mm=0.0
 
 _RELAXATION: Final = 0.7
 """By which a step shrinks where the direction turns; at 0.5 the search stops early, up to 0.6 mm from its end."""
+
+_FEWEST: Final = 4
+"""Least voxels along an axis that SimpleITK's smoothing takes."""
+
+_DIGITS: Final = (4, 4, 4, 2, 2, 2)
+"""Decimals kept of turns (rad) and shifts (mm), 0.01 mm: SimpleITK sums in several threads, and its last bits vary."""
 
 _BINS: Final = 32
 _SEED: Final = 1
@@ -167,13 +173,21 @@ def _search(
 ) -> NDArray[np.float64]:
     """SimpleITK's rigid motion of most mutual information near a start, as turns about a centre and a shift."""
     target, source = coarser(fixed, level.spacing_mm), coarser(moving, level.spacing_mm)
+    if min(*target.grid.shape, *source.grid.shape) < _FEWEST:
+        return start
     transform: SimpleITK.Euler3DTransform = simpleitk().Euler3DTransform()
     transform.SetCenter(centre.tolist())
     transform.SetMatrix(start[:3, :3].ravel().tolist(), 1e-6)
     transform.SetTranslation((moved(centre, start) - centre).tolist())
     method = _method(level, target.grid)
     method.SetInitialTransform(transform, inPlace=True)
-    method.Execute(image_of(target), image_of(source))
+    try:
+        method.Execute(image_of(target), image_of(source))
+    except RuntimeError:  # what ITK raises where the two do not overlap: from there nothing can be found
+        return start
+    transform.SetParameters(
+        [round(each, digits) for each, digits in zip(transform.GetParameters(), _DIGITS, strict=True)]
+    )
     return _matrix(transform)
 
 
@@ -181,7 +195,6 @@ def _method(level: _Level, grid: Grid) -> SimpleITK.ImageRegistrationMethod:
     """SimpleITK's search at one resolution."""
     itk = simpleitk()
     method: SimpleITK.ImageRegistrationMethod = itk.ImageRegistrationMethod()
-    method.SetNumberOfThreads(1)  # sums of several threads depend on how many there are
     method.SetMetricAsMattesMutualInformation(_BINS)
     method.SetMetricSamplingStrategy(method.REGULAR)
     method.SetMetricSamplingPercentage(min(1.0, level.samples / float(np.prod(grid.shape))), _SEED)

@@ -1,0 +1,163 @@
+"""A study to a mask: bit for bit where nothing is resampled, in place where it is, and everything said."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from brainseg_runtime import Segmenter
+from brainseg_runtime.errors import ArgumentError, CancelledError
+from brainseg_runtime.studies import read_study, segment_study
+from brainseg_runtime.studies.geometry import Grid, Volume
+from brainseg_runtime.studies.series import Role
+from tests.runtime.command_line import BUNDLE
+from tests.runtime.studies.made_studies import by_simpleitk, head_on, study_of
+from tests.studies_made.patients import read_patient
+from tests.studies_made.shapes import axial_grid, seen_along, turned
+
+GRID = turned(axial_grid((8, 256, 256), spacing=(15.0, 0.9, 0.9)), degrees=(9, -4, 6))
+MODEL = Segmenter.load(BUNDLE, provider="cpu")
+PATIENTS = Path(os.environ.get("BRAINSEG_DATA", "data/kaggle_3m"))
+STUDIES = Path(os.environ.get("BRAINSEG_STUDIES", "data/studies"))
+
+
+def in_bytes(grid: Grid) -> dict[Role, Volume]:
+    """Values of 0 to 255, so that the network's input is the voxels themselves."""
+    return {
+        role: Volume(voxels=np.clip(np.rint(each.voxels / 4.2), 0, 255).astype(np.float32), grid=grid)
+        for role, each in head_on(grid).items()
+    }
+
+
+HEAD = in_bytes(GRID)
+IMAGES = np.stack([HEAD["pre"].voxels, HEAD["flair"].voxels, HEAD["post"].voxels], axis=-1).astype(np.uint8)
+
+
+def dice(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:
+    return float(2 * (first & second).sum() / (first.sum() + second.sum()))
+
+
+@pytest.mark.parametrize("register", [True, False])
+def test_slices_as_the_training_data_has_them_give_its_mask_bit_for_bit(*, register: bool) -> None:
+    expected = MODEL.predict_volume(IMAGES)
+    result = segment_study(MODEL, study_of(HEAD), register=register)
+    assert expected.mask.any()
+    np.testing.assert_array_equal(result.images, IMAGES)
+    np.testing.assert_array_equal(result.mask, expected.mask)
+    np.testing.assert_array_equal(result.probability, expected.probability)
+    assert result.volume_ml == pytest.approx(expected.mask.sum() * 15 * 0.9 * 0.9 / 1000)
+    assert result.grid is GRID
+
+
+def test_another_order_of_axes_gives_the_same_mask_in_place() -> None:
+    stored = {}
+    for role, each in HEAD.items():
+        voxels, grid = seen_along(each.voxels, GRID, (2, 0, 1), (False, True, False))
+        stored[role] = Volume(voxels=np.asarray(voxels, np.float32), grid=grid)
+    result = segment_study(MODEL, study_of(stored), register=False)
+    back, _ = seen_along(MODEL.predict_volume(IMAGES).mask, GRID, (2, 0, 1), (False, True, False))
+    np.testing.assert_array_equal(result.mask, back)
+
+
+def test_t1s_on_other_grids_give_nearly_the_same_mask() -> None:
+    other = turned(axial_grid((40, 240, 230), spacing=(3.5, 1.0, 1.0)), degrees=(4, 4, -5))
+    moved = head_on(other)
+    result = segment_study(MODEL, study_of({"flair": HEAD["flair"], "pre": moved["pre"], "post": moved["post"]}))
+    assert dice(result.mask > 0, MODEL.predict_volume(IMAGES).mask > 0) > 0.9
+
+
+def test_a_finer_flair_gives_the_mask_on_its_own_grid() -> None:
+    fine = Grid(shape=(8, 512, 512), spacing=(15.0, 0.45, 0.45), directions=GRID.directions,
+                origin=GRID.positions([0, -0.25, -0.25]))  # fmt: skip
+    result = segment_study(MODEL, study_of(in_bytes(fine)), register=False)
+    there = by_simpleitk(Volume(voxels=result.probability, grid=fine), GRID) >= (MODEL.info.provenance.threshold or 0.5)
+    assert result.mask.shape == fine.shape
+    assert dice(there, MODEL.predict_volume(IMAGES).mask > 0) > 0.9
+
+
+def test_a_missing_sequence_is_flair_and_its_warning_comes_once() -> None:
+    study = study_of({"flair": HEAD["flair"], "pre": HEAD["pre"]}, warnings=("missing sequence: post",))
+    result = segment_study(MODEL, study)
+    np.testing.assert_array_equal(result.images[..., 2], result.images[..., 1])
+    assert result.warnings[0] == "missing sequence: post"
+    assert not any("repeated channel" in each for each in result.warnings)
+    assert set(result.registration) == {"pre"}
+
+
+def test_a_threshold_of_the_callers_decides_and_is_told() -> None:
+    result = segment_study(MODEL, study_of(HEAD), threshold=0.9, register=False)
+    np.testing.assert_array_equal(result.mask, result.probability >= np.float32(0.9))
+    assert any("0.9" in each for each in result.warnings)
+    assert result.provenance.threshold == 0.9
+
+
+def test_progress_grows_to_its_total() -> None:
+    calls: list[tuple[int, int]] = []
+    segment_study(MODEL, study_of(HEAD), progress=lambda done, total: calls.append((done, total)), register=False)
+    assert [done for done, _ in calls] == sorted(done for done, _ in calls)
+    assert calls[-1] == (13, 13)  # three series read, two registered, eight slices
+
+
+@pytest.mark.parametrize("asked", [1, 4, 8, 12])
+def test_a_stop_is_obeyed_at_every_step(asked: int) -> None:
+    count = 0
+
+    def stop() -> bool:
+        nonlocal count
+        count += 1
+        return count >= asked
+
+    with pytest.raises(CancelledError):
+        segment_study(MODEL, study_of(HEAD), cancelled=stop, register=False)
+    assert count == asked
+
+
+def test_seconds_name_every_part() -> None:
+    parts = segment_study(MODEL, study_of(HEAD), register=False).seconds
+    assert list(parts) == ["read", "scale", "register", "resample", "frame", "network", "back"]
+
+
+@pytest.mark.parametrize("wrong", [{"threshold": 1.5}, {"progress": 3}, {"cancelled": "no"}])
+def test_wrong_arguments_are_named(wrong: dict[str, object]) -> None:
+    with pytest.raises(ArgumentError):
+        segment_study(MODEL, study_of(HEAD), **wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.skipif(not PATIENTS.is_dir(), reason="BRAINSEG_DATA names no folder of kaggle_3m")
+@pytest.mark.parametrize("name", ["TCGA_CS_4941_19960909", "TCGA_CS_6668_20011025", "TCGA_FG_6692_20020606"])
+def test_patients_of_the_training_data_keep_their_mask_bit_for_bit(name: str) -> None:
+    """With registration: their sequences lie in place, and it sees that."""
+    if not (PATIENTS / name).is_dir():
+        pytest.skip(f"{name} is not there")
+    patient = read_patient(PATIENTS / name)
+    grid = turned(axial_grid((len(patient.mask), 256, 256), spacing=(5.0, 0.9, 0.9)), degrees=(12, 0, 3))
+    pre, flair, post = (
+        Volume(voxels=np.ascontiguousarray(patient.images[..., channel], np.float32), grid=grid) for channel in range(3)
+    )
+    study = study_of({"pre": pre, "flair": flair, "post": post})
+    result = segment_study(MODEL, study)
+    np.testing.assert_array_equal(result.images, patient.images)
+    np.testing.assert_array_equal(result.mask, MODEL.predict_volume(patient.images).mask)
+
+
+@pytest.mark.skipif(
+    not (STUDIES / "TCGA-FG-6692").is_dir() or not (PATIENTS / "TCGA_FG_6692_20020606").is_dir(),
+    reason="BRAINSEG_STUDIES and BRAINSEG_DATA name no native study and its published mask",
+)
+def test_a_native_study_agrees_with_the_published_mask() -> None:
+    """Published slices are the T1's, cropped, one column to the left; from there the mask goes onto FLAIR's grid."""
+    from brainseg_runtime.studies.frame import Frame
+    from brainseg_runtime.studies.intensity import grey_levels
+    from brainseg_runtime.studies.resampling import resample
+
+    study = read_study(STUDIES / "TCGA-FG-6692")
+    result = segment_study(Segmenter.load("models/deeplab", provider="cpu"), study)
+    t1 = grey_levels(study.roles["pre"].load(), "T1")
+    published = np.roll(read_patient(PATIENTS / "TCGA_FG_6692_20020606").mask, -1, axis=2).astype(np.float32)
+    on_t1 = Volume(voxels=Frame.of(t1).back(published), grid=t1.grid)
+    truth = resample(on_t1, result.grid, result.registration["pre"].matrix).voxels >= 0.5
+    assert dice(result.mask > 0, truth) >= 0.82
