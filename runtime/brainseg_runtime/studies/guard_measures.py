@@ -71,7 +71,8 @@ def find_head(images: NDArray[np.uint8]) -> Head | None:
     if np.count_nonzero(depth >= DEEP) < _LEAST_DEEP:
         return None
     there = np.flatnonzero(areas > _THERE * areas.max())
-    middle = np.unique(np.linspace(*np.quantile(there, _MIDDLE), _SLICES).astype(np.intp))
+    low, high = np.quantile(there, _MIDDLE).tolist()
+    middle = np.unique(np.linspace(low, high, _SLICES).astype(np.intp))
     return Head(slices=slices, stacks=small[slices], inside=inside[slices], depth=depth, middle=middle)
 
 
