@@ -21,6 +21,7 @@ The modules, from the ground up:
 - `similarity`, `registration`: how well a T1 fits FLAIR, and the motion under which it fits best.
 - `alignment`: the T1s on FLAIR's grid.
 - `result`: what segmenting gives (tested by `test_segmenting`).
+- `guard`, `guard_measures`: reasons to distrust a study, and its mask.
 - `segmenting`: `segment_study`, the way through all of it.
 - `written`: DICOM objects, NIfTI, pictures and the record of a result.
 

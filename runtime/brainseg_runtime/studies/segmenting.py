@@ -21,6 +21,7 @@ from brainseg_runtime.segmentation.results import VolumePrediction
 from brainseg_runtime.studies.alignment import aligned, registered
 from brainseg_runtime.studies.frame import Frame
 from brainseg_runtime.studies.geometry import Volume
+from brainseg_runtime.studies.guard import inspect_study
 from brainseg_runtime.studies.intensity import grey_levels
 from brainseg_runtime.studies.result import StudyResult
 from brainseg_runtime.studies.roles import NAMES
@@ -88,6 +89,8 @@ def segment_study(
     with run.part("back"):
         probability = frame.back(prediction.probability)
         mask = _mask(frame, prediction, probability)
+    with run.part("guard"):
+        doubts = inspect_study(images, levels, mask=prediction.mask)
     grid = levels["flair"].grid
     return StudyResult(
         study=study,
@@ -97,7 +100,7 @@ def segment_study(
         grid=grid,
         volume_ml=int(mask.sum()) * grid.voxel_ml,
         registration=found,
-        warnings=(*study.warnings, *placed.warnings, *_of_slices(prediction, repeats=placed.repeats)),
+        warnings=(*study.warnings, *placed.warnings, *doubts, *_of_slices(prediction, repeats=placed.repeats)),
         images=images,
         provenance=prediction.provenance,
         seconds=dict(run.seconds),

@@ -151,7 +151,10 @@ def test_a_few_slices_near_the_vertex_are_not_enlarged() -> None:
 
 
 def test_a_missing_sequence_is_flair_repeated() -> None:
-    volumes = {role: Volume(voxels=each.voxels / 5, grid=each.grid) for role, each in head_on(GRIDS["square"]).items()}
+    volumes = {
+        role: Volume(voxels=each.voxels / np.float32(5), grid=each.grid)
+        for role, each in head_on(GRIDS["square"]).items()
+    }
     frame = Frame.of(volumes["flair"])
     images = frame.take({"flair": volumes["flair"], "post": volumes["post"]})
     np.testing.assert_array_equal(images[..., 0], images[..., 1])
@@ -160,7 +163,7 @@ def test_a_missing_sequence_is_flair_repeated() -> None:
 
 def test_grey_levels_are_rounded_and_kept_within_a_byte() -> None:
     grid = GRIDS["one slice"]
-    voxels = flair_on(grid).voxels / 4
+    voxels = (flair_on(grid).voxels / 4).astype(np.float32)
     voxels[0, 128, 128:131] = [300.0, 254.6, 0.4]
     images = Frame.of(Volume(voxels=voxels, grid=grid)).take({"flair": Volume(voxels=voxels, grid=grid)})
     assert images.dtype == np.uint8

@@ -55,13 +55,8 @@ def true_motion(name: str) -> NDArray[np.float64]:
 
 def after(motion: NDArray[np.float64], grid: Grid, role: str = "pre") -> Volume:
     """The T1 of a head that has moved: drawn where the patient was, so that no voxel is interpolated."""
-    inverse = np.linalg.inv(motion)
-    seen = Grid(
-        shape=grid.shape,
-        spacing=grid.spacing,
-        directions=grid.directions @ inverse[:3, :3].T,
-        origin=moved(grid.origin[None], inverse)[0],
-    )
+    inverse = np.asarray(np.linalg.inv(motion), np.float64)
+    seen = replace(grid, directions=grid.directions @ inverse[:3, :3].T, origin=moved(grid.origin[None], inverse)[0])
     return Volume(voxels=head_on(seen)[role].voxels, grid=grid)  # type: ignore[index]
 
 

@@ -118,7 +118,7 @@ def test_a_stop_is_obeyed_at_every_step(asked: int) -> None:
 
 def test_seconds_name_every_part() -> None:
     parts = segment_study(MODEL, study_of(HEAD), register=False).seconds
-    assert list(parts) == ["read", "scale", "register", "resample", "frame", "network", "back"]
+    assert list(parts) == ["read", "scale", "register", "resample", "frame", "network", "back", "guard"]
 
 
 @pytest.mark.parametrize("wrong", [{"threshold": 1.5}, {"progress": 3}, {"cancelled": "no"}])
