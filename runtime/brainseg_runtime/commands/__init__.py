@@ -6,6 +6,6 @@ share; `predict_options` has those of `predict` that hold for slices or for stud
 way for studies. To add a command, write its file here and list it in `cli`. The files import typer: nothing but `cli`
 imports them, and only when the command is asked for.
 
-`predict_options` is tested by `test_predict_studies`; `options` and `doctor` are tested by `test_cli` and
+`predict_options` is tested by `test_predict_studies`. `options` and `doctor` are tested by `test_cli` and
 `test_application`.
 """

@@ -13,7 +13,7 @@ The modules, from the ground up:
 - `dicom`, `nifti` (with `nifti_header`, `nifti_grid`, `nifti_fields`, `nifti_names`, `nifti_sidecar`): files to series.
 - `roles` (with `sequences`, `contrast`, `wording`): which series is FLAIR, T1 before and T1 after contrast.
 - `reading`: `read_study` and `find_studies`.
-- `inspection`: what `brainseg inspect` shows.
+- `inspection`: what `brainseg inspect` shows (tested by `test_inspect`).
 - `intensity`: voxel values to grey levels 0 to 255.
 - `head`: where the head is in a volume.
 - `frame`: the 256 x 256 slices that the network sees, and the way back to FLAIR's grid.
