@@ -55,7 +55,7 @@ def test_values_and_positions_are_those_of_two_other_readers(tmp_path: Path, dty
     itk = SimpleITK.ReadImage(str(path))
     np.testing.assert_array_equal(volume.voxels, SimpleITK.GetArrayFromImage(itk))
     for kji in ((0, 0, 0), (5, 19, 15), (2, 7, 3)):
-        there = itk.TransformIndexToPhysicalPoint(tuple(reversed(kji)))  # type: ignore[no-untyped-call]
+        there = itk.TransformIndexToPhysicalPoint(tuple(reversed(kji)))
         np.testing.assert_allclose(volume.grid.positions(kji), np.array(there), atol=1e-3)
     assert series.grid is not None
     assert series.grid.same_as(GRID, 1e-3)
