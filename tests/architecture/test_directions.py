@@ -32,6 +32,7 @@ COMPUTED = {
     "runtime/brainseg_runtime/inference/processor.py": "numpy's module of processor features, which has had two names",
     "runtime/brainseg_runtime/inference/providers/openvino.py": "the plug-in",
     "runtime/brainseg_runtime/metrics/__init__.py": "its public names, so that help lists the scores without numpy",
+    "runtime/brainseg_runtime/studies/__init__.py": "its public names, when they are first used",
     "runtime/brainseg_runtime/terminal/application.py": "commands, which each `cli` names",
     "train/brainseg_train/models/__init__.py": "networks, which its table names",
 }
