@@ -10,8 +10,11 @@ The modules, from the ground up:
 
 - `geometry`, `series`, `study`: grids and volumes; a series before its pixels are read; a study and its choices
   (`series` and `study` are tested by `test_roles` and `test_reading`).
-- `dicom`, `nifti` (with `nifti_header`, `nifti_grid`, `nifti_fields`, `nifti_names`, `nifti_sidecar`): files to series.
-- `roles` (with `sequences`, `contrast`, `wording`): which series is FLAIR, T1 before and T1 after contrast.
+- `dicom`: DICOM files to series.
+- `nifti`, `nifti_header`, `nifti_grid`, `nifti_fields`, `nifti_names`, `nifti_sidecar`: NIfTI files to series (the grid
+  and the fields are tested by `test_nifti_header`, the sidecar by `test_nifti`).
+- `roles`, `sequences`, `contrast`, `wording`: which series is FLAIR, T1 before and T1 after contrast (`contrast` is
+  tested by `test_roles`).
 - `reading`: `read_study` and `find_studies`.
 - `inspection`: what `brainseg inspect` shows (tested by `test_inspect`).
 - `intensity`: voxel values to grey levels 0 to 255.
@@ -21,7 +24,7 @@ The modules, from the ground up:
 - `similarity`, `registration`: how well a T1 fits FLAIR, and the motion under which it fits best.
 - `alignment`: the T1s on FLAIR's grid.
 - `result`: what segmenting gives (tested by `test_segmenting`).
-- `guard`, `guard_measures`: reasons to distrust a study, and its mask.
+- `guard`, `guard_measures`: reasons to distrust a study, and its mask (both tested by `test_guard`).
 - `segmenting`: `segment_study`, the way through all of it.
 - `written`: DICOM objects, NIfTI, pictures and the record of a result.
 

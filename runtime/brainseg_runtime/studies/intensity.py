@@ -58,6 +58,7 @@ def grey_levels(volume: Volume, name: str) -> Volume:
         StudyError: A voxel is not a number, all are equal, or the values are standardised around an air of 0.
 
     Examples:
+        >>> from brainseg_runtime.studies.geometry import AXIAL, Grid
         >>> grid = Grid(shape=(1, 1, 3), spacing=(1.0, 1.0, 1.0), directions=AXIAL, origin=np.zeros(3))
         >>> grey_levels(Volume(voxels=np.array([[[0, 500, 1000]]], np.float32), grid=grid), "FLAIR").voxels.tolist()
         [[[0.0, 127.5, 255.0]]]

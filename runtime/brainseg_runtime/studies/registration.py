@@ -68,7 +68,7 @@ _RELAXATION: Final = 0.7
 """By which a step shrinks where the direction turns; at 0.5 the search stops early, up to 0.6 mm from its end."""
 
 _FEWEST: Final = 4
-"""Least voxels along an axis that SimpleITK's smoothing takes."""
+"""Least slices for a rigid motion to be told, and for SimpleITK's smoothing."""
 
 _DIGITS: Final = (4, 4, 4, 2, 2, 2)
 """Decimals kept of turns (rad) and shifts (mm), 0.01 mm: SimpleITK sums in several threads, and its last bits vary."""
@@ -104,6 +104,8 @@ def register(moving: Volume, fixed: Volume, *, same_frame: bool = True) -> Regis
         MissingExtraError: SimpleITK is not installed.
     """
     similarity = Similarity.of(moving, fixed)
+    if min(*moving.grid.shape, *fixed.grid.shape) < _FEWEST:
+        return _unmoved(similarity, "header kept: there are too few slices to register")
     header = np.eye(4)
     starts = [header, _centring(similarity)] if same_frame else [_centring(similarity)]
     coarse = [_search(moving, fixed, similarity.centre, start, _COARSE) for start in starts]
@@ -181,8 +183,6 @@ def _search(
 ) -> NDArray[np.float64]:
     """SimpleITK's rigid motion of most mutual information near a start, as turns about a centre and a shift."""
     target, source = coarser(fixed, level.spacing_mm), coarser(moving, level.spacing_mm)
-    if min(*target.grid.shape, *source.grid.shape) < _FEWEST:
-        return start
     transform: SimpleITK.Euler3DTransform = simpleitk().Euler3DTransform()
     transform.SetCenter(centre.tolist())
     transform.SetMatrix(start[:3, :3].ravel().tolist(), 1e-6)

@@ -72,6 +72,7 @@ def resample(volume: Volume, grid: Grid, matrix: NDArray[np.float64], *, outside
         MissingExtraError: SimpleITK is not installed.
 
     Examples:
+        >>> from brainseg_runtime.studies.geometry import AXIAL
         >>> grid = Grid(shape=(1, 2, 2), spacing=(5.0, 1.0, 1.0), directions=AXIAL, origin=np.zeros(3))
         >>> volume = Volume(voxels=np.array([[[0, 1], [2, 3]]], np.float32), grid=grid)
         >>> half = Grid(shape=(1, 1, 1), spacing=(5.0, 1.0, 1.0), directions=AXIAL, origin=np.array([0.5, 0.5, 0.0]))
