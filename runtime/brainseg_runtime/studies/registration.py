@@ -24,6 +24,9 @@ from brainseg_runtime.studies.similarity import Similarity, moved
 if TYPE_CHECKING:
     import SimpleITK
 
+FEWEST_SLICES: Final = 4
+"""Slices below which the header is kept: a slice alone can be shifted out of the other without a penalty."""
+
 LEAST_QUALITY: Final = 0.15
 """Quality below which a registration is not trusted.
 
@@ -35,7 +38,10 @@ only the heads' outlines match, and it is small.
 LEAST_GAIN: Final = 0.03
 """Part by which the similarity's excess over 1 must grow for a motion to be applied."""
 
-KEPT_MM: Final = 0.6
+LEAST_GAIN_ON_ONE_GRID: Final = 0.10
+"""The same where both series have one grid, and the scanner planned them to lie in place."""
+
+KEPT_MM: Final = 1.0
 """Mean displacement up to which the header is kept where both series have one grid, whatever the gain."""
 
 
@@ -101,6 +107,8 @@ def register(moving: Volume, fixed: Volume, *, same_frame: bool = True) -> Regis
         MissingExtraError: SimpleITK is not installed.
     """
     similarity = Similarity.of(moving, fixed)
+    if same_frame and min(*moving.grid.shape, *fixed.grid.shape) < FEWEST_SLICES:
+        return _unmoved(similarity, f"header kept: fewer than {FEWEST_SLICES} slices do not tell a motion across them")
     header = np.eye(4)
     starts = [header, _centring(similarity)] if same_frame else [_centring(similarity)]
     coarse = [_search(moving, fixed, similarity.centre, start, _COARSE) for start in starts]
@@ -108,8 +116,7 @@ def register(moving: Volume, fixed: Volume, *, same_frame: bool = True) -> Regis
     finer = _search(moving, fixed, similarity.centre, best, _FINER)
     found = _refined(similarity, max([best, finer], key=similarity.at))
     reached, before, motion = similarity.at(found), similarity.at(header), similarity.displacement(found)
-    small = motion <= KEPT_MM and moving.grid.same_as(fixed.grid)
-    if same_frame and (small or reached - before <= LEAST_GAIN * (before - 1)):
+    if same_frame and _is_in_place(before, reached, motion, one_grid=moving.grid.same_as(fixed.grid)):
         note = f"header kept: a motion of {motion:.1f} mm would fit no better than can be told"
         return _unmoved(similarity, note)
     note = "registered from the header" if same_frame else "registered from the centres of the heads"
@@ -132,6 +139,12 @@ def by_header(moving: Volume, fixed: Volume) -> Registration:
         fixed: Grey levels of FLAIR.
     """
     return _unmoved(Similarity.of(moving, fixed), "registration was switched off: the header's geometry is taken")
+
+
+def _is_in_place(before: float, reached: float, motion: float, *, one_grid: bool) -> bool:
+    """Whether the header's geometry is kept: a motion found gains too little, or is too small to be told from none."""
+    least = LEAST_GAIN_ON_ONE_GRID if one_grid else LEAST_GAIN
+    return reached - before <= least * (before - 1) or (one_grid and motion <= KEPT_MM)
 
 
 def _unmoved(similarity: Similarity, note: str) -> Registration:
