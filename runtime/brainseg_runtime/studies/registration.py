@@ -24,6 +24,9 @@ from brainseg_runtime.studies.similarity import Similarity, moved
 if TYPE_CHECKING:
     import SimpleITK
 
+FEWEST_SLICES: Final = 4
+"""Slices below which the header is kept: a slice alone can be shifted out of the other without a penalty."""
+
 LEAST_QUALITY: Final = 0.15
 """Quality below which a registration is not trusted.
 
@@ -104,8 +107,8 @@ def register(moving: Volume, fixed: Volume, *, same_frame: bool = True) -> Regis
         MissingExtraError: SimpleITK is not installed.
     """
     similarity = Similarity.of(moving, fixed)
-    if min(*moving.grid.shape, *fixed.grid.shape) < _FEWEST:
-        return _unmoved(similarity, "header kept: there are too few slices to register")
+    if same_frame and min(*moving.grid.shape, *fixed.grid.shape) < FEWEST_SLICES:
+        return _unmoved(similarity, f"header kept: fewer than {FEWEST_SLICES} slices do not tell a motion across them")
     header = np.eye(4)
     starts = [header, _centring(similarity)] if same_frame else [_centring(similarity)]
     coarse = [_search(moving, fixed, similarity.centre, start, _COARSE) for start in starts]

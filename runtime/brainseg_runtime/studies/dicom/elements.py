@@ -33,8 +33,10 @@ def text(dataset: Dataset, tag: int) -> str:
     raw = _raw(dataset, tag)
     if raw is None:
         return ""
-    decoded = _decoded(raw, dataset).replace("\0", " ")
-    return "".join(each if each.isprintable() else " " for each in decoded).strip()[:_MOST_CHARACTERS]
+    decoded = _decoded(raw, dataset).strip("\0 ")
+    if not decoded.isprintable():
+        decoded = "".join(each if each.isprintable() else " " for each in decoded)
+    return decoded.strip()[:_MOST_CHARACTERS]
 
 
 def texts(dataset: Dataset, tag: int) -> tuple[str, ...]:

@@ -37,6 +37,9 @@ MOST_BYTES: Final = 1 << 30
 _MOST_INFLATED: Final = 1 << 28
 """Largest deflated file once inflated; deflation shrinks up to a thousandfold."""
 
+_AT_ONCE: Final = 1 << 22
+"""Largest file that is read into memory as a whole, which is faster: a slice, but not a series of frames."""
+
 HEAD: Final = 144
 """Bytes that show whether a file is DICOM."""
 
@@ -103,7 +106,8 @@ def parse(path: Path, label: str, tags: Iterable[int]) -> Parsed:
         with _Clamped(path) as opened:
             if opened.size > MOST_BYTES:
                 raise StudyError(f"{label} is too large", expected=f"at most {MOST_BYTES:,} bytes", got=opened.size)
-            syntax, data, size = _body(opened, label)
+            small = opened.size <= _AT_ONCE
+            syntax, data, size = _body(io.BytesIO(opened.read()) if small else opened, opened.size, label)
             with quiet():
                 dataset, pixels = _elements(data, syntax, tags)
                 cut = is_cut(dataset)
@@ -130,7 +134,7 @@ def read_bytes(path: Path, syntax: str, offset: int, length: int | None) -> byte
     with _Clamped(path) as opened:
         data: BinaryIO = opened
         if syntax == DEFLATED:
-            _, data, _ = _body(opened, path.name)
+            _, data, _ = _body(opened, opened.size, path.name)
         data.seek(offset)
         return data.read(-1 if length is None else length)
 
@@ -149,7 +153,7 @@ class _Clamped(io.BufferedReader):
         return super().read(left if size is None or size < 0 else min(size, left))
 
 
-def _body(opened: _Clamped, label: str) -> tuple[str, BinaryIO, int]:
+def _body(opened: BinaryIO, size: int, label: str) -> tuple[str, BinaryIO, int]:
     """Transfer syntax, and the dataset after the meta information, inflated if need be, at its beginning."""
     head = opened.read(HEAD)
     opened.seek(0)
@@ -160,7 +164,7 @@ def _body(opened: _Clamped, label: str) -> tuple[str, BinaryIO, int]:
     else:
         syntax = _meta_syntax(opened)
     if syntax != DEFLATED:
-        return syntax, opened, opened.size
+        return syntax, opened, size
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     data = inflater.decompress(opened.read(), _MOST_INFLATED + 1)
     if len(data) > _MOST_INFLATED:
@@ -179,7 +183,7 @@ def _bare_syntax(head: bytes) -> str | None:
     return None if length > 1024 else EXPLICIT if explicit else IMPLICIT
 
 
-def _meta_syntax(opened: _Clamped) -> str:
+def _meta_syntax(opened: BinaryIO) -> str:
     """The transfer syntax that the meta information names; leaves the file at the dataset that follows."""
     opened.seek(132)
     syntax = IMPLICIT  # the default where none is named
