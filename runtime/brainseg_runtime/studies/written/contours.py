@@ -34,9 +34,8 @@ class Region:
         """One outline that runs along a cut of no width into each hole and back, for formats that know no holes."""
         path = self.outer
         for hole in sorted(self.holes, key=lambda each: (int(each[:, 1].min()), int(each[:, 0].min()))):
-            at, entry = _nearest(path, hole)
-            inside = np.concatenate([hole[entry:], hole[: entry + 1]])
-            path = np.concatenate([path[: at + 1], inside, path[at:]])
+            at = int(((path - hole[0]) ** 2).sum(axis=1).argmin())
+            path = np.concatenate([path[: at + 1], hole, hole[:1], path[at:]])
         return path
 
 
@@ -66,9 +65,10 @@ def regions(mask_rc: NDArray[np.generic]) -> list[Region]:
     loops = _loops(np.asarray(mask_rc, bool))
     outers = [loop for loop in loops if _area(loop) > 0]
     holes: list[list[Corners]] = [[] for _ in outers]
+    around = _Outlines(outers)
     for loop in loops:
         if _area(loop) < 0:
-            holes[_around(loop, outers)].append(loop)
+            holes[around.smallest(_beside(loop))].append(loop)
     return [Region(outer=outer, holes=tuple(inside)) for outer, inside in zip(outers, holes, strict=True)]
 
 
@@ -158,11 +158,20 @@ def _area(loop: Corners) -> float:
     return float((columns * np.roll(rows, -1) - np.roll(columns, -1) * rows).sum()) / 2
 
 
-def _around(hole: Corners, outers: list[Corners]) -> int:
-    """Index of the smallest outline around a hole."""
-    point = _beside(hole)
-    around = [index for index, outer in enumerate(outers) if _contains(outer, point)]
-    return min(around, key=lambda index: _area(outers[index]))
+class _Outlines:
+    """Outer outlines, to be searched for those around a point; boxes first, since a noisy mask has thousands."""
+
+    def __init__(self, outers: list[Corners]) -> None:
+        self._outers = outers
+        self._order = np.argsort([_area(outer) for outer in outers], kind="stable")
+        self._low = np.array([outers[index].min(axis=0) for index in self._order]).reshape(-1, 2)
+        self._high = np.array([outers[index].max(axis=0) for index in self._order]).reshape(-1, 2)
+
+    def smallest(self, point: NDArray[np.float64]) -> int:
+        """Index of the smallest outline around a point of the mask, which always lies in one."""
+        boxed = ((self._low < point) & (point < self._high)).all(axis=1)
+        candidates: list[int] = self._order[boxed].tolist()
+        return next(index for index in candidates if _contains(self._outers[index], point))
 
 
 def _beside(loop: Corners) -> NDArray[np.float64]:
@@ -179,17 +188,6 @@ def _contains(loop: Corners, point: NDArray[np.float64]) -> bool:
         (np.minimum(rows, following) < point[0]) & (point[0] < np.maximum(rows, following)) & (columns > point[1])
     )
     return bool(np.count_nonzero(crossing) % 2)
-
-
-def _nearest(path: Corners, hole: Corners) -> tuple[int, int]:
-    """Indices of the nearest corners of two outlines."""
-    best, found = np.inf, (0, 0)
-    for index, corner in enumerate(hole):
-        distances = ((path - corner) ** 2).sum(axis=1)
-        at = int(distances.argmin())
-        if distances[at] < best:
-            best, found = float(distances[at]), (at, index)
-    return found
 
 
 def _diameter(points: NDArray[np.float64]) -> float:

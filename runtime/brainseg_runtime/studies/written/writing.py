@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, Literal, cast, get_args
 
@@ -157,7 +158,7 @@ class _Made:
         """The files of a kind that any study can give."""
         result = self._result
         if kind == "preview":
-            return {"preview.png": encode_png(self._overview())}
+            return {"preview.png": encode_png(self._overview)}
         described = f"{self._about.model[:40]}; {RESEARCH}"
         probability = np.ascontiguousarray(result.probability, np.float32)
         return {
@@ -176,7 +177,7 @@ class _Made:
             measured = Measured(volume_ml=result.volume_ml, axis=self.axis, warnings=result.warnings)
             others = [series for role, series in sorted(result.study.roles.items()) if role != "flair"]
             return {"sr.dcm": encode(report(job, measured, [each for each in others if each.uid != job.series.uid]))}
-        objects = captures(job, self._grey(), self._mask, self._overview(), self._texts())
+        objects = captures(job, self._grey, self._mask, self._overview, self._texts())
         return {f"sc/{number:04d}.dcm": encode(each) for number, each in enumerate(objects, start=1)}
 
     def _job(self, header: SourceHeader) -> Job:
@@ -202,18 +203,20 @@ class _Made:
         ]
         patient = json.dumps([sorted(header.values.items()), header.charset])
         text = json.dumps([settings, grid, sources, header.study_uid, result.volume_ml], sort_keys=True)
-        return content_digest([text, patient, self._mask.tobytes(), self._grey().tobytes()])
+        return content_digest([text, patient, self._mask.tobytes(), self._grey.tobytes()])
 
+    @cached_property
     def _grey(self) -> NDArray[np.uint8]:
         """FLAIR for pictures; black if the source's pixels show who the patient is."""
         if self._header is not None and self._header.burned_in:
             return np.zeros(self._mask.shape, np.uint8)
         return to_grey(self._result.flair)
 
+    @cached_property
     def _overview(self) -> Picture:
         """The overview picture."""
         return preview(
-            self._grey(),
+            self._grey,
             self._mask,
             self._result.grid,
             texts=self._texts(),
