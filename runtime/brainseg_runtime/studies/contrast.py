@@ -107,7 +107,7 @@ def _by_time(series: Series, first: float | None, first_number: float | None) ->
     acquired, number = series.header.acquired, series.header.number
     if first is None and first_number is None:
         return Judged(contrast="pre", reason="pre-contrast: nothing in the study speaks of a contrast agent")
-    if first is None or acquired is None:
+    if first is None or acquired is None or acquired == first:  # equal times are what de-identification leaves
         if first_number is not None and (number is None or number < first_number):
             return Judged(contrast="pre", reason="pre-contrast: another T1 is called post-contrast, this one is not")
         return Judged(contrast=None, reason="a T1 with no agent, no word on contrast and no time")

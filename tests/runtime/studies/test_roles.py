@@ -58,6 +58,12 @@ def test_contrast_by_time_after_perfusion() -> None:
     assert roles(*study) == {"flair": 2, "pre": 3, "post": 8}
 
 
+def test_times_that_are_all_equal_tell_nothing_and_numbers_do() -> None:
+    """As de-identification leaves them."""
+    t1s = made_series(T1, 3, at=0), made_series(T1, 8, at=0, agent="Gadovist")
+    assert roles(made_series(FLAIR, 2, at=0), *t1s) == {"flair": 2, "pre": 3, "post": 8}
+
+
 def test_a_t1_after_contrast_is_never_pre() -> None:
     """The agent's tag was forgotten at the last series."""
     study = (
