@@ -69,12 +69,13 @@ def test_the_whole_wheel_brings_the_command_but_not_torch(whole_wheel: Wheel) ->
 
 
 def test_extras_are_those_that_the_documents_name(whole_wheel: Wheel, runtime_wheel: Wheel) -> None:
-    assert set(runtime_wheel.metadata.get_all("Provides-Extra") or []) == {"cli", "io", "openvino", "sign"}
+    assert set(runtime_wheel.metadata.get_all("Provides-Extra") or []) == {"cli", "io", "openvino", "sign", "study"}
     assert set(whole_wheel.metadata.get_all("Provides-Extra") or []) == {
         "dev",
         "export",
         "openvino",
         "sign",
+        "study",
         "tensorboard",
         "train",
     }

@@ -191,7 +191,9 @@ def _segment(
 
 def _show(console: Console, made: StudyPredictions, out: Path) -> int:
     """Shows the results by study; returns the exit code."""
-    console.table(["study", "FLAIR abnormality", "pre", "post", "result"], [_row(entry) for entry in made.studies])
+    console.table(
+        ["study", "FLAIR abnormality", "warnings", "pre", "post", "result"], [_row(entry) for entry in made.studies]
+    )
     for entry in made.studies:
         for text in entry.warnings:
             console.warn(f"{entry.name}: {printable(text)}")
@@ -221,7 +223,8 @@ def _row(entry: StudyEntry) -> tuple[str, ...]:
             else:
                 how[role] = "by header"
     result = entry.name if entry.status == "done" else entry.status
-    return (entry.name, volume, *how.values(), result)
+    warned = str(len(entry.warnings)) if entry.status == "done" else NOT_DEFINED
+    return (entry.name, volume, warned, *how.values(), result)
 
 
 def require_inputs(inputs: Sequence[Path], options: StudyOptions) -> None:

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from brainseg_runtime.errors import BrainsegError, CancelledError, InputError, MissingExtraError, StudyError
 from brainseg_runtime.prediction.layout import path_text
@@ -26,7 +26,6 @@ from brainseg_runtime.safe_io.files import read_capped
 from brainseg_runtime.studies.segmenting import segment_study
 from brainseg_runtime.studies.written.record import Output, RegistrationRecord
 from brainseg_runtime.studies.written.settings import SegmentSettings
-from brainseg_runtime.studies.written.writing import OF_DICOM, OF_NIFTI
 
 if TYPE_CHECKING:
     from brainseg_runtime.segmenter import Segmenter
@@ -39,7 +38,7 @@ class StudyConfig:
     """How to segment studies, and what to write for each.
 
     Attributes:
-        kinds: What to write, such as "seg" and "sr"; None: what fits the study, and a preview.
+        kinds: What to write, such as "seg" and "sr"; None: what fits the study.
         register: Whether the T1s are brought onto FLAIR by what they show, or by their headers alone.
         deterministic_uids: Whether the same study and model give the same UIDs, and with them the same bytes.
         threshold: Probability from which a voxel is marked; None: the model's own.
@@ -53,16 +52,6 @@ class StudyConfig:
     threshold: float | None = None
     strict: bool = False
     segment: SegmentSettings = field(default_factory=SegmentSettings)
-
-    def kinds_for(self, source: Literal["dicom", "nifti"]) -> tuple[str, ...]:
-        """What to write for a study.
-
-        Args:
-            source: What it was read from.
-        """
-        if self.kinds is not None:
-            return self.kinds
-        return tuple(dict.fromkeys((*(OF_DICOM if source == "dicom" else OF_NIFTI), "preview")))
 
     @property
     def settings(self) -> Mapping[str, str]:
@@ -144,7 +133,7 @@ def _segment(
         )
     outputs = result.write(
         out,
-        config.kinds_for(study.source),
+        config.kinds,
         deterministic_uids=config.deterministic_uids,
         segment=config.segment,
     )

@@ -62,8 +62,13 @@ def read_nifti(path: Path) -> Series:
         GeometryError: Its orientation or spacing is faulty.
 
     Examples:
-        >>> read_nifti("P1_flair.nii.gz").grid.spacing  # doctest: +SKIP
-        (5.0, 0.9, 0.9)
+        >>> from brainseg_runtime.studies.geometry import AXIAL, Grid
+        >>> from brainseg_runtime.studies.written.nifti import nifti
+        >>> grid = Grid(shape=(2, 3, 4), spacing=(5.0, 0.5, 0.5), directions=AXIAL, origin=np.zeros(3))
+        >>> made = nifti(np.zeros(grid.shape, np.uint8), grid, description="example")
+        >>> _ = Path("P1_flair.nii.gz").write_bytes(made)
+        >>> read_nifti(Path("P1_flair.nii.gz")).grid.spacing
+        (5.0, 0.5, 0.5)
     """
     path = Path(path)
     with _opened(path) as file:
@@ -92,10 +97,6 @@ def nifti_study(
     Raises:
         StudyError: There is no NIfTI file, or they belong to several studies, or one that is needed cannot be read.
         RolesError: It cannot be told which file is which.
-
-    Examples:
-        >>> nifti_study(Path("BraTS-GLI-00000-000")).flair.uid  # doctest: +SKIP
-        'BraTS-GLI-00000-000/BraTS-GLI-00000-000-t2f.nii.gz'
     """
     root, files = _files(source)
     by_hand: dict[Role, ByHand] = {"flair": flair, "pre": pre, "post": post}
@@ -126,8 +127,9 @@ def nifti_files(folder: Path) -> list[Path]:
         StudyError: There are more than `MAX_FILES`.
 
     Examples:
-        >>> nifti_files(Path("BraTS"))  # doctest: +SKIP
-        [...]
+        >>> Path("BraTS").mkdir()
+        >>> nifti_files(Path("BraTS"))
+        []
     """
     found = []
     for path in folder.rglob("*.[nN][iI][iI]*"):

@@ -203,10 +203,6 @@ def _fault(study: DicomStudy) -> StudyError | None:
     return StudyError(f"study {study.uid} holds no image", expected="MR images", got=first_few(faults))
 
 
-def _of_series(study: FoundStudy) -> str:
-    return counted(len(study.series), "series", "series")
-
-
 def _home(study: DicomStudy, found: dict[Path, Found]) -> Path:
     """The given path that a study's first file was found in."""
     first = study.series[0].paths[0]

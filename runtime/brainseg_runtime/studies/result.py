@@ -87,8 +87,8 @@ class StudyResult:
 
         Args:
             out: The folder that gets the study's folder; made if it does not exist.
-            kinds: Any of "seg", "sr", "sc", "rtstruct", "nifti", "preview"; None for seg, sr, sc and nifti, or for
-                nifti and preview if the study is NIfTI. `study.json` is always written.
+            kinds: Any of "seg", "sr", "sc", "rtstruct", "nifti", "preview"; None for seg, sr, sc, nifti and
+                preview, or for nifti and preview if the study is NIfTI. `study.json` is always written.
             deterministic_uids: Derive UIDs from the content and take dates from the source, so that the same study
                 and model give the same bytes at any time.
             segment: Label and codes of the segment.

@@ -53,10 +53,6 @@ def choose(
         RolesError: It cannot be told which series is which, or a series by hand is not in the study; the candidates
             are listed.
         StudyError: The series for FLAIR, or one chosen by hand, is faulty: its own fault.
-
-    Examples:
-        >>> from brainseg_runtime.studies.nifti import read_nifti
-        >>> choices, warnings = choose([read_nifti("P1_flair.nii.gz"), read_nifti("P1_t1.nii.gz")])  # doctest: +SKIP
     """
     given = _by_hand(series, {"flair": flair, "pre": pre, "post": post})
     kinds = {each.uid: what_is(each.header) for each in series}

@@ -68,7 +68,7 @@ def plain(text: str, longest: int = 64) -> str:
 
     Examples:
         >>> plain("näme\\1")
-        "n?me/1"
+        'n?me/1'
     """
     ascii_only = text.encode("ascii", "replace").decode().replace("\\", "/")
     return "".join(letter for letter in ascii_only if letter.isprintable()).strip()[:longest].strip()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from brainseg_runtime.studies.geometry import Grid
 from brainseg_runtime.studies.series import Instance, Series
-from brainseg_runtime.studies.written.about import MANUFACTURER, About
+from brainseg_runtime.studies.written.about import MANUFACTURER, About, plain
 from brainseg_runtime.studies.written.settings import Code, SegmentSettings
 from brainseg_runtime.studies.written.source_header import SourceHeader
 from brainseg_runtime.studies.written.uids import IMPLEMENTATION, Uids
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 KINDS: Final = ("seg", "sr", "sc", "rtstruct")
 """Kinds of DICOM objects, in the order of their series numbers."""
 
+_LONGEST_NAME: Final = 64
+"""Characters of VR LO."""
+_LONGEST_TEXT: Final = 1024
+"""Characters of VR ST."""
 _FIRST_OWN_NUMBER: Final = 9900
 _LARGEST_NUMBER: Final = 2**31 - 1
 
@@ -40,6 +44,7 @@ class Job:
         series: FLAIR.
         grid: FLAIR's.
         about: The model.
+        warnings: Reasons to distrust the result; every object states them.
         segment: Label and codes.
         uids: Maker of UIDs.
         now: Date and time of the objects: the source's if the bytes are not to depend on the time.
@@ -50,6 +55,7 @@ class Job:
     series: Series
     grid: Grid
     about: About
+    warnings: tuple[str, ...]
     segment: SegmentSettings
     uids: Uids
     now: datetime
@@ -60,12 +66,27 @@ class Job:
         """FLAIR's frame of reference; where the source has none, one of the study's own."""
         return self.header.frame_of_reference or self.uids.make("frame of reference")
 
+    @property
+    def warning_texts(self) -> list[str]:
+        """Each warning as a text for DICOM."""
+        return [plain(f"Warning: {warning}", _LONGEST_TEXT) for warning in self.warnings]
+
+    @property
+    def description(self) -> str:
+        """The warnings, cut off where they are too long, then the model, its digests and the use; fits VR ST."""
+        about = "; ".join(self.about.parameters)
+        warned = "; ".join(self.warning_texts)
+        room = _LONGEST_TEXT - len(about) - len("...; ")
+        if len(warned) > room:
+            warned = f"{warned[:room].rstrip()}..."
+        return f"{warned}; {about}" if warned else about
+
     def uid(self, kind: str, number: int = 1) -> str:
         """SOPInstanceUID of a written object."""
         return self.uids.make("instance", kind, number)
 
 
-def begin(job: Job, *, kind: str, sop_class: str, modality: str, description: str, number: int = 1) -> Dataset:
+def begin(job: Job, *, kind: str, sop_class: str, modality: str, what: str, number: int = 1) -> Dataset:
     """A dataset with the modules of patient, study, series, equipment and SOP.
 
     Args:
@@ -73,7 +94,7 @@ def begin(job: Job, *, kind: str, sop_class: str, modality: str, description: st
         kind: One of `KINDS`.
         sop_class: SOPClassUID.
         modality: Such as "SEG".
-        description: SeriesDescription.
+        what: The last word of SeriesDescription, after the segment's label.
         number: InstanceNumber.
     """
     from pydicom import Dataset
@@ -91,7 +112,7 @@ def begin(job: Job, *, kind: str, sop_class: str, modality: str, description: st
     dataset.Modality = modality
     dataset.SeriesInstanceUID = job.uids.make("series", kind)
     dataset.SeriesNumber = _series_number(job.series.header.number, kind)
-    dataset.SeriesDescription = description
+    dataset.SeriesDescription = _series_description(job, what)
     dataset.Manufacturer = MANUFACTURER
     dataset.ManufacturerModelName = job.about.model
     dataset.DeviceSerialNumber = job.about.digest
@@ -187,6 +208,12 @@ def referenced_series(series: Series) -> Dataset:
     """An item of ReferencedSeriesSequence that lists a source series' objects."""
     instances = [reference(each) for each in distinct(series.instances)]
     return item(SeriesInstanceUID=series.uid, ReferencedInstanceSequence=instances)
+
+
+def _series_description(job: Job, what: str) -> str:
+    """Label, kind and, where there is a warning, a mark that lists of series show."""
+    end = f" {what} - WARNING" if job.warnings else f" {what}"
+    return job.segment.label[: _LONGEST_NAME - len(end)] + end
 
 
 def _series_number(of_source: int | None, kind: str) -> int:

@@ -17,13 +17,18 @@ from numpy.typing import NDArray
 
 from brainseg_runtime.images.libraries import pillow
 from brainseg_runtime.images.overlay import outline
+from brainseg_runtime.plurals import counted
 from brainseg_runtime.studies.geometry import Grid
 
 Picture = NDArray[np.uint8]
 """(H, W, 3) RGB."""
 
+Colour = tuple[int, int, int]
+Line = tuple[str, Colour]
+"""A text and its colour."""
+
 WHITE: Final = (235, 235, 235)
-AMBER: Final = (255, 200, 80)
+RED: Final = (170, 0, 0)
 _LETTERS: Final = (("L", "R"), ("P", "A"), ("H", "F"))
 """By axis of LPS: the side that it grows towards, and the other."""
 
@@ -131,7 +136,7 @@ def draw(
     return _with_letters(picture, view.letters)
 
 
-def with_text(picture: Picture, lines: Sequence[tuple[str, tuple[int, int, int]]], *, size: int = 13) -> Picture:
+def with_text(picture: Picture, lines: Sequence[Line], *, size: int = 13) -> Picture:
     """A picture with lines of text in a black band below it.
 
     Args:
@@ -139,14 +144,34 @@ def with_text(picture: Picture, lines: Sequence[tuple[str, tuple[int, int, int]]
         lines: Texts and their colours, from top to bottom; each is broken where it is too long.
         size: Height of the letters in pixels.
     """
+    return np.concatenate([picture, _band(lines, picture.shape[1], size=size)])
+
+
+def with_warnings(picture: Picture, warnings: Sequence[str], *, size: int = 14) -> Picture:
+    """A picture with its warnings in a red band above it; the picture itself if there are none.
+
+    Args:
+        picture: (H, W, 3).
+        warnings: Reasons to distrust the result.
+        size: Height of the letters in pixels.
+    """
+    if not warnings:
+        return picture
+    lines = [(f"{counted(len(warnings), 'WARNING', 'WARNINGS')}: CHECK THIS RESULT BEFORE ANY USE", WHITE)]
+    lines += [(f"- {warning}", WHITE) for warning in warnings]
+    return np.concatenate([_band(lines, picture.shape[1], size=size, background=RED), picture])
+
+
+def _band(lines: Sequence[Line], width: int, *, size: int, background: Colour = (0, 0, 0)) -> Picture:
+    """Lines of text, as high as they need."""
     font = _font(size)
-    broken = [(part, colour) for text, colour in lines for part in _broken(text, font, picture.shape[1] - 8)]
+    broken = [(part, colour) for text, colour in lines for part in _broken(text, font, width - 8)]
     step = size + 4
-    band = pillow().new("RGB", (picture.shape[1], step * len(broken) + 8))
+    band = pillow().new("RGB", (width, step * len(broken) + 8), background)
     pen = _pen(band)
     for row, (text, colour) in enumerate(broken):
         pen.text((4, 4 + row * step), text, fill=colour, font=font)
-    return np.concatenate([picture, np.asarray(band)])
+    return np.asarray(band)
 
 
 def _with_letters(picture: Picture, letters: Sequence[str]) -> Picture:
@@ -166,15 +191,23 @@ def _with_letters(picture: Picture, letters: Sequence[str]) -> Picture:
 
 
 def _broken(text: str, font: Any, width: int) -> list[str]:  # noqa: ANN401 - Pillow's fonts share no base
-    """A text in lines of at most `width` pixels, broken between words."""
+    """A text in lines of at most `width` pixels, broken between words; within a word that is wider, such as a UID."""
+    most = max(1, int(width / font.getlength("M")))
     lines: list[str] = []
-    for word in text.split():
+    for word in (part for whole in text.split() for part in _parts(whole, font, width, most)):
         longer = f"{lines[-1]} {word}" if lines else word
         if lines and font.getlength(longer) <= width:
             lines[-1] = longer
         else:
             lines.append(word)
     return lines or [""]
+
+
+def _parts(word: str, font: Any, width: int, most: int) -> list[str]:  # noqa: ANN401 - Pillow's fonts share no base
+    """A word; if it is wider than `width` pixels, pieces of `most` letters."""
+    if font.getlength(word) <= width:
+        return [word]
+    return [word[start : start + most] for start in range(0, len(word), most)]
 
 
 def _font(size: int) -> Any:  # noqa: ANN401 - Pillow's fonts share no base

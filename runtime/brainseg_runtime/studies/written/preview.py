@@ -1,4 +1,4 @@
-"""The overview of a study on one picture: slices with their outlines, the volume, the model and every warning."""
+"""The overview of a study on one picture: every warning, slices with their outlines, the volume and the model."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brainseg_runtime.studies.geometry import Grid
-from brainseg_runtime.studies.written.pictures import AMBER, WHITE, Picture, View, draw, with_text
+from brainseg_runtime.studies.written.pictures import WHITE, Picture, View, draw, with_text, with_warnings
 
 _COLUMNS: Final = 4
 _MOST: Final = 12
@@ -33,7 +33,7 @@ def preview(
         mask: (K, R, C), 0 or 1.
         grid: Of both.
         texts: Lines below the slices.
-        warnings: Lines below those, in amber.
+        warnings: In a red band above the slices.
         colour: Of the outlines.
 
     Returns:
@@ -41,8 +41,7 @@ def preview(
     """
     view = View.of(grid)
     tiles = [_numbered(draw(grey[k], mask[k], view, longest=_TILE, colour=colour), k, len(mask)) for k in shown(mask)]
-    lines = [(text, WHITE) for text in texts] + [(f"Warning: {warning}", AMBER) for warning in warnings]
-    return with_text(_tiled(tiles), lines)
+    return with_warnings(with_text(_tiled(tiles), [(text, WHITE) for text in texts]), warnings)
 
 
 def shown(mask: NDArray[np.uint8]) -> list[int]:

@@ -46,14 +46,12 @@ def structure_set(job: Job, mask: NDArray[np.uint8]) -> Dataset:
     Returns:
         The dataset, without file meta information; an empty mask gives a region without contours.
     """
-    dataset = begin(
-        job, kind="rtstruct", sop_class=SOP_CLASS, modality="RTSTRUCT", description=f"{job.segment.label} RTSTRUCT"[:64]
-    )
+    dataset = begin(job, kind="rtstruct", sop_class=SOP_CLASS, modality="RTSTRUCT", what="RTSTRUCT")
     add_frame_of_reference(dataset, job)
     del dataset.ContentDate, dataset.ContentTime
     dataset.StructureSetLabel = "BRAINSEG"
     dataset.StructureSetName = job.segment.label
-    dataset.StructureSetDescription = "; ".join(job.about.parameters)
+    dataset.StructureSetDescription = job.description
     dataset.StructureSetDate, dataset.StructureSetTime = dataset.SeriesDate, dataset.SeriesTime
     dataset.OperatorsName = ""
     dataset.ApprovalStatus = "UNAPPROVED"

@@ -1,7 +1,7 @@
 """DICOM secondary captures: the slices with the outline as colour pictures, for a PACS that cannot show a SEG.
 
-The first picture is the overview; each slice with a finding follows as one of its own. The texts in the pictures name
-the model and say that it is for research use; nothing in them says who the patient is.
+The first picture is the overview; each slice with a finding follows as one of its own. Every picture shows the
+warnings above the slice, and below it the model and that it is for research use; nothing says who the patient is.
 
 Source: DICOM PS3.3 A.8.1 (Secondary Capture Image IOD), C.8.6 (SC modules), 10.7.1.3 (spacing calibration).
 """
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from brainseg_runtime.studies.series import Instance
 from brainseg_runtime.studies.written.about import RESEARCH
 from brainseg_runtime.studies.written.dicom_object import Job, begin, code_item, distinct, ds, reference
-from brainseg_runtime.studies.written.pictures import WHITE, Picture, View, draw, with_text
+from brainseg_runtime.studies.written.pictures import WHITE, Picture, View, draw, with_text, with_warnings
 from brainseg_runtime.studies.written.seg import add_lossy
 from brainseg_runtime.studies.written.settings import Code
 
@@ -52,7 +52,7 @@ def captures(
     for k in np.flatnonzero(mask.any(axis=(1, 2))).tolist():
         drawn = draw(grey[k], mask[k], view, longest=_LONGEST, colour=job.segment.colour)
         lines = [f"Slice {k + 1} of {len(mask)}, {job.segment.label}", *texts]
-        picture = with_text(drawn, [(line, WHITE) for line in lines])
+        picture = with_warnings(with_text(drawn, [(line, WHITE) for line in lines]), job.warnings)
         made.append(_slice(job, picture, view, k, number=len(made) + 1))
     return made
 
@@ -75,7 +75,7 @@ def _capture(job: Job, picture: Picture, sources: Sequence[Instance], *, number:
         kind="sc",
         sop_class=SOP_CLASS,
         modality="OT",
-        description=f"{job.segment.label} captures"[:64],
+        what="captures",
         number=number,
     )
     dataset.BodyPartExamined = "BRAIN"
@@ -84,7 +84,7 @@ def _capture(job: Job, picture: Picture, sources: Sequence[Instance], *, number:
     dataset.PatientOrientation = ""
     dataset.BurnedInAnnotation = "NO"
     dataset.DerivationDescription = "; ".join(job.about.parameters)
-    dataset.ImageComments = f"{job.about.model}; {RESEARCH}"
+    dataset.ImageComments = "; ".join([*job.warning_texts, job.about.model, RESEARCH])
     images = [reference(each, PurposeOfReferenceCodeSequence=[code_item(_SOURCE_IMAGE)]) for each in sources]
     dataset.SourceImageSequence = images
     dataset.SamplesPerPixel = 3

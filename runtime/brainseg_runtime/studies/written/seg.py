@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from brainseg_runtime.plurals import counted
 from brainseg_runtime.studies.series import Instance
 from brainseg_runtime.studies.written.about import RESEARCH
 from brainseg_runtime.studies.written.colours import cielab
@@ -59,10 +60,11 @@ def segmentation(job: Job, mask: NDArray[np.uint8]) -> Dataset:
     Returns:
         The dataset, without file meta information.
     """
-    dataset = begin(job, kind="seg", sop_class=SOP_CLASS, modality="SEG", description=f"{job.segment.label} SEG"[:64])
+    dataset = begin(job, kind="seg", sop_class=SOP_CLASS, modality="SEG", what="SEG")
     add_frame_of_reference(dataset, job)
     dataset.ContentLabel = "SEGMENTATION"
-    dataset.ContentDescription = f"{job.about.model[:44]}; {RESEARCH}"
+    counts = f"; {counted(len(job.warnings), 'warning')}" if job.warnings else ""
+    dataset.ContentDescription = f"{job.about.model[:30]}; {RESEARCH}{counts}"
     dataset.ContentCreatorName = "brainseg^"
     _describe_pixels(dataset, job, mask)
     dataset.ReferencedSeriesSequence = [referenced_series(job.series)]
@@ -106,7 +108,7 @@ def _segment(job: Job) -> Dataset:
     return item(
         SegmentNumber=SEGMENT,
         SegmentLabel=job.segment.label,
-        SegmentDescription="; ".join(job.about.parameters),
+        SegmentDescription=job.description,
         SegmentAlgorithmType="AUTOMATIC",
         SegmentAlgorithmName=job.about.model,
         SegmentationAlgorithmIdentificationSequence=[algorithm(job)],

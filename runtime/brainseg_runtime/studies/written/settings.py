@@ -37,7 +37,7 @@ class Code:
 
     Examples:
         >>> Code.parse("52988006,SCT,Lesion")
-        Code(value="52988006", scheme="SCT", meaning="Lesion")
+        Code(value='52988006', scheme='SCT', meaning='Lesion')
     """
 
     value: str

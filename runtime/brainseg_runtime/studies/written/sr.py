@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from brainseg_runtime.studies.series import Series
-from brainseg_runtime.studies.written.about import MANUFACTURER, RESEARCH, plain
+from brainseg_runtime.studies.written.about import MANUFACTURER, RESEARCH
 from brainseg_runtime.studies.written.contours import LongAxis
 from brainseg_runtime.studies.written.dicom_object import (
     Job,
@@ -40,7 +40,6 @@ _FINDING_CATEGORY: Final = Code(value="276214006", scheme="SCT", meaning="Findin
 _FINDING_SITE: Final = Code(value="363698007", scheme="SCT", meaning="Finding Site")
 _ENGLISH: Final = Code(value="en-US", scheme="RFC5646", meaning="English (United States)")
 _MR_BRAIN: Final = Code(value="24590-2", scheme="LN", meaning="MR Brain")
-_LONGEST_COMMENT: Final = 1024
 _DECIMALS: Final = 3
 """Of ml and mm: a microlitre and a micrometre."""
 
@@ -52,12 +51,10 @@ class Measured:
     Attributes:
         volume_ml: Volume in ml.
         axis: Longest axis; None for an empty finding, whose report states the volume 0 alone.
-        warnings: Reasons to distrust the result.
     """
 
     volume_ml: float
     axis: LongAxis | None
-    warnings: tuple[str, ...]
 
 
 def report(job: Job, measured: Measured, others: Sequence[Series]) -> Dataset:
@@ -71,7 +68,7 @@ def report(job: Job, measured: Measured, others: Sequence[Series]) -> Dataset:
     Returns:
         The dataset, without file meta information.
     """
-    dataset = begin(job, kind="sr", sop_class=SOP_CLASS, modality="SR", description=f"{job.segment.label} report"[:64])
+    dataset = begin(job, kind="sr", sop_class=SOP_CLASS, modality="SR", what="report")
     dataset.CompletionFlag = "COMPLETE"
     dataset.VerificationFlag = "UNVERIFIED"
     dataset.ReferencedPerformedProcedureStepSequence = []
@@ -144,10 +141,7 @@ def _measurements(job: Job, measured: Measured) -> Dataset:
     ]
     if measured.axis is not None:
         content.append(_number(LONG_AXIS, measured.axis.mm, _MM))
-    content += [
-        _text("CONTAINS", _dcm("121106", "Comment"), plain(f"Warning: {warning}", _LONGEST_COMMENT))
-        for warning in measured.warnings
-    ]
+    content += [_text("CONTAINS", _dcm("121106", "Comment"), text) for text in job.warning_texts]
     group = _container(_dcm("125007", "Measurement Group"), content, relationship="CONTAINS")
     group.ContentTemplateSequence = [item(MappingResource="DCMR", TemplateIdentifier="1411")]
     return _container(_dcm("126010", "Imaging Measurements"), [group], relationship="CONTAINS")

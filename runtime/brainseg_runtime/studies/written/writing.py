@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -39,15 +39,16 @@ Kind = Literal["seg", "sr", "sc", "rtstruct", "nifti", "preview"]
 """What can be written; the record always is."""
 
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
-OF_DICOM: Final[tuple[Kind, ...]] = ("seg", "sr", "sc", "nifti")
+OF_DICOM: Final[tuple[Kind, ...]] = ("seg", "sr", "sc", "nifti", "preview")
 """What is written of a DICOM study if nothing else is asked for."""
 
 OF_NIFTI: Final[tuple[Kind, ...]] = ("nifti", "preview")
 _NEEDS_DICOM: Final = frozenset({"seg", "sr", "sc", "rtstruct"})
-_NAMES: Final[Mapping[str, str]] = {
-    "seg.dcm": "seg", "sr.dcm": "sr", "rtstruct.dcm": "rtstruct",
-    "mask.nii.gz": "nifti", "probability.nii.gz": "nifti", "preview.png": "preview",
-}  # fmt: skip
+_NAMES: Final = frozenset(
+    {"seg.dcm", "sr.dcm", "rtstruct.dcm", "mask.nii.gz", "probability.nii.gz", "preview.png", FILE}
+)
+"""Of all files but the secondary captures."""
+
 _MAX_RECORD: Final = 64 << 20
 _NO_DATE: Final = datetime(1900, 1, 1)
 
@@ -159,7 +160,7 @@ class _Made:
         result = self._result
         if kind == "preview":
             return {"preview.png": encode_png(self._overview)}
-        described = f"{self._about.model[:40]}; {RESEARCH}"
+        described = f"{self._about.model[:40]}; {RESEARCH}{'; see warnings' if result.warnings else ''}"
         probability = np.ascontiguousarray(result.probability, np.float32)
         return {
             "mask.nii.gz": nifti(self._mask, result.grid, description=described),
@@ -174,7 +175,7 @@ class _Made:
         if kind == "rtstruct":
             return {"rtstruct.dcm": encode(structure_set(job, self._mask), implicit=True)}
         if kind == "sr":
-            measured = Measured(volume_ml=result.volume_ml, axis=self.axis, warnings=result.warnings)
+            measured = Measured(volume_ml=result.volume_ml, axis=self.axis)
             others = [series for role, series in sorted(result.study.roles.items()) if role != "flair"]
             return {"sr.dcm": encode(report(job, measured, [each for each in others if each.uid != job.series.uid]))}
         objects = captures(job, self._grey, self._mask, self._overview, self._texts())
@@ -187,6 +188,7 @@ class _Made:
             series=self._result.study.flair,
             grid=self._result.grid,
             about=self._about,
+            warnings=tuple(self._result.warnings),
             segment=self._segment,
             uids=Uids(seed=self._seed(header)) if self._deterministic else Uids.new(),
             now=_when(header) if self._deterministic else datetime.now(),
@@ -197,7 +199,12 @@ class _Made:
         """Digest of all that decides the objects' bytes."""
         result = self._result
         settings = [to_json(self._segment), self._about.parameters, __version__, list(result.warnings)]
-        grid = [*result.grid.shape, *result.grid.spacing]
+        grid = [
+            *result.grid.shape,
+            *result.grid.spacing,
+            *result.grid.directions.ravel().tolist(),
+            *result.grid.origin.tolist(),
+        ]
         sources = [
             f"{each.sop_uid} {each.frame}" for series in result.study.roles.values() for each in series.instances
         ]
@@ -226,7 +233,7 @@ class _Made:
 
     def _texts(self) -> list[str]:
         """What pictures say: the finding, the model, the use."""
-        volume = f"{self._result.volume_ml:.1f} ml" if self.axis is not None else "nothing marked"
+        volume = f"{self._result.volume_ml:.1f} mL" if self.axis is not None else "nothing marked"
         found = f"{self._segment.label}: {volume}"
         if self.axis is not None:
             found += f", longest axis {self.axis.mm:.0f} mm in slice {self.axis.slice + 1}"
@@ -281,7 +288,7 @@ def _require_replaceable(target: Path) -> None:
     if not target.is_dir() or target.is_symlink():
         return  # `replace_folder` refuses files and links
     present = [path.relative_to(target).as_posix() for path in sorted(target.rglob("*")) if not path.is_dir()]
-    strange = [name for name in present if name not in {*_NAMES, FILE} and not _is_capture(name)]
+    strange = [name for name in present if name not in _NAMES and not _is_capture(name)]
     if present and (strange or not _is_record(target / FILE)):
         raise FileWriteError(
             f"{target} cannot be replaced",

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from brainseg_runtime.studies.geometry import Grid
-from brainseg_runtime.studies.written.pictures import View, draw, to_grey, with_text
+from brainseg_runtime.studies.written.pictures import RED, View, draw, to_grey, with_text, with_warnings
 from tests.runtime.studies.written.made_results import AXIAL, OBLIQUE, awkward_mask
 from tests.studies_made.shapes import as_acquired, seen_along
 
@@ -68,6 +68,21 @@ def test_text_is_broken_and_nothing_of_the_picture_is_covered() -> None:
     long = with_text(picture, [("many words " * 8, (255, 255, 255))])
     assert long.shape[0] > short.shape[0] > 20
     assert np.array_equal(long[:20], picture)
+
+
+def test_warnings_stand_on_red_above_the_picture_and_cover_nothing() -> None:
+    picture: NDArray[np.uint8] = np.full((20, 300, 3), 7, np.uint8)
+    one, two = with_warnings(picture, ["one"]), with_warnings(picture, ["one", "two"])
+    assert with_warnings(picture, []) is picture
+    assert two.shape[0] > one.shape[0] > 20
+    assert np.array_equal(two[-20:], picture)
+    assert (two[0] == RED).all()
+    assert (two[:-20] == (235, 235, 235)).all(axis=2).any()
+
+
+def test_a_word_that_is_wider_than_the_picture_is_broken() -> None:
+    picture: NDArray[np.uint8] = np.zeros((20, 100, 3), np.uint8)
+    assert with_text(picture, [("1" * 60, (255, 255, 255))]).shape[0] > with_text(picture, [("1", (255,) * 3)]).shape[0]
 
 
 def test_an_empty_mask_draws_nothing() -> None:

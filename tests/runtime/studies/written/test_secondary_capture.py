@@ -56,7 +56,7 @@ def test_each_picture_names_its_slice(tmp_path: Path, case: dict[str, Any], slic
 def test_the_outline_lies_at_the_edge_of_the_mask(tmp_path: Path) -> None:
     mask = np.zeros(SHAPE, np.uint8)
     mask[3, 10:20, 12:30] = 1
-    picture = SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(written(tmp_path, mask=mask)[1])))[0]
+    picture = SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(written(tmp_path, mask=mask, warnings=())[1])))[0]
     dataset = pydicom.dcmread(tmp_path / "out" / "study" / "sc" / "0002.dcm")
     row_mm, column_mm = map(float, dataset.PixelSpacing)
     coloured = np.argwhere((picture == SegmentSettings().colour).all(axis=2))
@@ -78,7 +78,7 @@ def test_nothing_of_the_source_that_identifies_is_in_the_picture(tmp_path: Path)
 
 
 def test_a_source_that_shows_the_name_gives_outlines_on_black(tmp_path: Path) -> None:
-    paths = written(tmp_path, tags={"BurnedInAnnotation": "YES"})
+    paths = written(tmp_path, tags={"BurnedInAnnotation": "YES"}, warnings=())
     picture = pydicom.dcmread(paths[1]).pixel_array[:400]
     coloured = (picture == SegmentSettings().colour).all(axis=2)
     grey = picture[~coloured]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import re
@@ -22,9 +23,11 @@ from brainseg_runtime.studies.result import StudyResult
 from brainseg_runtime.studies.series import Series, SeriesHeader
 from brainseg_runtime.studies.study import Choice, Study
 from brainseg_runtime.studies.written import writing
+from brainseg_runtime.studies.written.pictures import RED
 from brainseg_runtime.studies.written.settings import SegmentSettings
 from brainseg_runtime.studies.written.writing import KINDS, check_kinds
 from tests.runtime.studies.written.made_results import AXIAL, SHAPE, made_result, result_of
+from tests.runtime.studies.written.programs import errors
 from tests.schemas.validation import violations
 from tests.studies_made.shapes import made_head
 
@@ -66,7 +69,36 @@ def test_every_kind_is_written_and_listed_with_its_digest(tmp_path: Path) -> Non
 
 def test_the_usual_kinds_of_a_dicom_study(tmp_path: Path) -> None:
     outputs = made_result(tmp_path / "in").write(tmp_path / "out")
-    assert {output.kind for output in outputs} == {"seg", "sr", "sc", "nifti", "record"}
+    assert {output.kind for output in outputs} == {"seg", "sr", "sc", "nifti", "preview", "record"}
+
+
+LONG_WARNINGS = (
+    "fat-suppressed scalp: do not use the mask unchecked",
+    *(f"reason {k}: " + "words " * 60 for k in range(4)),
+)
+
+
+@pytest.mark.parametrize("warnings", [(), LONG_WARNINGS[:1], LONG_WARNINGS], ids=["none", "one", "many and long"])
+def test_every_file_states_the_warnings_where_a_reader_looks(tmp_path: Path, warnings: tuple[str, ...]) -> None:
+    segment = SegmentSettings(label="L" * 64)
+    made_result(tmp_path / "in", warnings=warnings).write(tmp_path / "out", KINDS, segment=segment)
+    folder = tmp_path / "out" / "study"
+    texts = {"seg.dcm": "SegmentDescription", "rtstruct.dcm": "StructureSetDescription"}
+    texts |= {f"sc/000{number}.dcm": "ImageComments" for number in (1, 2, 3, 4)}
+    for name in ("sr.dcm", *texts):
+        assert not errors(folder / name)
+        dataset = pydicom.dcmread(folder / name)
+        assert dataset.SeriesDescription.endswith(" - WARNING") == bool(warnings), name
+        assert len(dataset.SeriesDescription) <= 64
+        if name in texts:
+            said = (dataset.SegmentSequence[0] if name == "seg.dcm" else dataset)[texts[name]].value
+            assert said.startswith("Warning: fat-suppressed scalp: do not use") == bool(warnings), name
+            assert said.endswith("Research use only"), name
+    assert (b"see warnings" in gzip.decompress((folder / "mask.nii.gz").read_bytes())[148:228]) == bool(warnings)
+    pictures = [np.asarray(Image.open(folder / "preview.png"))]
+    pictures += [pydicom.dcmread(folder / f"sc/000{number}.dcm").pixel_array for number in (1, 2, 3, 4)]
+    for picture in pictures:
+        assert (tuple(picture[0, 0]) == RED) == bool(warnings)
 
 
 @pytest.mark.parametrize("case", [{}, {"mask": np.zeros(SHAPE, np.uint8)}, {"alone": True, "enhanced": True}])
