@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from brainseg_runtime.errors import BrainsegError, StudyError
+from brainseg_runtime.errors import StudyError
 from brainseg_runtime.html.page import NOT_DEFINED
 from brainseg_runtime.plurals import counted
 from brainseg_runtime.prediction.layout import path_text
 from brainseg_runtime.problems import printable
 from brainseg_runtime.safe_io.output_paths import check_outputs
 from brainseg_runtime.safe_io.typed_json import to_json
-from brainseg_runtime.studies.inspection import InspectedSeries, inspect_series
+from brainseg_runtime.studies.inspection import InspectedSeries
 from brainseg_runtime.terminal.application import command
 from brainseg_runtime.terminal.command import DONE, FAULT
 from brainseg_runtime.terminal.console import Console, one_line
@@ -106,8 +106,10 @@ def inspect(
 
 def _inspected(found: FoundStudy, flair: str | None, pre: str | None, post: str | None) -> StudyInspection:
     """One study."""
-    told = inspect_series(found.series, flair=flair, pre=pre, post=post)
-    error: BrainsegError | None = told.error or found.fault
+    from brainseg_runtime.studies.inspection import inspect_study
+
+    told = inspect_study(found, flair=flair, pre=pre, post=post)
+    error = told.error
     return StudyInspection(
         study_uid=found.uid,
         name=found.name,
@@ -127,7 +129,7 @@ def _show(console: Console, study: StudyInspection) -> None:
     headers = ["number", "series", "role", "slices", "spacing (mm)", "plane", "why"]
     console.table(headers, [_row(each) for each in study.series])
     for each in study.series:
-        for note in each.notes:
+        for note in (note for note in each.notes if note not in study.warnings):
             console.say(f"note: {printable(note)}")
     for text in study.warnings:
         console.say(f"warning: {printable(text)}")

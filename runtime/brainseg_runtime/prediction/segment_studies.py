@@ -163,8 +163,16 @@ def _digest(study: Study) -> str:
     for role, series in sorted(study.roles.items()):
         digest.update(f"{role}\0{series.uid}\0".encode())
         for path in series.paths:
-            with path.open("rb") as file:
-                digest.update(hashlib.file_digest(file, "sha256").digest())
+            try:
+                with path.open("rb") as file:
+                    digest.update(hashlib.file_digest(file, "sha256").digest())
+            except OSError as error:
+                raise StudyError(
+                    f"a file of the {role} series cannot be read any more",
+                    expected="files that stay where they are",
+                    got=error.strerror or type(error).__name__,
+                    remedy="run predict again once the study is complete",
+                ) from error
     return digest.hexdigest()
 
 

@@ -1,21 +1,24 @@
 """What a study holds: its series, and why each is used or not, to be seen before anything is segmented.
 
-`inspect_series` says it even where the roles cannot be given out, so that they can be chosen by hand.
+`inspect_study` says it even where the roles cannot be given out, so that they can be chosen by hand.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import numpy as np
 
 from brainseg_runtime.errors import BrainsegError
 from brainseg_runtime.studies.geometry import Grid
+from brainseg_runtime.studies.reading import FoundStudy
 from brainseg_runtime.studies.roles import ByHand, choose
 from brainseg_runtime.studies.sequences import what_is
 from brainseg_runtime.studies.series import Role, Series
+from brainseg_runtime.studies.study import Choice
 
 _PLANES: Final = ("sagittal", "coronal", "axial")
 """By the patient's axis, x, y or z, that the slices' normal is nearest to."""
@@ -87,8 +90,33 @@ def inspect_series(
     Returns:
         Every series, also where the roles cannot be given out; then none has a role, and `error` says why.
     """
+    return _told(series, partial(choose, series, flair=flair, pre=pre, post=post))
+
+
+def inspect_study(found: FoundStudy, *, flair: ByHand = None, pre: ByHand = None, post: ByHand = None) -> Inspected:
+    """Say of each series of a study whether it is used, and why, as segmenting it would.
+
+    Args:
+        found: The study.
+        flair: FLAIR by hand, as `FoundStudy.read` takes it.
+        pre: T1 before contrast by hand.
+        post: T1 after contrast by hand.
+
+    Returns:
+        As `inspect_series`.
+    """
+
+    def read() -> tuple[tuple[Choice, ...], tuple[str, ...]]:
+        study = found.read(flair=flair, pre=pre, post=post)
+        return study.choices, study.warnings
+
+    return _told(found.series, read)
+
+
+def _told(series: Sequence[Series], give_roles: Callable[[], tuple[tuple[Choice, ...], tuple[str, ...]]]) -> Inspected:
+    """Every series with its role, or with what it is where no roles can be given out."""
     try:
-        choices, warnings = choose(series, flair=flair, pre=pre, post=post)
+        choices, warnings = give_roles()
     except BrainsegError as error:
         reasons = [(each, what_is(each.header).reason) for each in series]
         found = tuple(_inspected(each, None, reason) for each, reason in reasons)

@@ -22,7 +22,7 @@ from brainseg_runtime.errors import RolesError, StudyError
 from brainseg_runtime.studies.geometry import Volume
 from brainseg_runtime.studies.nifti_fields import HEADER_BYTES
 from brainseg_runtime.studies.nifti_header import NiftiHeader, parse_header
-from brainseg_runtime.studies.nifti_names import by_study, role_by_name, stem, study_name
+from brainseg_runtime.studies.nifti_names import by_study, is_made, role_by_name, stem, study_name
 from brainseg_runtime.studies.nifti_sidecar import read_sidecar, with_tags
 from brainseg_runtime.studies.roles import ByHand, choose
 from brainseg_runtime.studies.series import Role, Series, SeriesHeader
@@ -105,10 +105,12 @@ def nifti_study(
     if flair is None:
         _one_study(files)
     series = [_series(path) for path in files]
-    named = _by_name(series, by_hand)
+    images = [each for each in series if each.paths[0] in given or not is_made(stem(each.paths[0]))]
+    named = _by_name(images, by_hand)
     values: dict[Role, ByHand] = {**by_hand, **{role: each.uid for role, each in named.items()}}
-    choices, warnings = choose(series, flair=values["flair"], pre=values["pre"], post=values["post"])
-    choices = tuple(_with_name(choice, named) for choice in choices)
+    choices, warnings = choose(images, flair=values["flair"], pre=values["pre"], post=values["post"])
+    made = [Choice(series=each, role=None, reason="") for each in series if each not in images]
+    choices = tuple(_with_name(choice, named) for choice in (*choices, *made))
     used = {choice.role: choice.series for choice in choices if choice.role is not None}
     name = study_name([used["flair"].paths[0], *(each.paths[0] for role, each in used.items() if role != "flair")])
     return Study(
@@ -212,7 +214,7 @@ def _with_name(choice: Choice, named: dict[Role, Series]) -> Choice:
     path = choice.series.paths[0]
     if choice.role is not None and named.get(choice.role) is choice.series:
         return Choice(series=choice.series, role=choice.role, reason=f"by its file name, {path.name}")
-    if choice.role is None and choice.series.fault is None and role_by_name(path) == "other":
+    if choice.role is None and role_by_name(path) == "other" and (choice.series.fault is None or not choice.reason):
         return Choice(series=choice.series, role=None, reason=f"by its file name, {path.name}: none of the three")
     return choice
 

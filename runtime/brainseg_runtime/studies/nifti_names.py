@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from brainseg_runtime.studies.series import Role
+from brainseg_runtime.studies.wording import contrast_named
 
 Named = Role | Literal["other"] | None
 """What a name says: a role, that the file has none, or nothing."""
@@ -25,8 +26,17 @@ _SUFFIXES: Final[Mapping[str, Named]] = {
     "t2starw": "other", "asl": "other", "probability": "other", "angio": "other", "unit1": "other", "sbref": "other",
     "gtvseg": "other", "segmentation": "other",
 }  # fmt: skip
-_CONTRAST: Final = re.compile(r"_ce-[A-Za-z0-9]+_")
-_MASK: Final = re.compile(r"(^|[_-])(d?seg|masks?|labels?|segmentation|probability|prob)([_-]|$)", re.IGNORECASE)
+_LABELS: Final = re.compile(r"_(ce|acq|desc|rec)-([A-Za-z0-9]+)(?=_)", re.IGNORECASE)
+"""BIDS's entities that may speak of contrast."""
+_MADE: Final = re.compile(
+    r"(?<![a-z])("
+    r"[dp]?seg[ms]?|aseg|aparc|masks?|brainmask|labels?|roi\d*|rois|lesions?|tumou?rs?|segmentations?|annotations?|"
+    r"prob(s|ability|abilities|seg)?|pred(ict\w*)?|heat[ _-]?map|pve(seg)?|bias[ _-]?field|jac(obian)?|warp(field)?|"
+    r"xfm|displacement|[tr][12][ _-]?map|uncertainty|diff(erence)?|sub(traction)?"
+    r")(?![a-z])",
+    re.IGNORECASE,
+)
+"""Words for what is made from images: masks, labels and maps; subjects ("sub-01") are taken out first."""
 _SEQUENCE: Final = re.compile(r"[_\-. ]*(t1w?[_-](post|pre|gd|gad|ce|c)|t2[_-]flair|[A-Za-z0-9]+)$", re.IGNORECASE)
 _BIDS_FOLDERS: Final = ("anat", "dwi", "func", "fmap", "perf")
 _SUBJECT: Final = re.compile(r"(sub-[A-Za-z0-9]+)(?:_(ses-[A-Za-z0-9]+))?_")
@@ -52,12 +62,33 @@ def role_by_name(path: Path) -> Named:
         True
     """
     name = stem(path)
-    if _MASK.search(name) is not None:
+    if is_made(name):
         return "other"
     role = _SUFFIXES.get(_last(name))
-    if role == "pre" and _CONTRAST.search(name) is not None:
-        return "post"
-    return role
+    return "post" if role == "pre" and _with_contrast(name) else role
+
+
+def _with_contrast(name: str) -> bool:
+    """Whether a label of BIDS's says that contrast was given; any agent that is named does."""
+    labels = {entity.lower(): label for entity, label in _LABELS.findall(name)}
+    agent = labels.pop("ce", "none")
+    if agent.lower() not in {"no", "none", "pre"}:
+        return True
+    return any(contrast_named(label) == "post" for label in labels.values())
+
+
+def is_made(name: str) -> bool:
+    """Whether a name is that of something made from images, such as a mask, which is never taken for an image.
+
+    Args:
+        name: A file's name without its suffix.
+
+    Examples:
+        >>> [is_made(name) for name in ("FLAIR_brain_mask", "T1c_lesions", "sub-01_FLAIR", "tumor01_t1")]
+        [True, True, False, False]
+    """
+    without = re.sub(r"(?<![A-Za-z])sub-[A-Za-z0-9]+", "", name)
+    return _MADE.search(re.sub(r"^(tumou?r|lesion|label|seg)[_-]?\d+_", "", without, flags=re.IGNORECASE)) is not None
 
 
 def _last(name: str) -> str:

@@ -57,6 +57,9 @@ _IMAGE_TYPES: Final = {
     "RELAXIVITY": "a map", "METABOLITE_MAP": "a map", "P": "a phase image", "PHASE": "a phase image",
     "R": "a real or imaginary image", "I": "a real or imaginary image", "REAL": "a real or imaginary image",
     "IMAGINARY": "a real or imaginary image", "SCREEN SAVE": "a picture", "STIR": "STIR",
+    "FAT": "an image of fat", "F": "an image of fat", "FF": "an image of fat", "FAT_FRACTION": "an image of fat",
+    "OUT_PHASE": "an image of opposed phases", "OPP_PHASE": "an image of opposed phases",
+    "OPPOSED_PHASE": "an image of opposed phases", "OP": "an image of opposed phases",
     "T2_STAR": "susceptibility", "SYNTHETIC": "a calculated image", "UNI": "a calculated image",
 }  # fmt: skip
 """Values of ImageType that name an image which is none of the three sequences."""

@@ -68,13 +68,18 @@ _LEFT_OUT: Final = {
     "a reformat": _any(
         r"reformat\w*", r"\brfmt\b", "multiplanar", r"\bmpr range\b", r"rekonstr\w*", r"reconstru\w*",
     ),
+    "an image of fat or of opposed phases": _any(
+        r"^fat ", r"\bfat (only|image|fraction|frac)\w*", r"\b(opp\w*|out)( ?of)? ?phase\w*", r"\bgegenphase\w*",
+        r"dixon\b.* (f|fat|op|opp|out|ff|fp)$", r"\bflex\b.* (f|fat|op|opp|out)$",
+    ),
     "a picture or a report": _any(
-        r"screen ?\w*", "snap ?shot", "capture", r"report\w*", r"phoenix\w*", "protocol page", "dose report",
+        r"screen ?\w*", "snap ?shot", "capture", r"reports?\b", r"phoenix\w*", "protocol page", "dose report",
         "fused", "fusion", r"\bcolou?r\w*", "overlay", "segmentation", "key ?images?", "evidence",
         "presentation state",
     ),
     "not of the whole brain": _any(
-        r"pituit\w*", r"hypophy\w*", r"hipofis\w*", r"\bsell\w*", r"\borbit(s|a|as|al|en)?\b", r"\biacs?\b",
+        r"pituit\w*", r"hypophy\w*", r"hipofis\w*", r"\bsell\w*",
+        r"(?<!brain )\borbit(s|a|as|al|en)?\b", r"(?<!brain )\biacs?\b",
         r"\bcai\b", r"acousti\w*", r"\bcpa\b", r"\btmj\b", "spine", r"spinal\w*", r"cervi\w*", r"thora\w*",
         r"lumb\w*", r"\b[hbl]ws\b", "rachis", "columna", r"medul\w*", r"\bneck\b", r"\bhals\b", r"\bcou\b", "cuello",
         r"caroti\w*", r"wirbel\w*", r"nasen?\w*", r"sinus(es)?\b",
@@ -111,28 +116,49 @@ _BOTH: Final = _any(
     "mit (und )?ohne", "ohne (und )?mit", "avec (et )?sans", "sans (et )?avec", "con (y )?sin", r"sin (y )?con\b",
     r"\bpre (and |und |et |y )?post\b",
 )
+_PART_NAMES: Final = (
+    r"gd|gad|gado|gadolin\w*|gadob\w*|gadot\w*|gadav\w*|gadov\w*|dotarem|magnevist|multihance|prohance|omniscan|"
+    r"clariscan|vueway|elucirem|km|kontrast\w*|contrast\w*|cont|cte|civ|inj\w*|i ?v|mdc|pdc|ce|enhanc\w*"
+)
+"""A contrast agent, by what it is called."""
+
+_NEGATION: Final = (
+    r"o|ohne|w o|wo|without|not?|non|sans|ss|s|sin|sem|senza|sine|zonder|uten|utan|bez|(?<!i )v|vor|avant|antes|prima|"
+    r"before|pre|minus|0"
+)
+_NO_SUPPRESSION: Final = _any(
+    rf"\b({_NEGATION}) (the )?(fs|wfs|f s|fats?\w*|sat\w*|spai?r|spir|fett\w*|fsat|supp?\w*|gras\w*|dixon|mtc?|"
+    r"angle|flow\w*|fc|gap|grappa|sense|motion|mov\w*|sed\w*|anes\w*|prop\w*|blade|iso|nav\w*)\b",
+)
+"""Something other than contrast that a series was made without."""
+
+_NEGATED: Final = _any(
+    rf"\b({_NEGATION}) ((de|du|del|la|le|of|any|medio|agent|i ?v) )*({_PART_NAMES})\b( ({_PART_NAMES})\b| de\b)*",
+    r"\b(o|ohne|vor|v)km\b", r"\b(wo|no|non|pre|sin|sans)(gd|gad\w*|contr\w*|con|inj\w*|enhanc\w*|civ|cte)\b",
+    r"\bnon? con\b", rf"\b({_PART_NAMES}) (neg\w*|free|minus)\b",
+)
+"""A contrast agent that was not given, or not yet."""
+
 _BEFORE: Final = _any(
     r"\bpre\w*", r"\bw o\b", r"\bwo\b", "without", r"\bohne\b", r"\bnati[fv]\w*", r"\bnat\b", r"\bsans\b",
-    r"\bsin\b", r"\bs c\b", r"\bnon ?(contr\w*|enhanc\w*|inj\w*)", r"\bno (gd|gad\w*|contr\w*|inj\w*|km)", r"\bnc\b",
-    r"\bplain\b", r"unenhanc\w*", r"\bvor\b", r"\bavant\b", r"\bantes\b", r"\bbasal\b", r"\bvorkontrast\w*",
-)
-_AGENT: Final = _any(
-    r"\bgd\b", r"\bgad\b", r"\bgado\w*", r"\bgadolin\w*", r"\bgadavist\b", r"\bgadovist\b", r"\bdotarem\b",
-    r"\bmagnevist\b", r"\bmultihance\b", r"\bprohance\b", r"\bomniscan\b", r"\bclariscan\b", r"\bvueway\b",
-    r"\belucirem\b", r"\bkm\b", r"\bkontrast\w*", r"\bcontrast\w*", r"\bcontraste\b", r"\bciv\b", r"\binj\w*",
-    r"\biv\b", r"\bmdc\b", r"\bpdc\b",
+    r"\bsin\b", r"\bs c\b", r"\bnc\b", r"\bplain\b", r"\bunenh\w*", r"\bvor\b", r"\bavant\b", r"\bantes\b",
+    r"\bbasal\b", r"\bvorkontrast\w*",
 )
 _AFTER: Final = _any(
-    r"\bpost\w*", r"\bt1 ?(c|ce|gd|km)\b", r"t1w? ?ce\b", r"\bce\b", r"\bgd\w*", r"\bw (gd|c)\b", r"\bc c\b",
-    r"\bnach\b", r"\bapres\b", r"\bdespues\b", "enhanced", r"\bnachkontrast\w*", r"\bt1gad\w*", r"\bt1inj\w*",
-    r"\bdelayed\b",
+    rf"\b({_PART_NAMES})\b", r"\bpost\w*", r"\bt1 ?(c|ce|gd|km)\b", r"t1w? ?ce\b", r"\bgd\w*", r"\bw (gd|c|con)\b",
+    r"\bc c\b", r"\b(m|n|mit|nach)km\b", r"\bnach\b", r"\bapres\b", r"\bdespues\b", r"\bafter\b",
+    r"\bnachkontrast\w*", r"\bt1gad\w*", r"\bt1inj\w*", r"\bgad\w*", r"\bdelayed\b",
 )
+_SIGNED: Final = r"(?:c|ce|gd|gad|gado|km|inj|iv|civ|cte|mdc|contrast\w*|dotarem)"
 _PLUS: Final = _any(
-    r"(?<![a-z0-9])c\s*\+", r"\+\s*(c|k|gd|gad|km|inj|iv|dotarem)(?![a-df-z])", r"(km|gd|gado|iv)\s*\+", r"\+\s*$",
+    rf"(?<![a-z0-9]){_SIGNED}\s*\(?\+", rf"\(?\+\)?\s*(?:{_SIGNED}|k)(?![a-df-z])",
+    r"(?<!\d)(?<!sat)(?<!fs)\s*\(?\+\)?\s*$", r"\bt1w?\s*\(?\+\)?\s*$",
 )
 _MINUS: Final = _any(
-    r"(?<![a-z0-9])(c|gd|km|gado)\s*-\s*$", r"(?<![a-z0-9])-\s*(gd|gado|civ)\b",
+    rf"(?<![a-z0-9]){_SIGNED}\s*\(?-\)?\s*$", rf"(?<![a-z0-9]){_SIGNED}(-(?=\s)|\s?\(-\))",
+    rf"(?<=[\s(_])-{_SIGNED}(?![a-z])",
 )
+_EITHER: Final = _any(r"\+\s*/?\s*-", r"-\s*/\s*\+", rf"{_SIGNED}\s*-\s*[/,&]?\s*{_SIGNED}\s*\+", "±")
 _SUBJECT: Final = re.compile(r"\b(sub|ses|run|acq|rec|task|dir|echo|part)-[A-Za-z0-9]+_?")
 # fmt: on
 
@@ -186,8 +212,9 @@ def names_reformat(text: str) -> bool:
 def contrast_named(text: str) -> Contrast | None:
     """What a description says of a contrast agent: "pre", "post", or None if nothing or both.
 
-    A negation counts before the agent that it negates: "sin contraste", "ohne KM", "pre gado". Words on surgery and
-    other treatment, such as "post-op", say nothing of contrast.
+    A negation takes with it the agent that it negates: "sin contraste", "ohne KM", "pre gado"; what was left out other
+    than an agent, as in "post w/o FS", says nothing, and neither do words on surgery and other treatment, such as
+    "post-op". Where something is left that speaks for either, nothing is named.
 
     Examples:
         >>> [contrast_named(text) for text in ("T1 tra nativ", "AX T1 +C", "T1 SE post-op")]
@@ -195,12 +222,16 @@ def contrast_named(text: str) -> Contrast | None:
     """
     lowered = _lower(text)
     words = _NOT_CONTRAST.sub(" ", plain(text))
-    if _BOTH.search(words) is not None:
+    if _BOTH.search(words) is not None or _EITHER.search(lowered) is not None:
         return None
-    if _BEFORE.search(words) is not None or _MINUS.search(lowered) is not None:
-        return "pre"
-    after = (_AFTER.search(words), _AGENT.search(words), _PLUS.search(lowered))
-    return "post" if any(found is not None for found in after) else None
+    words = _NO_SUPPRESSION.sub(" ", words)
+    rest, negated = _NEGATED.subn(" ", words)
+    minus = _MINUS.search(lowered) is not None
+    before = bool(negated) or minus or _BEFORE.search(rest) is not None
+    after = _PLUS.search(lowered) is not None or (not minus and _AFTER.search(rest) is not None)
+    if before == after:
+        return None
+    return "pre" if before else "post"
 
 
 def _lower(text: str) -> str:

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from brainseg_runtime.studies import read_study
 from tests.runtime.command_line import brainseg
 from tests.schemas.validation import violations
+from tests.studies_made.nifti import write_nifti
 from tests.studies_made.series import write_series, write_study
 from tests.studies_made.shapes import as_acquired, axial_grid, made_head, turned
 from tests.studies_made.tags import BY_ROLE, FLAIR, LOCALISER
@@ -41,6 +43,21 @@ def test_it_shows_each_series_its_role_and_why(tmp_path: Path) -> None:
     )
     assert "AX FLAIR" in done.out
     assert "can be segmented" in done.out
+
+
+@pytest.mark.parametrize(
+    "names", [("x-t2f", "x-t1n", "x-t1c"), ("U_FLAIR", "U_T1", "U_T1c", "U_FLAIR_bias", "U_T1_bias", "U_FLAIR_seg")]
+)
+def test_nifti_files_have_the_roles_that_predict_gives_them(tmp_path: Path, names: tuple[str, ...]) -> None:
+    for name in names:
+        write_nifti(tmp_path / "case" / f"{name}.nii.gz", HEAD.flair.astype("int16"), GRID)
+    done = brainseg("inspect", tmp_path / "case", "--json", "-")
+    assert done.code == 0, done.err
+    (told,) = json.loads(done.out)["studies"]
+    roles = {series["role"]: Path(series["uid"]).name for series in told["series"] if series["role"]}
+    assert roles == {role: f"{name}.nii.gz" for role, name in zip(("flair", "pre", "post"), names, strict=False)}
+    study = read_study(tmp_path / "case")
+    assert roles == {role: each.paths[0].name for role, each in study.roles.items()}
 
 
 def test_two_candidates_are_listed_and_one_can_be_chosen(tmp_path: Path) -> None:

@@ -181,6 +181,25 @@ def test_several_studies_two_flairs_and_none_are_errors(tmp_path: Path) -> None:
         nifti_study([saved(tmp_path / "thing.nii")])
 
 
+@pytest.mark.parametrize(
+    "names", [("FLAIR", "T1c_seg"), ("FLAIR", "T1_mask", "T1c_mask"), ("AX_FLAIR_4", "FLAIR_mask")]
+)
+def test_a_mask_is_never_taken_for_an_image_by_its_name(tmp_path: Path, names: tuple[str, ...]) -> None:
+    for name in names:
+        saved(tmp_path / f"{name}.nii.gz")
+    study = nifti_study(tmp_path)
+    assert {role: each.paths[0].name for role, each in study.roles.items()} == {"flair": f"{names[0]}.nii.gz"}
+    assert len(study.choices) == len(names)
+    assert all("none of the three" in choice.reason for choice in study.choices if choice.role is None)
+
+
+def test_a_mask_alone_is_no_flair(tmp_path: Path) -> None:
+    saved(tmp_path / "FLAIR_seg.nii")
+    saved(tmp_path / "T1.nii")
+    with pytest.raises(RolesError, match="no series is known to be FLAIR"):
+        nifti_study(tmp_path)
+
+
 def test_a_damaged_file_matters_only_if_it_is_needed(tmp_path: Path) -> None:
     for name in ("flair.nii", "t1.nii"):
         saved(tmp_path / name)

@@ -10,7 +10,7 @@ from brainseg_runtime.studies.contrast import has_agent
 from brainseg_runtime.studies.sequences import what_is
 from brainseg_runtime.studies.series import SeriesHeader
 from brainseg_runtime.studies.wording import contrast_named
-from tests.runtime.studies.made_headers import FIRST, SECOND, Made
+from tests.runtime.studies.made_headers import FIRST, SECOND, THIRD, Made
 
 FLAIR_TIMES = SeriesHeader(
     modality="MR", scanning_sequence=("SE", "IR"), repetition_ms=9000, echo_ms=90, inversion_ms=2500
@@ -18,7 +18,7 @@ FLAIR_TIMES = SeriesHeader(
 
 
 @pytest.mark.parametrize(
-    "made", [*FIRST, *SECOND], ids=lambda made: f"{made.header.manufacturer}-{made.header.description}"
+    "made", [*FIRST, *SECOND, *THIRD], ids=lambda made: f"{made.header.manufacturer}-{made.header.description}"
 )
 def test_a_header_is_what_a_radiographer_says(made: Made) -> None:
     found = what_is(made.header)
