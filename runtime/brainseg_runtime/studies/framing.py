@@ -57,10 +57,6 @@ def frame_study(study: Study, *, register: bool = True, steps: Steps | None = No
         StudyError: A series cannot be read or scaled, or a T1 does not fit FLAIR after registration.
         CancelledError: The caller wants to stop.
         MissingExtraError: A library of the extra `study` is not installed.
-
-    Examples:
-        >>> frame_study(read_study("STUDY")).images.shape  # doctest: +SKIP
-        (24, 256, 256, 3)
     """
     steps = steps or Steps()
     series = study.roles
