@@ -17,7 +17,7 @@ from brainseg_train.commands import patients
 from brainseg_train.phantom.patients import write_phantom
 from tests.train.studies import run_command
 
-COMMANDS = ["all", "fit", "check", "phantom", "report"]
+COMMANDS = ["all", "fit", "check", "import", "phantom", "report"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

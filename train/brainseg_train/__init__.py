@@ -9,6 +9,7 @@ From the ground up; a folder imports from those above it in this list alone:
     checkpoint     weights and training state on disk
     config         how one run is trained, and with what loss, augmentation and schedule
     data           patients' folders read, checked, split and kept resized in a cache
+    importing      DICOM and NIfTI studies with masks made into such folders
     learning       one step and one epoch: batches, augmentation, loss, optimiser, validation
     runs           one run: `fit`, its record, and how it resumes
     tuning         many runs: what a study tries, in which processes, and how far it is

@@ -21,6 +21,7 @@ _COMMANDS: Final = {
     "all": Listed("brainseg_train.commands.all:all_", "Train, tune and compare the networks."),
     "fit": Listed("brainseg_train.commands.fit:fit", "Train one network."),
     "check": Listed("brainseg_train.commands.check:check", "Check a data set and show what it holds."),
+    "import": Listed("brainseg_train.commands.import_:import_", "Make studies with masks into a data set."),
     "phantom": Listed("brainseg_train.commands.phantom:phantom", "Generate patients with brain tumours."),
     "report": Listed("brainseg_train.commands.report:report", "Make leaderboard and report again from records."),
 }

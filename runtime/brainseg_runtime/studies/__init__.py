@@ -25,6 +25,8 @@ The modules, from the ground up:
 - `alignment`: the T1s on FLAIR's grid.
 - `result`: what segmenting gives (tested by `test_segmenting`).
 - `guard`, `guard_measures`: reasons to distrust a study, and its mask (both tested by `test_guard`).
+- `steps`, `framing`: where a run stands; a study to the network's slices (tested by `test_segmenting` and
+  `test_import`).
 - `segmenting`: `segment_study`, the way through all of it.
 - `written`: DICOM objects, NIfTI, pictures and the record of a result.
 
