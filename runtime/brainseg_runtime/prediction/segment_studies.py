@@ -23,6 +23,7 @@ from brainseg_runtime.prediction.study_record import (
 )
 from brainseg_runtime.problems import first_few
 from brainseg_runtime.safe_io.files import read_capped
+from brainseg_runtime.studies.roles import NAMES
 from brainseg_runtime.studies.segmenting import segment_study
 from brainseg_runtime.studies.written.record import Output, RegistrationRecord
 from brainseg_runtime.studies.written.settings import SegmentSettings
@@ -158,13 +159,25 @@ def _done(entry: StudyEntry, study: Study, result: StudyResult, outputs: tuple[O
 
 
 def _digest(study: Study) -> str:
-    """SHA-256 of the files of the series used, and of what each is used as."""
+    """SHA-256 of the files of the series used, and of what each is used as.
+
+    Raises:
+        StudyError: A file cannot be read.
+    """
     digest = hashlib.sha256()
     for role, series in sorted(study.roles.items()):
         digest.update(f"{role}\0{series.uid}\0".encode())
         for path in series.paths:
-            with path.open("rb") as file:
-                digest.update(hashlib.file_digest(file, "sha256").digest())
+            try:
+                with path.open("rb") as file:
+                    digest.update(hashlib.file_digest(file, "sha256").digest())
+            except OSError as error:
+                raise StudyError(
+                    f"a file of the {NAMES[role]} cannot be read",
+                    expected="the file that was found",
+                    got=error.strerror,
+                    remedy="check that the folder is still there, and run again",
+                ) from error
     return digest.hexdigest()
 
 
