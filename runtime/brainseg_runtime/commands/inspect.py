@@ -37,6 +37,7 @@ class StudyInspection:
         usable: Whether it can be segmented as it is.
         series: Every series, and why it is used or not.
         warnings: What a reader must know before trusting a mask.
+        left_out: Files beside the study's that were not read, in words.
         error: Why it cannot be segmented: kind, what, expected, got, remedy; null if it can.
     """
 
@@ -47,6 +48,7 @@ class StudyInspection:
     usable: bool
     series: tuple[InspectedSeries, ...]
     warnings: tuple[str, ...]
+    left_out: tuple[str, ...]
     error: Mapping[str, object] | None
 
 
@@ -82,9 +84,9 @@ def inspect(
 ) -> int:
     """Show the series of studies, which would be used as FLAIR and T1s, and why; no pixel is read.
 
-    The JSON has: usable, studies (study_uid, name, input, source, usable, series, warnings, error); a series has: uid,
-    number, description, modality, role, reason, plane, shape, spacing_mm, frame_of_reference, files, notes, fault. The
-    exit code is 1 if a study cannot be segmented as it is.
+    The JSON has: usable, studies (study_uid, name, input, source, usable, series, warnings, left_out, error); a series
+    has: uid, number, description, modality, role, reason, plane, shape, spacing_mm, frame_of_reference, files, notes,
+    fault. The exit code is 1 if a study cannot be segmented as it is.
     """
     from brainseg_runtime.studies.reading import find_studies
 
@@ -117,7 +119,8 @@ def _inspected(found: FoundStudy, flair: str | None, pre: str | None, post: str 
         source=found.source,
         usable=error is None,
         series=told.series,
-        warnings=told.warnings,
+        warnings=(*found.warnings, *told.warnings),
+        left_out=found.left_out,
         error=None if error is None else error.to_json(),
     )
 
@@ -131,8 +134,10 @@ def _show(console: Console, study: StudyInspection) -> None:
     for each in study.series:
         for note in (note for note in each.notes if note not in study.warnings):
             console.say(f"note: {printable(note)}")
+    for text in study.left_out:
+        console.say(f"left out: {printable(text)}")
     for text in study.warnings:
-        console.say(f"warning: {printable(text)}")
+        console.warn(f"{study.name}: {printable(text)}")
     if study.error is not None:
         console.error(f"{study.name}: {printable(one_line(study.error))}")
     console.say("can be segmented" if study.usable else "cannot be segmented as it is")

@@ -23,6 +23,7 @@ from brainseg_runtime.prediction.study_record import (
 )
 from brainseg_runtime.problems import first_few
 from brainseg_runtime.safe_io.files import read_capped
+from brainseg_runtime.studies.roles import NAMES
 from brainseg_runtime.studies.segmenting import segment_study
 from brainseg_runtime.studies.written.record import Output, RegistrationRecord
 from brainseg_runtime.studies.written.settings import SegmentSettings
@@ -158,7 +159,11 @@ def _done(entry: StudyEntry, study: Study, result: StudyResult, outputs: tuple[O
 
 
 def _digest(study: Study) -> str:
-    """SHA-256 of the files of the series used, and of what each is used as."""
+    """SHA-256 of the files of the series used, and of what each is used as.
+
+    Raises:
+        StudyError: A file cannot be read.
+    """
     digest = hashlib.sha256()
     for role, series in sorted(study.roles.items()):
         digest.update(f"{role}\0{series.uid}\0".encode())
@@ -168,10 +173,10 @@ def _digest(study: Study) -> str:
                     digest.update(hashlib.file_digest(file, "sha256").digest())
             except OSError as error:
                 raise StudyError(
-                    f"a file of the {role} series cannot be read any more",
-                    expected="files that stay where they are",
-                    got=error.strerror or type(error).__name__,
-                    remedy="run predict again once the study is complete",
+                    f"a file of the {NAMES[role]} cannot be read",
+                    expected="the file that was found",
+                    got=error.strerror,
+                    remedy="check that the folder is still there, and run again",
                 ) from error
     return digest.hexdigest()
 

@@ -74,7 +74,12 @@ PART: Final = 20
 """Fewest voxels of a part that counts."""
 AT_THE_EDGE: Final = 0.25
 """Part of a mask that may lie within the scalp's depth; at most 0.003 in the patients."""
+_FEW: Final = 4
+"""Fewest slices in which motion can be seen."""
+_THIN: Final = 0.02
+"""Part of a plane that must be head for the head to reach there."""
 _EDGE_DEPTH: Final = 5
+"""The scalp's depth in pixels of half the frame's resolution."""
 
 
 def inspect_study(
@@ -174,10 +179,10 @@ def _order(images: NDArray[np.uint8], head: Head, present: list[int]) -> Iterato
     others = {channel: texture(images[..., channel], head) for channel in present if channel != _FLAIR}
     swapped = [channel for channel, value in others.items() if value > flair]
     if swapped or flair < T1_TEXTURE:
-        seems = " and ".join(NAMES[CHANNELS[channel]] for channel in swapped) or "none of the others"
+        like = " and ".join(NAMES[CHANNELS[channel]] for channel in swapped)
         yield (
-            f"sequence order: what is used as FLAIR looks like a T1 (texture {flair:.2f}, FLAIR has 1.1 to 2.8), and "
-            f"{seems} more like FLAIR; check which series is which"
+            f"sequence order: what is used as FLAIR looks like a T1 (texture {flair:.2f}, FLAIR has 1.1 to 2.8)"
+            f"{f', and what is used as {like} more like FLAIR' if like else ''}; check which series is which"
         )
 
 
@@ -202,7 +207,8 @@ def _saturation(head: Head, present: list[int]) -> Iterator[str]:
         values = head.stacks[..., channel][head.inside]
         part = float(np.mean(values >= 254))
         if part > SATURATED:
-            yield f"saturation: {part:.1%} of the head is white on {NAMES[CHANNELS[channel]]}; scale it less brightly"
+            name = NAMES[CHANNELS[channel]]
+            yield f"saturation: {part:.1%} of the head is white on {name}; what lies in it cannot be told apart"
 
 
 def _field_of_view(head: Head, present: list[int]) -> Iterator[str]:
@@ -253,10 +259,6 @@ def _motion(head: Head, present: list[int]) -> Iterator[str]:
         yield f"motion: the head jumps between neighbouring slices of FLAIR (Dice {steady:.2f}, expected {STEADY})"
 
 
-_FEW: Final = 4
-"""Fewest slices in which motion can be seen."""
-
-
 def _size(volumes: Mapping[Role, Volume]) -> Iterator[str]:
     """A head of an impossible size."""
     flair = volumes["flair"]
@@ -272,9 +274,6 @@ def _size(volumes: Mapping[Role, Volume]) -> Iterator[str]:
             "check body part and pixel spacing"
         )
 
-
-_THIN: Final = 0.02
-"""Part of a plane that must be head for the head to reach there."""
 
 _CHECKS: Final[tuple[Callable[[Head, list[int]], Iterator[str]], ...]] = (
     _scalp, _saturation, _field_of_view, _alignment, _motion,

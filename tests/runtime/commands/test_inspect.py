@@ -91,6 +91,19 @@ def test_planes_are_named(tmp_path: Path, plane: str) -> None:
     assert told["series"][0]["plane"].startswith(plane)
 
 
+def test_files_that_were_not_read_are_named_even_with_quiet(tmp_path: Path) -> None:
+    study = write_study(tmp_path / "study", VOLUMES, GRID)
+    (study / "letter.txt").write_text("dear", encoding="utf-8")
+    (study / "cut.dcm").write_bytes(next(study.rglob("*.dcm")).read_bytes()[:400])
+    done = brainseg("inspect", study, "--json", tmp_path / "j.json")
+    (told,) = json.loads((tmp_path / "j.json").read_text(encoding="utf-8"))["studies"]
+    assert "letter.txt" in "".join(told["left_out"])
+    assert "cut.dcm" in "".join(told["warnings"])
+    assert "left out: letter.txt" in done.out
+    assert "cut.dcm" in done.err
+    assert "cut.dcm" in brainseg("inspect", study, "--quiet").err
+
+
 def test_a_folder_without_a_study_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "letter.txt").write_text("dear", encoding="utf-8")
     assert brainseg("inspect", tmp_path).code == 1

@@ -15,6 +15,9 @@ import pytest
 from numpy.typing import NDArray
 
 from brainseg_runtime import Segmenter
+from brainseg_runtime.prediction.segment_studies import StudyConfig, segment_studies
+from brainseg_runtime.prediction.study_inputs import StudyItem
+from brainseg_runtime.studies import Study, find_studies
 from tests.runtime.command_line import BUNDLE, brainseg
 from tests.runtime.made_slices import made_patient
 from tests.studies_made.nifti import write_nifti
@@ -301,3 +304,20 @@ def test_a_study_of_an_earlier_run_stays_on_record(tmp_path: Path, study: Path) 
     assert second["earlier"] == first["studies"]
     shutil.rmtree(study)
     assert (tmp_path / "out" / first["studies"][0]["name"] / "seg.dcm").exists()
+
+
+def test_a_study_that_vanishes_fails_alone_and_says_so(tmp_path: Path, study: Path) -> None:
+    """Its headers were read, and then its files are gone."""
+    (found,) = find_studies([study])
+
+    def read() -> Study:
+        made = found.read()
+        shutil.rmtree(study)
+        return made
+
+    item = StudyItem(uid=found.uid, name=found.name, path=study, read=read)
+    segmenter = Segmenter.load(BUNDLE, provider="cpu")
+    (entry,) = segment_studies(segmenter, [item], tmp_path, StudyConfig())
+    assert entry.status == "failed"
+    assert entry.error is not None
+    assert "cannot be read" in str(entry.error["what"])

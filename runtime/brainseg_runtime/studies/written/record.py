@@ -151,6 +151,7 @@ class StudyRecord:
         segment: How the marked voxels are described.
         warnings: Reasons to distrust the mask.
         notes: What was repaired in the source's header for what is written.
+        left_out: Files beside the study's that were not read, in words.
         outputs: The other files, by their path from this file's folder.
         seconds: Time by part, s; null if the files' bytes are not to depend on the time.
         use: What the result is for.
@@ -171,6 +172,7 @@ class StudyRecord:
     segment: SegmentSettings
     warnings: tuple[str, ...]
     notes: tuple[str, ...]
+    left_out: tuple[str, ...]
     outputs: tuple[Output, ...]
     seconds: Mapping[str, float] | None
     use: str = "Research use only"
@@ -210,6 +212,7 @@ def study_record(
         segment=segment,
         warnings=tuple(result.warnings),
         notes=tuple(notes),
+        left_out=study.left_out,
         outputs=tuple(outputs),
         seconds=dict(result.seconds) if timed else None,
     )
