@@ -214,7 +214,7 @@ def _home(study: DicomStudy, found: dict[Path, Found]) -> Path:
 
 
 def _left_out(found: dict[Path, Found]) -> tuple[str, ...]:
-    others = [Problem(name, "is neither DICOM nor a zip archive") for each in found.values() for name in each.others]
+    others = [Problem(name, "is no DICOM image and no zip archive") for each in found.values() for name in each.others]
     nifti = [
         Problem(file.label, "is NIfTI beside DICOM") for each in found.values() for file in each.nifti if each.dicom
     ]
@@ -285,7 +285,7 @@ def _with_unique_names(studies: Sequence[FoundStudy]) -> list[FoundStudy]:
 def _no_study(path: Path) -> StudyError:
     """The error for a path without a study, with what is there instead."""
     found = find(path)
-    there = [Problem(name, "is neither DICOM, NIfTI nor a zip archive") for name in found.others]
+    there = [Problem(name, "is no DICOM image, no NIfTI file and no zip archive") for name in found.others]
     unread = read_studies(found.dicom)[1]
     lines = grouped([*found.problems, *unread, *there])
     return StudyError(

@@ -43,7 +43,7 @@ def test_a_folder_of_dicom_is_a_study(tmp_path: Path) -> None:
     assert (study.source, study.root) == ("dicom", tmp_path)
     assert study.uid == study.name == STUDY["StudyInstanceUID"]
     assert len(study.choices) == 5
-    assert study.left_out == ("readme.txt is neither DICOM nor a zip archive",)
+    assert study.left_out == ("readme.txt is no DICOM image and no zip archive",)
 
 
 def test_an_archive_is_read_as_a_folder_is(tmp_path: Path) -> None:
