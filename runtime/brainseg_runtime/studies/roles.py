@@ -79,7 +79,7 @@ def choose(
         for each in series
         if each.fault is not None and kinds[each.uid].kind == "t1" and _left(each, judged, missing)
     ]
-    warnings += [f"{name(each)} cannot be used: {each.fault}" for each in faulty]
+    warnings += [f"{name(each)} is faulty and left out; brainseg inspect says why" for each in faulty]
     warnings += [_missing(role) for role in missing]
     return tuple(_choice(each, chosen, kinds, judged) for each in series), tuple(warnings)
 
