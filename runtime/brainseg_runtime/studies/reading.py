@@ -179,7 +179,7 @@ def _dicom_studies(files: Sequence[FoundFile], found: dict[Path, Found]) -> list
     """Studies of DICOM files."""
     studies, unread = read_studies(files)
     problems = [*unread, *(problem for each in found.values() for problem in each.problems)]
-    warnings = tuple(f"a file could not be read: {line}" for line in grouped(map(_unplaced, problems)))
+    warnings = tuple(f"a file could not be read: {line}" for line in grouped([*map(_unplaced, problems)]))
     return [
         FoundStudy(
             uid=each.uid,
@@ -236,7 +236,7 @@ def _nifti_studies(path: Path, found: Found) -> list[FoundStudy]:
             source="nifti",
             path=path,
             series=tuple(_nifti_series(by_path[file]) for file in files),
-            warnings=tuple(f"a file could not be read: {line}" for line in grouped(map(_unplaced, found.problems))),
+            warnings=tuple(f"a file could not be read: {line}" for line in grouped([*map(_unplaced, found.problems)])),
         )
         for name, files in by_study(by_path).items()
     ]
