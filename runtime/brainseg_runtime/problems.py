@@ -97,3 +97,12 @@ def _line(members: Sequence[Problem | str]) -> str:
     alike = len({one.detail for one in known}) == 1
     names = [one.where if alike or len(one.detail) > SHORT else f"{one.where}{one.detail}" for one in known]
     return f"{len(known)} × {first.kind.lstrip(': ')}{first.detail if alike else ''}: {first_few(names)}"
+
+
+def without_folders(label: str) -> str:
+    """A file's name without its folders, which exports often call after the patient; for what is written down.
+
+    >>> without_folders("export.zip: DOE^JANE/4/IM0001")
+    'IM0001'
+    """
+    return label.replace("\\", "/").rpartition("/")[2].rpartition(": ")[2]

@@ -116,7 +116,7 @@ def by_study(paths: Iterable[Path]) -> dict[str, list[Path]]:
         {'P1': 2, 'P2': 1}
     """
     groups: dict[tuple[Path, str], list[Path]] = {}
-    for path in sorted(paths):
+    for path in sorted(paths, key=lambda path: ("derivatives" in path.parts, path)):
         groups.setdefault(_subject(path), []).append(path)
     split: dict[tuple[Path, str], list[Path]] = {}
     for (folder, subject), files in groups.items():

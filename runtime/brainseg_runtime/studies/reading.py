@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from brainseg_runtime.errors import StudyError
 from brainseg_runtime.plurals import counted
-from brainseg_runtime.problems import Problem, first_few, grouped, printable
+from brainseg_runtime.problems import Problem, first_few, grouped, printable, without_folders
 from brainseg_runtime.studies.dicom.finding import Found, FoundFile, find
 from brainseg_runtime.studies.dicom.library import require_pydicom
 from brainseg_runtime.studies.dicom.series import DicomStudy, read_studies
@@ -179,7 +179,7 @@ def _dicom_studies(files: Sequence[FoundFile], found: dict[Path, Found]) -> list
     """Studies of DICOM files."""
     studies, unread = read_studies(files)
     problems = [*unread, *(problem for each in found.values() for problem in each.problems)]
-    warnings = tuple(f"a file could not be read: {line}" for line in grouped(problems))
+    warnings = tuple(f"a file could not be read: {line}" for line in grouped([*map(_unplaced, problems)]))
     return [
         FoundStudy(
             uid=each.uid,
@@ -193,6 +193,11 @@ def _dicom_studies(files: Sequence[FoundFile], found: dict[Path, Found]) -> list
         )
         for each in studies
     ]
+
+
+def _unplaced(problem: Problem) -> Problem:
+    """A problem without the file's folders: warnings are written into the results."""
+    return replace(problem, where=without_folders(problem.where))
 
 
 def _fault(study: DicomStudy) -> StudyError | None:
@@ -210,7 +215,7 @@ def _home(study: DicomStudy, found: dict[Path, Found]) -> Path:
 
 
 def _left_out(found: dict[Path, Found]) -> tuple[str, ...]:
-    others = [Problem(name, "is neither DICOM nor a zip archive") for each in found.values() for name in each.others]
+    others = [Problem(name, "is no DICOM image and no zip archive") for each in found.values() for name in each.others]
     nifti = [
         Problem(file.label, "is NIfTI beside DICOM") for each in found.values() for file in each.nifti if each.dicom
     ]
@@ -227,7 +232,7 @@ def _nifti_studies(path: Path, found: Found) -> list[FoundStudy]:
             source="nifti",
             path=path,
             series=tuple(_nifti_series(by_path[file]) for file in files),
-            warnings=tuple(f"a file could not be read: {line}" for line in grouped(found.problems)),
+            warnings=tuple(f"a file could not be read: {line}" for line in grouped([*map(_unplaced, found.problems)])),
         )
         for name, files in by_study(by_path).items()
     ]
@@ -281,7 +286,7 @@ def _with_unique_names(studies: Sequence[FoundStudy]) -> list[FoundStudy]:
 def _no_study(path: Path) -> StudyError:
     """The error for a path without a study, with what is there instead."""
     found = find(path)
-    there = [Problem(name, "is neither DICOM, NIfTI nor a zip archive") for name in found.others]
+    there = [Problem(name, "is no DICOM image, no NIfTI file and no zip archive") for name in found.others]
     unread = read_studies(found.dicom)[1]
     lines = grouped([*found.problems, *unread, *there])
     return StudyError(

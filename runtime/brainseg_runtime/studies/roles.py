@@ -69,13 +69,26 @@ def choose(
     for each, _ in chosen.values():
         if each.fault is not None:
             raise each.fault
-    warnings += [_missing(role) for role in ("pre", "post") if role not in chosen]
+    missing: list[Role] = [role for role in ("pre", "post") if role not in chosen]
+    faulty = [
+        each
+        for each in series
+        if each.fault is not None and kinds[each.uid].kind == "t1" and _left(each, judged, missing)
+    ]
+    warnings += [f"{name(each)} is faulty and left out; brainseg inspect says why" for each in faulty]
+    warnings += [_missing(role) for role in missing]
     return tuple(_choice(each, chosen, kinds, judged) for each in series), tuple(warnings)
 
 
 def _is_none(value: ByHand) -> bool:
     """Whether a role was left out by hand."""
     return isinstance(value, str) and value.lower() == _NONE
+
+
+def _left(series: Series, judged: Mapping[str, Judged], missing: Sequence[Role]) -> bool:
+    """Whether a T1 may be one that is missing."""
+    contrast = judged[series.uid].contrast if series.uid in judged else None
+    return bool(missing) if contrast is None else contrast in missing
 
 
 def _missing(role: Role) -> str:

@@ -44,6 +44,12 @@ def test_files_of_one_study_stay_together() -> None:
     assert found == {"sub-1_ses-1": 2, "sub-1_ses-2": 1, "P1": 2, "P2": 1, "Q": 2, "R": 2, "R_2": 1, "f": 2}
 
 
+def test_what_is_derived_does_not_take_the_subjects_name() -> None:
+    names = ["d/derivatives/x/sub-1/anat/sub-1_FLAIR.nii", "d/sub-1/anat/sub-1_FLAIR.nii"]
+    found = by_study(map(Path, names))
+    assert {name: files[0].as_posix() for name, files in found.items()} == {"sub-1": names[1], "sub-1_2": names[0]}
+
+
 def test_a_study_is_named_after_what_its_files_share() -> None:
     names = {
         "P1": ["a/P1_flair.nii", "a/P1_t1ce.nii"], "a": ["a/4_Ax_FLAIR.nii", "a/3_Ax_T1.nii"], "b": ["b/flair.nii"],

@@ -43,7 +43,7 @@ def test_a_folder_of_dicom_is_a_study(tmp_path: Path) -> None:
     assert (study.source, study.root) == ("dicom", tmp_path)
     assert study.uid == study.name == STUDY["StudyInstanceUID"]
     assert len(study.choices) == 5
-    assert study.left_out == ("readme.txt is neither DICOM nor a zip archive",)
+    assert study.left_out == ("readme.txt is no DICOM image and no zip archive",)
 
 
 def test_an_archive_is_read_as_a_folder_is(tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ def test_a_damaged_file_is_a_warning_that_names_it(tmp_path: Path) -> None:
     write_study(tmp_path, VOLUMES, GRID)
     (tmp_path / "flair" / "IM0006.dcm").write_bytes((tmp_path / "flair" / "IM0006.dcm").read_bytes()[:900])
     study = read_study(tmp_path)
-    assert any("flair/IM0006.dcm" in warning for warning in study.warnings)
+    assert any("IM0006.dcm" in warning for warning in study.warnings)
 
 
 def test_roles_by_hand_are_passed_on(tmp_path: Path) -> None:
@@ -191,3 +191,14 @@ def test_no_patient_is_named_anywhere(
             said.append(f"{error} {error.to_json()}")
     said += [*capfd.readouterr(), caplog.text]
     assert "secret" not in " ".join(said).lower()
+
+
+def test_warnings_name_no_folder_for_exports_call_them_after_the_patient(tmp_path: Path) -> None:
+    home = tmp_path / "DOE^JANE"
+    write_study(home / "one", {"flair": HEAD.flair}, GRID)
+    write_study(home / "two", {"flair": HEAD.flair}, GRID)
+    (home / "broken.dcm").write_bytes(bytes(128) + b"DICM" + bytes(64))
+    warnings = read_study(tmp_path).warnings
+    assert any("copies left out" in each for each in warnings)
+    assert any("broken.dcm" in each for each in warnings)
+    assert not any("DOE" in each or "/" in each for each in warnings)

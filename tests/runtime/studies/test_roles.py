@@ -168,6 +168,10 @@ def test_a_faulty_flair_is_its_own_fault_and_a_faulty_t1_is_left_out() -> None:
         choose([made_series(FLAIR, 2, fault=fault), made_series(T1, 3)])
     choices, warnings = choose([made_series(FLAIR, 2), made_series(T1, 3, fault=fault)])
     assert "faulty" in choices[1].reason
+    assert any('series 3 "AX T1" is faulty and left out' in warning for warning in warnings)
+    _, quiet = choose([made_series(FLAIR, 2), made_series(T1, 3), made_series(T1, 4, fault=fault, agent="NONE"),
+                       made_series(T1, 8, description="AX T1 +C")])  # fmt: skip
+    assert not quiet
     assert any("T1 before contrast" in warning for warning in warnings)
     with pytest.raises(GeometryError):
         choose([made_series(FLAIR, 2), made_series(T1, 3, fault=fault)], pre=3)

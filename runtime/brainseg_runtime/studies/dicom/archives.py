@@ -21,7 +21,7 @@ from typing import IO, Final
 
 from brainseg_runtime.errors import StudyError
 from brainseg_runtime.problems import printable
-from brainseg_runtime.studies.dicom.files import HEAD, MOST_BYTES, is_dicom
+from brainseg_runtime.studies.dicom.files import HEAD, MOST_BYTES, is_dicom, is_directory
 
 SUFFIX: Final = ".zip"
 _NIFTI: Final = (".nii", ".nii.gz")
@@ -130,7 +130,7 @@ def _extracted(opened: zipfile.ZipFile, member: zipfile.ZipInfo, folder: Path, n
     try:
         with opened.open(member) as stream:
             head = stream.read(HEAD)
-            if not name.lower().endswith(_NIFTI) and not is_dicom(head):
+            if not name.lower().endswith(_NIFTI) and (not is_dicom(head) or is_directory(head)):
                 return Member(path=None, name=name)
             path = _path_for(folder, name, number, _harmless(Path(opened.filename or "").stem) or "study")
             with path.open("xb") as file:

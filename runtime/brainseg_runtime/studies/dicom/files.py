@@ -40,8 +40,11 @@ _MOST_INFLATED: Final = 1 << 28
 _AT_ONCE: Final = 1 << 22
 """Largest file that is read into memory as a whole, which is faster: a slice, but not a series of frames."""
 
-HEAD: Final = 144
-"""Bytes that show whether a file is DICOM."""
+HEAD: Final = 512
+"""Bytes that show whether a file is DICOM, and whether it is a medium's directory."""
+
+_DIRECTORY: Final = b"\2\0\2\0UI\x14\x001.2.840.10008.1.3.10"
+"""MediaStorageSOPClassUID of a DICOMDIR, as the file meta information of every one encodes it."""
 
 _MOST_META: Final = 1 << 16
 _LONG: Final = frozenset({b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"})
@@ -89,6 +92,14 @@ class Parsed:
 def is_dicom(head: bytes) -> bool:
     """Whether a file's first `HEAD` bytes are those of a DICOM file."""
     return head[128:132] == b"DICM" or _bare_syntax(head) is not None
+
+
+def is_directory(head: bytes) -> bool:
+    """Whether a file's first `HEAD` bytes are those of a DICOMDIR, which lists a medium's files and holds no image.
+
+    Source: DICOM PS3.10, 8.6.
+    """
+    return head[128:132] == b"DICM" and _DIRECTORY in head
 
 
 def parse(path: Path, label: str, tags: Iterable[int]) -> Parsed:

@@ -1,11 +1,13 @@
 """Files that may belong to a study: DICOM and NIfTI, in folders of any nesting and in zip archives among them.
 
 DICOM is recognised by its first bytes, for scanners' exports have any name. Links are followed, but each folder is
-visited once, so loops end. Hidden files and litter are passed over; devices and pipes are not opened.
+visited once, and none above what is searched, so loops end. Hidden files and litter are passed over; devices and pipes
+are not opened.
 """
 
 from __future__ import annotations
 
+import contextlib
 import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,7 +18,7 @@ from brainseg_runtime.errors import StudyError
 from brainseg_runtime.problems import Problem, printable
 from brainseg_runtime.safe_io.litter import is_hidden
 from brainseg_runtime.studies.dicom.archives import SUFFIX, Member, Workspace, extract
-from brainseg_runtime.studies.dicom.files import HEAD, is_dicom
+from brainseg_runtime.studies.dicom.files import HEAD, is_dicom, is_directory
 
 NIFTI_SUFFIXES: Final = (".nii", ".nii.gz")
 _MOST_FILES: Final = 500_000
@@ -67,6 +69,7 @@ def find(root: Path) -> Found:
     """
     search = _Search(root)
     try:
+        search.leave_out_above()
         if stat.S_ISDIR(root.stat().st_mode):
             search.folder(root, 0)
         else:
@@ -95,6 +98,13 @@ class _Search:
         self.nifti: list[FoundFile] = []
         self.others: list[str] = []
         self.problems: list[Problem] = []
+
+    def leave_out_above(self) -> None:
+        """Keeps links from leading to a folder above the one that is searched, which holds others' studies."""
+        for above in self.root.absolute().resolve().parents:
+            with contextlib.suppress(OSError):  # one that may not be looked at
+                status = above.stat()
+                self.seen.add((status.st_dev, status.st_ino))
 
     def folder(self, folder: Path, level: int) -> None:
         """Look through a folder and those in it."""
@@ -131,6 +141,10 @@ class _Search:
             return
         if path.name.lower().endswith(NIFTI_SUFFIXES):
             self.nifti.append(FoundFile(path=path, label=label))
+        elif is_directory(head):
+            if alone:
+                raise StudyError(f"{label} lists the files of a medium", remedy="name the folder that it lies in")
+            self.others.append(label)
         elif is_dicom(head):
             self.dicom.append(FoundFile(path=path, label=label))
         elif head[:2] == b"PK" and (alone or path.suffix.lower() == SUFFIX):

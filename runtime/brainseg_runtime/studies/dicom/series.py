@@ -9,7 +9,7 @@ from typing import Final
 
 from brainseg_runtime.errors import BrainsegError, GeometryError, MissingExtraError, StudyError
 from brainseg_runtime.plurals import counted
-from brainseg_runtime.problems import Problem, first_few
+from brainseg_runtime.problems import Problem, first_few, without_folders
 from brainseg_runtime.studies.dicom.codestreams import LOSSY
 from brainseg_runtime.studies.dicom.finding import FoundFile
 from brainseg_runtime.studies.dicom.pixels import check_syntax, load, same_values
@@ -153,7 +153,7 @@ def _without_copies(reads: Sequence[_Read], name: str) -> tuple[list[_Read], tup
         if there is read:
             continue
         if _same_object(there, read):
-            copies.append(read.file.label)
+            copies.append(without_folders(read.file.label))
         else:
             others.append(read)
     notes = (f"{name}: {counted(len(copies), 'copy', 'copies')} left out: {first_few(copies)}",) if copies else ()

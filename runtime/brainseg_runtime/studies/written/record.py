@@ -65,9 +65,9 @@ class SeriesEntry:
         """The entry of a choice."""
         series = choice.series
         uid = series.uid if series.source == "dicom" else Path(series.uid).name
-        return cls(
-            uid=uid, number=series.header.number, role=choice.role, reason=choice.reason, notes=tuple(series.notes)
-        )
+        faulty = choice.role is None and series.fault is not None  # the fault names files, and their folders patients
+        reason = "faulty" if faulty else choice.reason
+        return cls(uid=uid, number=series.header.number, role=choice.role, reason=reason, notes=tuple(series.notes))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

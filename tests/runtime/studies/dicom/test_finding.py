@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -39,6 +41,36 @@ def test_loops_of_links_end_and_each_folder_is_visited_once(tmp_path: Path) -> N
     found = find(tmp_path)
     assert len(found.dicom) == 2
     assert [problem.where for problem in found.problems] == ["gone"]
+
+
+def test_a_link_to_a_folder_above_brings_in_nobody_elses_study(tmp_path: Path) -> None:
+    write_series(tmp_path / "mine" / "a", VOXELS[:2], GRID)
+    write_series(tmp_path / "others", VOXELS, GRID)
+    write_series(tmp_path / "elsewhere" / "b", VOXELS[:1], GRID, tags={"SeriesNumber": 9})
+    (tmp_path / "mine" / "up").symlink_to(tmp_path)
+    (tmp_path / "mine" / "a" / "above").symlink_to(tmp_path.parent)
+    (tmp_path / "mine" / "kept").symlink_to(tmp_path / "elsewhere")
+    found = find(tmp_path / "mine")
+    assert [file.label for file in found.dicom] == ["a/IM0001.dcm", "a/IM0002.dcm", "kept/b/IM0001.dcm"]
+    assert not found.problems
+
+
+@pytest.mark.parametrize("name", ["DICOMDIR", "DICOMDIR-implicit", "DICOMDIR-bigEnd"])
+def test_the_directory_of_a_medium_is_no_problem_and_no_image(tmp_path: Path, name: str) -> None:
+    from pydicom.data import get_testdata_file
+
+    real = Path(str(get_testdata_file(f"dicomdirtests/{name}")))
+    write_series(tmp_path / "DICOM", VOXELS[:2], GRID)
+    shutil.copy(real, tmp_path / "DICOMDIR")
+    with zipfile.ZipFile(tmp_path / "cd.zip", "w") as archive:
+        archive.write(real, "DICOMDIR")
+        archive.write(tmp_path / "DICOM" / "IM0001.dcm", "I1")
+    found = find(tmp_path)
+    assert len(found.dicom) == 3
+    assert found.others == ("DICOMDIR", "cd.zip: DICOMDIR")
+    assert not found.problems
+    with pytest.raises(StudyError, match="lists the files of a medium"):
+        find(tmp_path / "DICOMDIR")
 
 
 def test_pipes_and_devices_are_not_opened(tmp_path: Path) -> None:
