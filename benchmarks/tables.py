@@ -32,6 +32,10 @@ TABLES: dict[str, tuple[str, str]] = {
         "36 slices read from TIFF, segmented, and their masks written as TIFF, with the model loaded.",
     ),
     "patients": ("More patients", "The same for 1, 10 and 90 patients of 36 slices."),
+    "study": (
+        "A study from DICOM to SEG",
+        "Three series of 24 slices read, put on one grid, segmented, brought back and written, with the model loaded.",
+    ),
     "throughput": (
         "Throughput",
         "36 slices of 256×256 in memory; where there are several callers, as many as cores, with one thread each.",
@@ -69,7 +73,7 @@ TABLES: dict[str, tuple[str, str]] = {
 UNTIMED = frozenset({"memory", "growth", "scoring memory"})
 """Tables of other figures than seconds."""
 
-_IN_SECONDS = {"cold start", "patients", "metrics", "training", "gpu training", "export"}
+_IN_SECONDS = {"cold start", "patients", "study", "metrics", "training", "gpu training", "export"}
 
 
 @dataclass(frozen=True)

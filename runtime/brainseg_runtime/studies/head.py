@@ -87,6 +87,9 @@ def inside_head(volume: NDArray[np.float32]) -> NDArray[np.bool_]:
     mask = tissue(volume)
     inside = np.ones(mask.shape, bool)
     for axis in (1, 2):
-        inside &= np.logical_or.accumulate(mask, axis=axis)
-        inside &= np.flip(np.logical_or.accumulate(np.flip(mask, axis=axis), axis=axis), axis=axis)
+        length = mask.shape[axis]
+        places = np.arange(length, dtype=np.int32).reshape((1, -1, 1) if axis == 1 else (1, 1, -1))
+        first = np.where(mask.any(axis=axis, keepdims=True), mask.argmax(axis=axis, keepdims=True), length)
+        last = length - 1 - np.flip(mask, axis=axis).argmax(axis=axis, keepdims=True)
+        inside &= (places >= first.astype(np.int32)) & (places <= last.astype(np.int32))
     return inside

@@ -22,8 +22,9 @@ from brainseg_runtime.studies.geometry import Grid
 from tests.runtime.command_line import BUNDLE
 from tests.studies_made.nifti import write_nifti
 from tests.studies_made.patients import Patient, read_patient
-from tests.studies_made.series import write_study
+from tests.studies_made.series import write_series, write_study
 from tests.studies_made.shapes import as_acquired, axial_grid, made_head, turned
+from tests.studies_made.tags import FLAIR
 from tests.studies_made.uids import made_uid
 from tests.train.studies import run_command
 
@@ -160,6 +161,18 @@ def test_a_missing_t1_is_flair_repeated(tmp_path: Path) -> None:
     study = write_study(tmp_path / "study", volumes, GRID)
     write_seg(study / "seg.dcm", study / "flair", {"lesion": PATIENT.mask})
     assert run(study, tmp_path / "own")["patients"][0]["missing"] == ["post"]
+    images = PATIENT.images.copy()
+    images[..., 2] = images[..., 1]
+    same(imported(tmp_path / "own"), Patient(images=images, mask=PATIENT.mask))
+
+
+def test_series_named_by_hand_are_taken(tmp_path: Path) -> None:
+    study = write_study(tmp_path / "study", PATIENT.volumes, GRID)
+    write_series(study / "second", PATIENT.volumes["pre"], GRID, tags={**FLAIR, "SeriesNumber": 9})
+    write_seg(study / "seg.dcm", study / "flair", {"lesion": PATIENT.mask})
+    refused(tmp_path, study, tmp_path / "own", "--no-register")
+    shutil.rmtree(tmp_path / "own")
+    run(study, tmp_path / "own", "--no-register", "--flair", FLAIR["SeriesNumber"], "--post", "none")
     images = PATIENT.images.copy()
     images[..., 2] = images[..., 1]
     same(imported(tmp_path / "own"), Patient(images=images, mask=PATIENT.mask))

@@ -10,6 +10,7 @@ import typer
 
 from brainseg_runtime.errors import UsageError
 from brainseg_runtime.plurals import counted
+from brainseg_runtime.prediction.study_inputs import RolesByHand
 from brainseg_runtime.problems import printable
 from brainseg_runtime.safe_io.output_paths import check_outputs
 from brainseg_runtime.terminal.application import command
@@ -48,6 +49,15 @@ def import_(  # noqa: PLR0913 - the command's options
             help="The study's mask, or a folder of masks: DICOM SEG, or NIfTI named after the study; "
             "default: beside the images.",
         ),
+    ] = None,
+    flair: Annotated[
+        str | None, typer.Option(metavar="SERIES", help="Of one study, the series that is FLAIR: UID, number or path.")
+    ] = None,
+    pre: Annotated[
+        str | None, typer.Option(metavar="SERIES", help="The T1 before contrast; none: there is none.")
+    ] = None,
+    post: Annotated[
+        str | None, typer.Option(metavar="SERIES", help="The T1 after contrast; none: there is none.")
     ] = None,
     labels: Annotated[
         str | None,
@@ -88,12 +98,13 @@ def import_(  # noqa: PLR0913 - the command's options
     settings = ImportSettings(register=not no_register, labels=_labels(labels), keep_names=keep_names, site=site)
     with as_usage():
         source = DataSource(name=data_name, licence=data_licence, url=data_url, citation=data_citation)
+    by_hand = RolesByHand(flair=flair, pre=pre, post=post)
     items = collect(studies, mask)
     record = prepare(dest, settings, source, resume=resume)
     remove_strays(dest, record)
     outcomes = []
     with stoppable() as stopped, console.progress("studies", len(items)) as advance:
-        for outcome in import_studies(items, dest, record, cancelled=stopped):
+        for outcome in import_studies(items, dest, record, by_hand=by_hand, cancelled=stopped):
             outcomes.append(outcome)
             advance()
     console.emit(_as_json(dest, len(items), outcomes))

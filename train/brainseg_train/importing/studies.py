@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from brainseg_runtime.errors import BrainsegError, DataError, MissingExtraError, StudyError, UsageError
+from brainseg_runtime.prediction.study_inputs import RolesByHand
 from brainseg_runtime.problems import first_few, printable
 from brainseg_runtime.safe_io.files import make_folder, write_json
 from brainseg_runtime.studies.alignment import OTHERS
@@ -120,7 +121,12 @@ def prepare(dest: Path, settings: ImportSettings, source: DataSource, *, resume:
 
 
 def import_studies(
-    items: Sequence[StudyToImport], dest: Path, record: ImportRecord, *, cancelled: Callable[[], bool] | None = None
+    items: Sequence[StudyToImport],
+    dest: Path,
+    record: ImportRecord,
+    *,
+    by_hand: RolesByHand | None = None,
+    cancelled: Callable[[], bool] | None = None,
 ) -> Iterator[Outcome]:
     """Import studies into a folder that `prepare` made ready; the record is saved after each.
 
@@ -128,6 +134,7 @@ def import_studies(
         items: What `collect` gave.
         dest: The folder.
         record: What `prepare` gave.
+        by_hand: Series of the only study that the user names.
         cancelled: Asked before each study; a true answer stops.
 
     Yields:
@@ -135,9 +142,16 @@ def import_studies(
 
     Raises:
         DataError: The key of the names is gone.
+        UsageError: Series are named by hand, and there are several studies.
         MissingExtraError: The extra `study` is not installed.
         FileWriteError: The record cannot be written.
     """
+    roles = by_hand or RolesByHand()
+    if roles.any and len(items) > 1:
+        raise UsageError(
+            "--flair, --pre and --post name series of one study", expected="one study", got=len(items),
+            remedy="import this study alone, then the others with --resume",
+        )  # fmt: skip
     key = key_of(dest, begun=True)
     entries = {each.name: each for each in record.patients}
     taken: set[str] = set()
@@ -147,7 +161,7 @@ def import_studies(
         where = printable(f"{item.found.path}: {item.found.name}")
         name = ""
         try:
-            study, mask = item.found.read(), _mask(item)
+            study, mask = item.found.read(flair=roles.flair, pre=roles.pre, post=roles.post), _mask(item)
             name = _name(item, study, key, record.settings)
             if name.casefold() in taken:
                 raise DataError("two studies have the same name", expected="each study once", got=name)
