@@ -99,8 +99,9 @@ def stated(path: Path, codes: tuple[int, int], *, apart_mm: float, version: int)
 def places(path: Path, *, by_itk: bool) -> list[NDArray[np.float64]]:
     """Where nibabel and, if it can read the file, SimpleITK place the first voxel and its three neighbours."""
     indices = [[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]]
-    affine = nibabel.load(path).affine  # type: ignore[attr-defined]
-    found = [np.array(nibabel.affines.apply_affine(affine, indices))]
+    loaded = nibabel.load(path)
+    assert isinstance(loaded, nibabel.Nifti1Image)  # version 2 is one too
+    found = [np.array(nibabel.affines.apply_affine(loaded.affine, indices))]
     if by_itk:
         image = SimpleITK.ReadImage(str(path))
         found.append(np.array([image.TransformIndexToPhysicalPoint(index) for index in indices]))
