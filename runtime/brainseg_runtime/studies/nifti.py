@@ -77,6 +77,7 @@ def read_nifti(path: Path) -> Series:
     return Series(
         uid=str(path), source="nifti", header=with_tags(path, tags, oriented=header.oriented), grid=header.grid,
         frame_of_reference="", paths=(path,), load=partial(_load, path, header), notes=(*header.notes, *notes),
+        nifti=header.fields,
     )  # fmt: skip
 
 

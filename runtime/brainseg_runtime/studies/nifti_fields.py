@@ -10,6 +10,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
 from brainseg_runtime.errors import StudyError
@@ -18,6 +19,9 @@ HEADER_BYTES: Final = 540
 """Bytes that hold either version's header."""
 _VERSION_1, _VERSION_2 = 348, 540
 """Lengths of the headers; each begins with its own."""
+
+UNITS_MM: Final = MappingProxyType({0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001})
+"""Millimetres in each unit of length, by its code; 0 states none, and means mm by custom."""
 
 
 @dataclass(frozen=True, kw_only=True)

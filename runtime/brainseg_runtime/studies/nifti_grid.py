@@ -16,10 +16,8 @@ from numpy.typing import NDArray
 
 from brainseg_runtime.errors import GeometryError
 from brainseg_runtime.studies.geometry import Grid
-from brainseg_runtime.studies.nifti_fields import Fields
+from brainseg_runtime.studies.nifti_fields import UNITS_MM, Fields
 
-_MM: Final = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}
-"""Millimetres in the header's unit of length; 0 states none, and means mm by custom."""
 _SMALLEST_MM, _LARGEST_MM = 0.05, 50.0
 _SHEAR: Final = 1e-3
 """Largest cosine between two axes that still counts as a right angle; headers are rounded to about 1e-6."""
@@ -43,7 +41,7 @@ def grid_of(fields: Fields, shape: tuple[int, int, int], where: str) -> tuple[Gr
     Raises:
         GeometryError: Orientation or spacing is impossible, sheared, or stated twice and differently.
     """
-    unit = _MM.get(fields.units & 7)
+    unit = UNITS_MM.get(fields.units & 7)
     if unit is None:
         raise GeometryError(f"{where} has an unknown unit of length", expected="m, mm or µm", got=fields.units & 7)
     spacing = np.abs(np.array(fields.pixdim[1:4], np.float64))
@@ -60,7 +58,7 @@ def grid_of(fields: Fields, shape: tuple[int, int, int], where: str) -> tuple[Gr
         return grid, oriented, _both(grid, _checked(qform * unit, shape, where), where)
     if sform is not None:
         _same_spacing(grid, spacing * unit, where)
-    notes = () if oriented else (f"{where} states no orientation",)
+    notes = () if oriented else (f"{where} states no orientation, so left and right are a guess",)
     return grid, oriented, notes
 
 

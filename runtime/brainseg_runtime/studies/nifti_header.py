@@ -44,6 +44,7 @@ class NiftiHeader:
         intercept: See there.
         oriented: Whether the header states an orientation.
         notes: What is worth telling.
+        fields: The header as it stands.
     """
 
     grid: Grid
@@ -53,6 +54,7 @@ class NiftiHeader:
     intercept: float
     oriented: bool
     notes: tuple[str, ...]
+    fields: Fields
 
 
 def parse_header(data: bytes, where: str) -> NiftiHeader:
@@ -77,7 +79,7 @@ def parse_header(data: bytes, where: str) -> NiftiHeader:
     grid, oriented, notes = grid_of(fields, shape, where)
     return NiftiHeader(
         grid=grid, dtype=dtype, offset=int(fields.offset), slope=slope, intercept=intercept, oriented=oriented,
-        notes=notes,
+        notes=notes, fields=fields,
     )  # fmt: skip
 
 

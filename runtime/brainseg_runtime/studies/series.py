@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from brainseg_runtime.studies.geometry import Grid, Volume
+from brainseg_runtime.studies.nifti_fields import Fields
 
 Role = Literal["flair", "pre", "post"]
 """What a series is used as: FLAIR, T1 before contrast, T1 after contrast."""
@@ -87,6 +88,7 @@ class Series:
         load: Reads the pixels: rescaled values, float32. Raises `StudyError`.
         fault: Why the series cannot be used, or None.
         notes: What was handled on reading and is worth telling, such as a duplicate left out.
+        nifti: The NIfTI header's fields, whose orientation is repeated in what is written; None for DICOM.
     """
 
     uid: str
@@ -99,3 +101,4 @@ class Series:
     load: Callable[[], Volume] = field(repr=False)
     fault: Exception | None = None
     notes: tuple[str, ...] = ()
+    nifti: Fields | None = None

@@ -84,7 +84,7 @@ def test_units_of_length(unit: str, factor: float) -> None:
 def test_without_orientation_it_is_said() -> None:
     read = parse_header(packed(header(np.diag([1.0, 1.0, 3.0, 1.0]), sform=0, qform=0)), "a.nii")
     assert not read.oriented
-    assert read.notes == ("a.nii states no orientation",)
+    assert read.notes == ("a.nii states no orientation, so left and right are a guess",)
     assert read.grid.spacing == (3.0, 1.0, 1.0)
 
 

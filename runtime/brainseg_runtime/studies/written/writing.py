@@ -162,9 +162,10 @@ class _Made:
             return {"preview.png": encode_png(self._overview)}
         described = f"{self._about.model[:40]}; {RESEARCH}{'; see warnings' if result.warnings else ''}"
         probability = np.ascontiguousarray(result.probability, np.float32)
+        source = result.study.flair.nifti
         return {
-            "mask.nii.gz": nifti(self._mask, result.grid, description=described),
-            "probability.nii.gz": nifti(probability, result.grid, description=described),
+            "mask.nii.gz": nifti(self._mask, result.grid, description=described, source=source),
+            "probability.nii.gz": nifti(probability, result.grid, description=described, source=source),
         }
 
     def _dicom(self, kind: Kind, job: Job) -> dict[str, bytes]:

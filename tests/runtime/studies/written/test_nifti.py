@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import struct
 from pathlib import Path
 
 import nibabel
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from brainseg_runtime.studies.geometry import Grid
+from brainseg_runtime.studies.nifti import read_nifti
 from brainseg_runtime.studies.written.nifti import nifti
 from tests.runtime.studies.written.made_results import AXIAL, OBLIQUE, awkward_mask
 from tests.runtime.studies.written.programs import from_itk, marked
@@ -74,3 +76,70 @@ def test_qform_and_sform_agree_however_the_grid_is_turned(degrees: tuple[float, 
 
 def test_the_same_values_give_the_same_bytes() -> None:
     assert nifti(awkward_mask(), AXIAL, description="x") == nifti(awkward_mask(), AXIAL, description="x")
+
+
+# --- beside FLAIR as a NIfTI file
+
+
+def stated(path: Path, codes: tuple[int, int], *, apart_mm: float, version: int) -> Path:
+    """A NIfTI file whose qform and sform have these codes, and lie this far apart."""
+    affine = np.diag([-0.9, -1.1, 5.0, 1.0])
+    affine[:3, 3] = 40.0, 70.0, -30.0
+    moved = affine.copy()
+    moved[1, 3] += apart_mm
+    made = nibabel.Nifti1Image if version == 1 else nibabel.Nifti2Image
+    image = made(np.arange(4 * 5 * 3, dtype=np.int16).reshape(4, 5, 3), affine)
+    image.set_qform(moved, codes[0])
+    image.set_sform(affine, codes[1])
+    image.header.set_xyzt_units("mm")
+    nibabel.save(image, path)
+    return path
+
+
+def places(path: Path, *, by_itk: bool) -> list[NDArray[np.float64]]:
+    """Where nibabel and, if it can read the file, SimpleITK place the first voxel and its three neighbours."""
+    indices = [[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]]
+    loaded = nibabel.load(path)
+    assert isinstance(loaded, nibabel.Nifti1Image)  # version 2 is one too
+    found = [np.array(nibabel.affines.apply_affine(loaded.affine, indices))]
+    if by_itk:
+        image = SimpleITK.ReadImage(str(path))
+        found.append(np.array([image.TransformIndexToPhysicalPoint(index) for index in indices]))
+    return found
+
+
+@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("apart_mm", [0.0, 15.0])
+@pytest.mark.parametrize("codes", [(1, 1), (1, 0), (0, 2), (0, 4), (1, 2), (2, 1), (0, 0)], ids=str)
+def test_every_reader_places_a_mask_where_it_places_flair(
+    tmp_path: Path, codes: tuple[int, int], apart_mm: float, version: int
+) -> None:
+    """Readers choose differently between two orientations, and none is no orientation at all."""
+    flair = read_nifti(stated(tmp_path / "flair.nii.gz", codes, apart_mm=apart_mm, version=version))
+    assert flair.grid is not None
+    mask = np.zeros(flair.grid.shape, np.uint8)
+    (tmp_path / "mask.nii.gz").write_bytes(nifti(mask, flair.grid, description="made", source=flair.nifti))
+    by_itk = version == 1  # SimpleITK does not read version 2
+    written, its_source = (places(path, by_itk=by_itk) for path in (tmp_path / "mask.nii.gz", flair.paths[0]))
+    np.testing.assert_allclose(written, its_source, atol=1e-4)
+    header = nibabel.Nifti1Image.from_filename(tmp_path / "mask.nii.gz").header
+    assert (header["qform_code"], header["sform_code"]) == codes
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("pixdim", np.nan), ("pixdim", 0.0), ("quatern_b", 1e300), ("qoffset_x", np.nan)]
+)
+def test_fields_that_do_not_count_are_not_repeated(tmp_path: Path, field: str, value: float) -> None:
+    """An sform alone is enough; what stands beside it may be anything, also beyond what the written file can hold."""
+    path = stated(tmp_path / "flair.nii", (0, 1), apart_mm=0.0, version=2)
+    data = bytearray(path.read_bytes())
+    offsets = {"pixdim": 112, "quatern_b": 352, "qoffset_x": 376}
+    struct.pack_into("<d", data, offsets[field], value)
+    path.write_bytes(data)
+    flair = read_nifti(path)
+    assert flair.grid is not None
+    mask = np.zeros(flair.grid.shape, np.uint8)
+    (tmp_path / "mask.nii.gz").write_bytes(nifti(mask, flair.grid, description="made", source=flair.nifti))
+    image = nibabel.Nifti1Image.from_filename(tmp_path / "mask.nii.gz")
+    assert image.header.get_zooms() == pytest.approx(flair.grid.spacing[::-1])
+    np.testing.assert_allclose(image.affine[:3, 3], [40.0, 70.0, -30.0])
