@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from brainseg_runtime.errors import BrainsegError, GeometryError, RolesError, StudyError
+from brainseg_runtime.errors import ArgumentError, BrainsegError, GeometryError, RolesError, StudyError
 from brainseg_runtime.studies.reading import find_studies, read_study
 from brainseg_runtime.studies.study import Study
 from tests.studies_made.enhanced import write_enhanced
@@ -123,7 +123,7 @@ def test_a_damaged_file_is_a_warning_that_names_it(tmp_path: Path) -> None:
     write_study(tmp_path, VOLUMES, GRID)
     (tmp_path / "flair" / "IM0006.dcm").write_bytes((tmp_path / "flair" / "IM0006.dcm").read_bytes()[:900])
     study = read_study(tmp_path)
-    assert any("flair/IM0006.dcm" in warning for warning in study.warnings)
+    assert any("IM0006.dcm" in warning for warning in study.warnings)
 
 
 def test_roles_by_hand_are_passed_on(tmp_path: Path) -> None:
@@ -191,3 +191,24 @@ def test_no_patient_is_named_anywhere(
             said.append(f"{error} {error.to_json()}")
     said += [*capfd.readouterr(), caplog.text]
     assert "secret" not in " ".join(said).lower()
+
+
+def test_arguments_of_the_wrong_kind_are_said_and_nothing_is_searched(tmp_path: Path) -> None:
+    study = write_study(tmp_path / "study", VOLUMES, GRID)
+    for paths in (str(study), study, b"x", 3, None, [""], [None], [b"x"]):
+        with pytest.raises(ArgumentError):
+            find_studies(paths)  # type: ignore[arg-type]
+    for path in (None, 3, b"x", ""):
+        with pytest.raises(ArgumentError):
+            read_study(path)  # type: ignore[arg-type]
+    for value in (3.5, True, b"3", [3]):
+        with pytest.raises(ArgumentError, match="pre is wrong"):
+            read_study(study, pre=value)  # type: ignore[arg-type]
+
+
+def test_a_folder_of_slices_is_no_study_and_the_error_says_what_takes_them(tmp_path: Path) -> None:
+    (tmp_path / "patient").mkdir()
+    (tmp_path / "patient" / "p_1.tif").write_bytes(b"II*\0")
+    with pytest.raises(StudyError, match="holds no study") as fault:
+        read_study(tmp_path / "patient")
+    assert "brainseg predict takes them as they are" in str(fault.value)

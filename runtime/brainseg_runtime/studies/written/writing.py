@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Literal, cast, get_args
@@ -114,6 +114,11 @@ def check_kinds(kinds: Sequence[str] | None, source: Literal["dicom", "nifti"]) 
     """
     if kinds is None:
         return OF_DICOM if source == "dicom" else OF_NIFTI
+    given: object = kinds  # callers are not type-checked
+    if isinstance(given, str) or not isinstance(given, Iterable) or not all(isinstance(each, str) for each in given):
+        raise ArgumentError(
+            "the kinds of output are no list of names", expected="some of " + ", ".join(KINDS), got=repr(kinds)[:100]
+        )
     asked = set(kinds)
     if unknown := sorted(asked - set(KINDS)):
         raise ArgumentError("the kind of output is unknown", expected=", ".join(KINDS), got=", ".join(unknown))
