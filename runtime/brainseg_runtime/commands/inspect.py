@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from brainseg_runtime.errors import StudyError
 from brainseg_runtime.html.page import NOT_DEFINED
 from brainseg_runtime.plurals import counted
 from brainseg_runtime.prediction.layout import path_text
@@ -76,10 +75,10 @@ def inspect(
         str | None, typer.Option(metavar="SERIES", help="The series that is FLAIR: its UID, number or path.")
     ] = None,
     pre: Annotated[
-        str | None, typer.Option(metavar="SERIES", help="The series that is T1 before contrast; none: there is none.")
+        str | None, typer.Option(metavar="SERIES", help="The series that is T1 before contrast; none leaves it out.")
     ] = None,
     post: Annotated[
-        str | None, typer.Option(metavar="SERIES", help="The series that is T1 after contrast; none: there is none.")
+        str | None, typer.Option(metavar="SERIES", help="The series that is T1 after contrast; none leaves it out.")
     ] = None,
 ) -> int:
     """Show the series of studies, which would be used as FLAIR and T1s, and why; no pixel is read.
@@ -88,7 +87,7 @@ def inspect(
     has: uid, number, description, modality, role, reason, plane, shape, spacing_mm, frame_of_reference, files, notes,
     fault. The exit code is 1 if a study cannot be segmented as it is.
     """
-    from brainseg_runtime.studies.reading import find_studies
+    from brainseg_runtime.studies.reading import find_studies, no_study
 
     check_outputs(
         {"--json": console.json_target},
@@ -97,7 +96,7 @@ def inspect(
     )
     found = find_studies(inputs)
     if not found:
-        raise StudyError("the inputs hold no study", expected="DICOM images or NIfTI files", got="none")
+        raise no_study(inputs)
     studies = tuple(_inspected(each, flair, pre, post) for each in found)
     inspection = Inspection(usable=all(each.usable for each in studies), studies=studies)
     console.emit(to_json(inspection))

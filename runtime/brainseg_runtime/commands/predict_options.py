@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from brainseg_runtime.commands.options import SpacingOption
-from brainseg_runtime.errors import UsageError
+from brainseg_runtime.errors import ArgumentError, UsageError
 from brainseg_runtime.prediction.study_inputs import RolesByHand
+from brainseg_runtime.studies.written.settings import Code, SegmentSettings
 
 if TYPE_CHECKING:
     from brainseg_runtime.prediction.segment_studies import StudyConfig
@@ -32,6 +34,26 @@ def _kinds(value: str | None) -> str | None:
     if not wanted:
         raise typer.BadParameter(f"expected at least one of {', '.join(KINDS)}")
     return ",".join(kind for kind in KINDS if kind in wanted)
+
+
+def _label(value: str | None) -> str | None:
+    """Refuses a label that a DICOM string cannot hold."""
+    return _tried(value, lambda text: SegmentSettings(label=text))
+
+
+def _code(value: str | None) -> str | None:
+    """Refuses a code that is not VALUE,SCHEME,MEANING."""
+    return _tried(value, Code.parse)
+
+
+def _tried(value: str | None, make: Callable[[str], object]) -> str | None:
+    """Returns the value if something can be made of it."""
+    if value is not None:
+        try:
+            make(value)
+        except ArgumentError as fault:
+            raise typer.BadParameter(f"{fault.what}: expected {fault.expected}; got {fault.got}") from None
+    return value
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -92,13 +114,17 @@ class StudyOptions:
     pre: Annotated[
         str | None,
         typer.Option(
-            metavar=_SERIES, help="In a study, the series that is T1 before contrast.", rich_help_panel=_STUDIES
+            metavar=_SERIES,
+            help="In a study, the series that is T1 before contrast; none leaves it out.",
+            rich_help_panel=_STUDIES,
         ),
     ] = None
     post: Annotated[
         str | None,
         typer.Option(
-            metavar=_SERIES, help="In a study, the series that is T1 after contrast.", rich_help_panel=_STUDIES
+            metavar=_SERIES,
+            help="In a study, the series that is T1 after contrast; none leaves it out.",
+            rich_help_panel=_STUDIES,
         ),
     ] = None
     no_register: Annotated[
@@ -122,18 +148,25 @@ class StudyOptions:
         typer.Option(
             metavar="TEXT",
             help="What a study's segment is called; default: FLAIR abnormality.",
+            callback=_label,
             rich_help_panel=_STUDIES,
         ),
     ] = None
     segment_category: Annotated[
         str | None,
-        typer.Option(metavar="CODE", help="Its property category, as VALUE,SCHEME,MEANING.", rich_help_panel=_STUDIES),
+        typer.Option(
+            metavar="CODE",
+            help="Its property category, as VALUE,SCHEME,MEANING.",
+            callback=_code,
+            rich_help_panel=_STUDIES,
+        ),
     ] = None
     segment_type: Annotated[
         str | None,
         typer.Option(
             metavar="CODE",
             help='Its property type, such as "4147007,SCT,Mass".',
+            callback=_code,
             rich_help_panel=_STUDIES,
         ),
     ] = None
@@ -154,7 +187,6 @@ class StudyOptions:
             ArgumentError: The segment's label or a code is wrong.
         """
         from brainseg_runtime.prediction.segment_studies import StudyConfig
-        from brainseg_runtime.studies.written.settings import Code, SegmentSettings
 
         default = SegmentSettings()
         segment = SegmentSettings(

@@ -110,7 +110,7 @@ def _made_ready(
     out: Path, begun: StudyPredictions, items: Sequence[StudyItem], *, overwrite: bool
 ) -> tuple[StudyEntry, ...]:
     """Prepares OUT: refuses what was made in another way, or removes it with --overwrite; gives earlier entries."""
-    from brainseg_runtime.prediction.segment_studies import remove_outputs, require_ours
+    from brainseg_runtime.prediction.segment_studies import remove_outputs, require_ours, require_same_studies
 
     make_folder(out)
     if (out / OF_SLICES).exists():
@@ -140,7 +140,9 @@ def _made_ready(
             remove_outputs(each, out)
         entries = ()
     if not overwrite:
-        require_ours(items, {each.name: each for each in entries}, out)
+        known = {each.name: each for each in entries}
+        require_ours(items, known, out)
+        require_same_studies(items, known)
     return entries
 
 
@@ -153,7 +155,7 @@ def _differences(found: StudyPredictions, begun: StudyPredictions) -> list[str]:
         "provider": (before.provider, now.provider),
         "threshold": (before.threshold or "the bundle's own", now.threshold or "the bundle's own"),
         **{name: (before.versions.get(name), now.versions.get(name)) for name in now.versions},
-        **{name: (settings.get(name), wanted.get(name)) for name in wanted},
+        **{name: (settings.in_words[name], value) for name, value in wanted.in_words.items()},
     }
     return [f"{name} {old}, now {new}" for name, (old, new) in pairs.items() if old != new]
 

@@ -19,6 +19,7 @@ from brainseg_runtime.prediction.study_inputs import StudyItem
 from brainseg_runtime.prediction.study_record import (
     Registrations,
     StudyEntry,
+    StudySettings,
     UsedSeries,
 )
 from brainseg_runtime.problems import first_few
@@ -55,14 +56,14 @@ class StudyConfig:
     segment: SegmentSettings = field(default_factory=SegmentSettings)
 
     @property
-    def settings(self) -> Mapping[str, str]:
+    def settings(self) -> StudySettings:
         """What decides the files besides the study, the model and the threshold, for the record."""
-        return {
-            "write": "default" if self.kinds is None else ",".join(self.kinds),
-            "register": str(self.register).lower(),
-            "deterministic_uids": str(self.deterministic_uids).lower(),
-            "segment": repr(self.segment),
-        }
+        return StudySettings(
+            write=self.kinds,
+            register=self.register,
+            deterministic_uids=self.deterministic_uids,
+            segment=self.segment,
+        )
 
 
 def segment_studies(
@@ -159,14 +160,15 @@ def _done(entry: StudyEntry, study: Study, result: StudyResult, outputs: tuple[O
 
 
 def _digest(study: Study) -> str:
-    """SHA-256 of the files of the series used, and of what each is used as.
+    """SHA-256 of the files of the series used, and of what each is used as; the same wherever the files lie.
 
     Raises:
         StudyError: A file cannot be read.
     """
     digest = hashlib.sha256()
     for role, series in sorted(study.roles.items()):
-        digest.update(f"{role}\0{series.uid}\0".encode())
+        uid = series.uid if series.source == "dicom" else ""  # a NIfTI file's is its path
+        digest.update(f"{role}\0{uid}\0".encode())
         for path in series.paths:
             try:
                 with path.open("rb") as file:
@@ -212,8 +214,38 @@ def require_ours(items: Sequence[StudyItem], known: Mapping[str, StudyEntry], ou
             f"{out} holds files in the folders of these studies that no studies.json there lists",
             expected="none, or those of an earlier run beside its studies.json",
             got=first_few(strange),
-            remedy="give another folder with -o, or --overwrite to replace these folders",
+            remedy="give another folder with -o, or move them away; --overwrite replaces files of brainseg alone",
         )
+
+
+def require_same_studies(items: Sequence[StudyItem], known: Mapping[str, StudyEntry]) -> None:
+    """Refuse to replace the results of another NIfTI study of the same name: no UID tells the two apart.
+
+    Args:
+        items: What is to be written.
+        known: Studies of an earlier run by name.
+
+    Raises:
+        InputError: There is one.
+    """
+    others = [item for item in items if item.name in known and _is_another(item, known[item.name])]
+    if others:
+        raise InputError(
+            "there are results of other NIfTI files under the same name",
+            expected="a name for each study, since the results of one would replace those of another",
+            got=first_few([f"{item.name}: now {item.path}, before {known[item.name].input}" for item in others]),
+            remedy="give another folder with -o, or --overwrite if these are the same patient's files, changed",
+        )
+
+
+def _is_another(item: StudyItem, before: StudyEntry) -> bool:
+    """Whether an earlier run's NIfTI study was made of other files."""
+    if before.source != "nifti" or before.status != "done":
+        return False
+    try:
+        return _digest(item.read()) != before.input_sha256
+    except BrainsegError:
+        return False  # it will fail, and fail alone
 
 
 def remove_outputs(entry: StudyEntry, out: Path) -> None:

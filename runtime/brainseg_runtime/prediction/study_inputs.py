@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from brainseg_runtime.errors import InputError, StudyError
+from brainseg_runtime.errors import InputError
 from brainseg_runtime.problems import first_few
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def collect_studies(inputs: Sequence[Path], out: Path, by_hand: RolesByHand) -> 
             named by hand.
         StudyError: An input cannot be read.
     """
-    from brainseg_runtime.studies.reading import find_studies
+    from brainseg_runtime.studies.reading import find_studies, no_study
 
     _refuse_among(inputs, out)
     if not inputs and by_hand.are_nifti:
@@ -98,7 +98,7 @@ def collect_studies(inputs: Sequence[Path], out: Path, by_hand: RolesByHand) -> 
         for each in found
     )
     if not items:
-        raise StudyError("the inputs hold no study", expected="DICOM images or NIfTI files", got="none")
+        raise no_study(inputs or by_hand.paths)
     if by_hand.any and len(items) > 1:
         raise InputError(
             "--flair, --pre and --post name series of one study, and there are several",

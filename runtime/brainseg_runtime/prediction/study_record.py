@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Literal
 
@@ -19,6 +19,7 @@ from brainseg_runtime.safe_io.files import read_capped, write_json
 from brainseg_runtime.safe_io.typed_json import from_json, to_json
 from brainseg_runtime.segmentation.results import SegmenterInfo
 from brainseg_runtime.studies.written.record import Output, RegistrationRecord
+from brainseg_runtime.studies.written.settings import SegmentSettings
 
 SCHEMA: Final = "brainseg/studies/1"
 FILE: Final = "studies.json"
@@ -89,6 +90,39 @@ class StudyEntry:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class StudySettings:
+    """What decides a study's files besides the study, the model and the threshold.
+
+    Attributes:
+        write: The kinds of output; null for what fits the study, and a preview.
+        register: Whether the T1s are brought onto FLAIR by what they show, or by their headers alone.
+        deterministic_uids: Whether the same study and model give the same UIDs.
+        segment: Label, codes and colour of the segment.
+
+    Examples:
+        >>> StudySettings().in_words["write"]
+        'default'
+    """
+
+    write: tuple[str, ...] | None = None
+    register: bool = True
+    deterministic_uids: bool = False
+    segment: SegmentSettings = field(default_factory=SegmentSettings)
+
+    @property
+    def in_words(self) -> Mapping[str, str]:
+        """By name, so that settings differ in a value if and only if its words differ."""
+        segment = self.segment
+        codes = [f"{code.value},{code.scheme},{code.meaning}" for code in (segment.category, segment.type)]
+        return {
+            "write": "default" if self.write is None else ",".join(self.write),
+            "register": "yes" if self.register else "no",
+            "deterministic UIDs": "yes" if self.deterministic_uids else "no",
+            "segment": "; ".join([segment.label, *codes, "colour " + ",".join(map(str, segment.colour))]),
+        }
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class StudyPredictions:
     """The whole file.
 
@@ -123,14 +157,14 @@ class StudyPredictions:
     threshold: float | None = None
     validated_threshold: float | None = None
     versions: Mapping[str, str]
-    settings: Mapping[str, str]
+    settings: StudySettings
     warnings: tuple[str, ...] = ()
     studies: tuple[StudyEntry, ...] = ()
     earlier: tuple[StudyEntry, ...] = ()
 
     @classmethod
     def begun(
-        cls, bundle: Path, info: SegmenterInfo, threshold: float | None, settings: Mapping[str, str]
+        cls, bundle: Path, info: SegmenterInfo, threshold: float | None, settings: StudySettings
     ) -> StudyPredictions:
         """The record of a run that has made nothing yet.
 
@@ -171,7 +205,7 @@ class StudyPredictions:
         )
 
     @property
-    def origin(self) -> tuple[Origin, Mapping[str, str]]:
+    def origin(self) -> tuple[Origin, StudySettings]:
         """What decided these files: the model and how it ran, and the settings."""
         own = self.threshold == self.validated_threshold
         origin = Origin(

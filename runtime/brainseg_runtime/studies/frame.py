@@ -19,6 +19,7 @@ from typing import Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from brainseg_runtime.errors import GeometryError
 from brainseg_runtime.studies.geometry import AXIAL, Grid, Volume
 from brainseg_runtime.studies.head import HeadBox, head_box
 from brainseg_runtime.studies.series import Role
@@ -34,6 +35,9 @@ LEAST_FILLED: Final = 0.70
 
 FILLED: Final = 0.85
 """Part of the square's side that a head fills which was too small: the training data's median."""
+
+LEAST_WIDTH_MM: Final = 40.0
+"""Width and height of an axial slice below which it shows no head: few sagittal or coronal slices, cut axially."""
 
 _CUT_OFF: Final = 0.02
 """Part of the side by which a head's box may exceed the square: half of the scalp's thickness."""
@@ -66,6 +70,9 @@ class Frame:
         Args:
             flair: (K, R, C) of any orientation; its values tell where the head is.
 
+        Raises:
+            GeometryError: The volume is too thin to be cut into axial slices.
+
         Examples:
             >>> grid = Grid(shape=(2, 256, 256), spacing=(5.0, 0.9, 0.9), directions=AXIAL, origin=np.zeros(3))
             >>> frame = Frame.of(Volume(voxels=np.ones(grid.shape, np.float32), grid=grid))
@@ -75,6 +82,7 @@ class Frame:
         axes, reversed_axes = _upright(flair.grid)
         turned = _turned(flair.voxels, axes, reversed_axes)
         spacing = [flair.grid.spacing[axis] for axis in axes]
+        _require_width(turned.shape[1] * spacing[1], turned.shape[2] * spacing[2])
         square = _square(turned.shape, (spacing[0], spacing[1], spacing[2]), head_box(turned))
         pixel = square.side / SIDE
         top, height = _snapped(square.top / spacing[1], pixel / spacing[1])
@@ -208,6 +216,17 @@ def _square(shape: tuple[int, ...], spacing: tuple[float, float, float], box: He
         if zoomed or outside > _CUT_OFF * side:
             centres[axis] = (start + end) / 2
     return _Square(top=centres[0] - side / 2, left=centres[1] - side / 2, side=side, zoomed=zoomed)
+
+
+def _require_width(height_mm: float, width_mm: float) -> None:
+    """Refuse what shows a strip of the head alone."""
+    if min(height_mm, width_mm) < LEAST_WIDTH_MM:
+        raise GeometryError(
+            "FLAIR is too thin to be cut into axial slices",
+            expected=f"at least {LEAST_WIDTH_MM:g} mm from front to back and from side to side",
+            got=f"{height_mm:.0f} and {width_mm:.0f} mm",
+            remedy="give a FLAIR series that covers the head: axial slices, or more sagittal or coronal ones",
+        )
 
 
 _SAME_STEP: Final = 1e-4

@@ -125,7 +125,7 @@ def by_study(paths: Iterable[Path]) -> dict[str, list[Path]]:
             split.setdefault((folder, _before_sequence(path) if several else subject), []).append(path)
     named: dict[str, list[Path]] = {}
     for (folder, name), files in split.items():
-        wanted = clean(name or folder.name or "study")
+        wanted = clean(name or _folder_name(folder))
         unique = wanted
         while unique in named:
             unique = f"{wanted}_{sum(other.startswith(wanted) for other in named) + 1}"
@@ -145,7 +145,7 @@ def study_name(used: Sequence[Path]) -> str:
     """
     folder, subject = _subject(used[0])
     shared = {_before_sequence(path) for path in used}
-    return clean(subject or (shared.pop() if len(shared) == 1 else "") or folder.name)
+    return clean(subject or (shared.pop() if len(shared) == 1 else "") or _folder_name(folder))
 
 
 def _subject(path: Path) -> tuple[Path, str]:
@@ -155,6 +155,12 @@ def _subject(path: Path) -> tuple[Path, str]:
         return path.parent, ""
     above = path.parent.parent if path.parent.name in _BIDS_FOLDERS else path.parent
     return above, "_".join(part for part in subject.groups() if part)
+
+
+def _folder_name(folder: Path) -> str:
+    """A folder's name; where every subject has such a folder, the subject's."""
+    whole = folder.resolve()
+    return whole.parent.name if whole.name in _BIDS_FOLDERS and whole.parent.name else whole.name
 
 
 def _before_sequence(path: Path) -> str:

@@ -13,9 +13,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
-from brainseg_runtime.errors import StudyError
+from brainseg_runtime.errors import ArgumentError, StudyError
+from brainseg_runtime.images.formats import is_image_name
 from brainseg_runtime.plurals import counted
 from brainseg_runtime.problems import Problem, first_few, grouped, printable, without_folders
+from brainseg_runtime.safe_io.arguments import check_path
 from brainseg_runtime.studies.dicom.finding import Found, FoundFile, find
 from brainseg_runtime.studies.dicom.library import require_pydicom
 from brainseg_runtime.studies.dicom.series import DicomStudy, read_studies
@@ -68,10 +70,14 @@ class FoundStudy:
             post: T1 after contrast by hand.
 
         Raises:
+            ArgumentError: A role is given as something else than text, a number or a path.
             StudyError: The study, or a series that is needed, is at fault.
             RolesError: It cannot be told which series is which.
             MissingExtraError: A codec is not installed.
         """
+        for role, value in (("flair", flair), ("pre", pre), ("post", post)):
+            if isinstance(value, bool) or not isinstance(value, str | int | os.PathLike | None):
+                raise ArgumentError(f"{role} is wrong", expected="a UID, a number, a path or None", got=repr(value))
         if self.fault is not None:
             raise self.fault
         if self.source == "nifti":
@@ -112,6 +118,7 @@ def read_study(path: AnyPath, *, flair: ByHand = None, pre: ByHand = None, post:
         The study: its series, which of them are used as what and why, and what was left out.
 
     Raises:
+        ArgumentError: The path is none, or a role is given as something else than text, a number or a path.
         StudyError: There is no study or more than one, or the study, or a series that is needed, is at fault.
         RolesError: It cannot be told which series is which.
         MissingExtraError: The extra `study` is not installed.
@@ -125,7 +132,7 @@ def read_study(path: AnyPath, *, flair: ByHand = None, pre: ByHand = None, post:
     by_hand: dict[Role, ByHand] = {"flair": flair, "pre": pre, "post": post}
     studies = find_studies([path])
     if not studies:
-        raise _no_study(Path(path))
+        raise no_study([path])
     if len(studies) > 1:
         names = first_few(
             [f"{each.name} ({counted(len(each.series), 'series', 'series')})" for each in studies], few=_LISTED
@@ -152,6 +159,7 @@ def find_studies(paths: Iterable[AnyPath]) -> list[FoundStudy]:
         The studies, DICOM first, in order of their UIDs, then names.
 
     Raises:
+        ArgumentError: `paths` is a single path, or one of them is none.
         StudyError: A path does not exist, or cannot be read.
         MissingExtraError: There is DICOM, and the extra `study` is not installed.
 
@@ -160,7 +168,7 @@ def find_studies(paths: Iterable[AnyPath]) -> list[FoundStudy]:
         >>> find_studies(["export"])
         []
     """
-    found = {Path(path): find(Path(path)) for path in paths}
+    found = {path: find(path) for path in _checked(paths)}
     made: list[FoundStudy] = []
     files = [file for each in found.values() for file in each.dicom]
     if files:
@@ -173,6 +181,16 @@ def find_studies(paths: Iterable[AnyPath]) -> list[FoundStudy]:
     if any(map(_has_images, made)):
         made = [each for each in made if _has_images(each)]
     return _with_unique_names(made)
+
+
+def _checked(paths: Iterable[AnyPath]) -> list[Path]:
+    """The paths; never the letters of one, and never the current folder for a name that is empty."""
+    if isinstance(paths, str | bytes | os.PathLike) or not isinstance(paths, Iterable):
+        raise ArgumentError("paths is wrong", expected="a list of paths", got=repr(paths)[:100])
+    given = list(paths)
+    if any(isinstance(each, str) and not each for each in given):
+        raise ArgumentError("path is wrong", expected="a path", got="empty text", remedy='for this folder give "."')
+    return [check_path("path", each) for each in given]
 
 
 def _dicom_studies(files: Sequence[FoundFile], found: dict[Path, Found]) -> list[FoundStudy]:
@@ -283,15 +301,24 @@ def _with_unique_names(studies: Sequence[FoundStudy]) -> list[FoundStudy]:
     return made
 
 
-def _no_study(path: Path) -> StudyError:
-    """The error for a path without a study, with what is there instead."""
-    found = find(path)
-    there = [Problem(name, "is no DICOM image, no NIfTI file and no zip archive") for name in found.others]
-    unread = read_studies(found.dicom)[1]
-    lines = grouped([*found.problems, *unread, *there])
+def no_study(paths: Iterable[AnyPath]) -> StudyError:
+    """The error for paths without a study, with what is there instead.
+
+    Args:
+        paths: Folders, zip archives and files in which `find_studies` found nothing.
+    """
+    given = [Path(path) for path in paths]
+    found = [find(path) for path in given]
+    others = [name for each in found for name in each.others]
+    there = [Problem(name, "is neither DICOM, NIfTI nor a zip archive") for name in others]
+    problems = [problem for each in found for problem in each.problems]
+    unread = read_studies([file for each in found for file in each.dicom])[1]
+    remedy = "name the folder that the scanner's or archive's export was written to"
+    if any(map(is_image_name, others)):
+        remedy += "; slices (TIFF, PNG, JPEG) are no study: brainseg predict takes them as they are"
     return StudyError(
-        f"{printable(str(path))} holds no study",
+        f"{first_few([printable(str(path)) for path in given])} holds no study",
         expected="DICOM images or NIfTI files, in folders or a zip archive",
-        got="; ".join(lines) or "nothing",
-        remedy="name the folder that the scanner's or archive's export was written to",
+        got="; ".join(grouped([*problems, *unread, *there])) or "nothing",
+        remedy=remedy,
     )

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from brainseg_runtime.safe_io.arguments import check_kind, check_path
 from brainseg_runtime.segmentation.results import Provenance
 from brainseg_runtime.studies.geometry import Grid
 from brainseg_runtime.studies.series import Role
@@ -97,11 +98,14 @@ class StudyResult:
             The files, each with its path from `out` on.
 
         Raises:
-            ArgumentError: An unknown kind, or one that a NIfTI study cannot give.
+            ArgumentError: An unknown kind, or one that a NIfTI study cannot give; or another argument is of the wrong
+                type.
             StudyError: The result does not fit its series.
             FileWriteError: The system refused, or the study's folder holds files that are not of an earlier run.
             MissingExtraError: pydicom or Pillow is not installed.
         """
         from brainseg_runtime.studies.written.writing import write_study
 
-        return write_study(self, Path(out), kinds, deterministic_uids=deterministic_uids, segment=segment)
+        if segment is not None:
+            check_kind("segment", segment, SegmentSettings)
+        return write_study(self, check_path("out", out), kinds, deterministic_uids=deterministic_uids, segment=segment)

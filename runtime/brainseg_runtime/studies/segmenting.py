@@ -10,6 +10,7 @@ from collections import Counter
 import numpy as np
 from numpy.typing import NDArray
 
+from brainseg_runtime.errors import ArgumentError
 from brainseg_runtime.safe_io.arguments import check_call, check_kind, check_threshold
 from brainseg_runtime.segmentation.base_segmenter import BaseSegmenter, Cancel, Progress
 from brainseg_runtime.segmentation.results import VolumePrediction
@@ -45,12 +46,14 @@ def segment_study(
         The mask on FLAIR's grid, and how it came about.
 
     Raises:
-        ArgumentError: The threshold is out of its range, or progress or cancelled is not a function.
+        ArgumentError: An argument is of the wrong type, or the threshold is out of its range.
         StudyError: A series cannot be read or scaled, or a T1 does not fit FLAIR after registration.
         CancelledError: `cancelled` said so; nothing that was computed is returned.
         InferenceError: The model could not be run.
         MissingExtraError: A library of the extra `study` is not installed.
     """
+    if not isinstance(segmenter, BaseSegmenter):
+        raise ArgumentError("segmenter is wrong", expected="Segmenter or IsolatedSegmenter", got=repr(segmenter)[:100])
     check_kind("study", study, Study)
     check_call("progress", progress)
     check_call("cancelled", cancelled)

@@ -321,3 +321,66 @@ def test_a_study_that_vanishes_fails_alone_and_says_so(tmp_path: Path, study: Pa
     assert entry.status == "failed"
     assert entry.error is not None
     assert "cannot be read" in str(entry.error["what"])
+
+
+def test_another_patients_nifti_of_the_same_name_replaces_nothing(tmp_path: Path) -> None:
+    for number, patient in enumerate(("P1", "P2")):
+        write_nifti(tmp_path / patient / "nii" / "flair.nii.gz", volumes(3 * number)["flair"], GRID)
+    out = tmp_path / "out"
+    predicted(out, tmp_path / "P1" / "nii")
+    mask = (out / "nii" / "mask.nii.gz").read_bytes()
+    for more in ((), ("--resume",)):
+        done = brainseg("predict", BUNDLE, tmp_path / "P2" / "nii", "-o", out, "--provider", "cpu", *more)
+        assert done.code == 1
+        assert "other NIfTI files under the same name" in done.err
+        assert (out / "nii" / "mask.nii.gz").read_bytes() == mask
+    predicted(out, tmp_path / "P2" / "nii", "--overwrite")
+    assert (out / "nii" / "mask.nii.gz").read_bytes() != mask
+
+
+def test_nifti_that_was_moved_is_resumed(tmp_path: Path) -> None:
+    write_nifti(tmp_path / "a" / "P1" / "flair.nii.gz", volumes()["flair"], GRID)
+    (first,) = predicted(tmp_path / "out", tmp_path / "a")["studies"]
+    (tmp_path / "a").rename(tmp_path / "b")
+    (again,) = predicted(tmp_path / "out", tmp_path / "b", "--resume")["studies"]
+    assert {**again, "input": ""} == {**first, "input": ""}
+
+
+def test_the_record_holds_the_settings_in_full(tmp_path: Path, study: Path) -> None:
+    found = predicted(
+        tmp_path / "out", study, "--write", "nifti", "--segment-type", "4147007,SCT,Mass", "--no-register"
+    )
+    settings = found["settings"]
+    assert (settings["write"], settings["register"], settings["deterministic_uids"]) == (["nifti"], False, False)
+    assert settings["segment"]["type"] == {"value": "4147007", "scheme": "SCT", "meaning": "Mass"}
+    done = brainseg("predict", BUNDLE, study, "-o", tmp_path / "out", "--provider", "cpu", "--write", "nifti")
+    assert done.code == 1
+    assert "register no, now yes" in done.err
+    assert "SegmentSettings" not in done.err
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("--segment-category", "foo"), ("--segment-type", "1,2"), ("--segment-label", "x" * 65)]
+)
+def test_a_wrong_label_or_code_is_wrong_usage(tmp_path: Path, option: str, value: str) -> None:
+    done = brainseg("predict", BUNDLE, tmp_path, "-o", tmp_path / "out", option, value)
+    assert done.code == 2
+    assert option in done.err
+
+
+def test_folders_named_after_patients_are_not_said(tmp_path: Path) -> None:
+    named = tmp_path / "study" / "UNMISTAKABLE-7 Name"
+    study = write_study(named, volumes(), GRID)
+    some = sorted((study / "flair").iterdir())
+    shutil.copy(some[0], named / "twice.dcm")
+    (named / "damaged.dcm").write_bytes(some[1].read_bytes()[:400])
+    with zipfile.ZipFile(tmp_path / "study.zip", "w") as archive:
+        for path in named.rglob("*.dcm"):
+            archive.write(path, path.relative_to(named.parent))
+    for number, given in enumerate((named.parent, tmp_path / "study.zip")):
+        out = tmp_path / f"out{number}"
+        done = brainseg("predict", BUNDLE, given, "-o", out, "--write", "preview", "--provider", "cpu")
+        looked = brainseg("inspect", given, "--json", "-")
+        said = done.err + done.out + looked.out + looked.err + (out / "studies.json").read_text(encoding="utf-8")
+        assert "damaged.dcm" in said
+        assert "UNMISTAKABLE" not in said

@@ -12,8 +12,9 @@ import pytest
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from brainseg_runtime.errors import GeometryError
 from brainseg_runtime.studies.frame import SIDE, Frame
-from brainseg_runtime.studies.geometry import Grid, Volume
+from brainseg_runtime.studies.geometry import AXIAL, Grid, Volume
 from tests.runtime.studies.made_studies import by_simpleitk, head_on
 from tests.studies_made.patients import read_patient
 from tests.studies_made.shapes import axial_grid, made_head, seen_along, turned
@@ -148,6 +149,14 @@ def test_a_few_slices_near_the_vertex_are_not_enlarged() -> None:
     flair = flair_on(grid)
     assert (flair.voxels > 250).any()
     assert Frame.of(flair).is_copy
+
+
+@pytest.mark.parametrize("order", [(2, 0, 1), (1, 0, 2)])
+def test_a_few_sagittal_or_coronal_slices_are_refused(order: tuple[int, int, int]) -> None:
+    """Cut axially they are strips, in which the network's answer means nothing."""
+    grid = Grid(shape=(3, 256, 256), spacing=(5.0, 0.9, 0.9), directions=AXIAL[list(order)], origin=np.zeros(3))
+    with pytest.raises(GeometryError, match="too thin"):
+        Frame.of(Volume(voxels=np.ones(grid.shape, np.float32), grid=grid))
 
 
 def test_a_missing_sequence_is_flair_repeated() -> None:

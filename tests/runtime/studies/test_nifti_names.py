@@ -58,6 +58,18 @@ def test_a_study_is_named_after_what_its_files_share() -> None:
     assert {study_name([Path(name) for name in used]): used for used in names.values()} == names
 
 
+def test_where_every_subject_has_such_a_folder_the_subject_names_the_study() -> None:
+    names = ["d/P1/anat/flair.nii", "d/P2/anat/flair.nii", "d/P2/anat/t1.nii"]
+    assert {name: len(files) for name, files in by_study(map(Path, names)).items()} == {"P1": 1, "P2": 2}
+    assert study_name([Path("d/P2/anat/flair.nii"), Path("d/P2/anat/t1.nii")]) == "P2"
+
+
+def test_the_current_folder_names_a_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "P7").mkdir()
+    monkeypatch.chdir(tmp_path / "P7")
+    assert list(by_study([Path("flair.nii")])) == ["P7"]
+
+
 def test_names_are_clean() -> None:
     assert clean("Müller^Karl 5") == "M_ller_Karl_5"
     assert clean("../..") == "study"

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from brainseg_runtime.errors import BrainsegError, GeometryError, RolesError, StudyError
+from brainseg_runtime.errors import ArgumentError, BrainsegError, GeometryError, RolesError, StudyError
 from brainseg_runtime.studies.reading import find_studies, read_study
 from brainseg_runtime.studies.study import Study
 from tests.studies_made.enhanced import write_enhanced
@@ -202,3 +202,24 @@ def test_warnings_name_no_folder_for_exports_call_them_after_the_patient(tmp_pat
     assert any("copies left out" in each for each in warnings)
     assert any("broken.dcm" in each for each in warnings)
     assert not any("DOE" in each or "/" in each for each in warnings)
+
+
+def test_arguments_of_the_wrong_kind_are_said_and_nothing_is_searched(tmp_path: Path) -> None:
+    study = write_study(tmp_path / "study", VOLUMES, GRID)
+    for paths in (str(study), study, b"x", 3, None, [""], [None], [b"x"]):
+        with pytest.raises(ArgumentError):
+            find_studies(paths)  # type: ignore[arg-type]
+    for path in (None, 3, b"x", ""):
+        with pytest.raises(ArgumentError):
+            read_study(path)  # type: ignore[arg-type]
+    for value in (3.5, True, b"3", [3]):
+        with pytest.raises(ArgumentError, match="pre is wrong"):
+            read_study(study, pre=value)  # type: ignore[arg-type]
+
+
+def test_a_folder_of_slices_is_no_study_and_the_error_says_what_takes_them(tmp_path: Path) -> None:
+    (tmp_path / "patient").mkdir()
+    (tmp_path / "patient" / "p_1.tif").write_bytes(b"II*\0")
+    with pytest.raises(StudyError, match="holds no study") as fault:
+        read_study(tmp_path / "patient")
+    assert "brainseg predict takes them as they are" in str(fault.value)

@@ -32,7 +32,7 @@ class FoundFile:
 
     Attributes:
         path: The file; in `workspace` if it came from an archive.
-        label: Its name in messages: the path below what was searched, or "ARCHIVE: NAME".
+        label: Its name in messages, "NAME", ".../NAME" or "ARCHIVE: .../NAME": archives name folders after patients.
         workspace: Keeps an extracted file alive; None for others.
     """
 
@@ -158,7 +158,8 @@ class _Search:
         prefix = "" if alone else f"{label}: "
         try:
             for member in extract(path, workspace):
-                self._member(member, f"{prefix}{member.name}", workspace)
+                folder, _, name = member.name.replace("\\", "/").rpartition("/")
+                self._member(member, prefix + _shown(name, inner=bool(folder)), workspace)
         except StudyError as error:
             if alone:
                 raise
@@ -187,8 +188,12 @@ class _Search:
         yield from paths
 
     def _label(self, path: Path) -> str:
-        shown = path.name if path == self.root else str(path.relative_to(self.root))
-        return printable(shown)
+        return _shown(path.name, inner=self.root not in {path, path.parent})
 
     def _count(self) -> int:
         return len(self.dicom) + len(self.nifti) + len(self.others) + len(self.problems)
+
+
+def _shown(name: str, *, inner: bool) -> str:
+    """A file's name for messages, without the folders that it lies in."""
+    return printable(f".../{name}" if inner else name)

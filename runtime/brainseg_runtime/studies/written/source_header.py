@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from brainseg_runtime.errors import DataError
+from brainseg_runtime.problems import printable
 from brainseg_runtime.studies.series import Series
 
 if TYPE_CHECKING:
@@ -121,7 +122,7 @@ def _read(path: Path) -> Dataset:
             return pydicom.dcmread(path, stop_before_pixels=True, force=True)
     except (OSError, InvalidDicomError, ValueError, KeyError, AttributeError, NotImplementedError, TypeError) as error:
         raise DataError(
-            f"{path} cannot be read again for the patient and study attributes of what is written",
+            f"{printable(path.name)} cannot be read again for the patient and study attributes of what is written",
             expected="the DICOM file that the study was read from",
             got=type(error).__name__,
             remedy="keep the study's files in place until its results are written",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -116,6 +116,11 @@ def check_kinds(kinds: Sequence[str] | None, source: Literal["dicom", "nifti"]) 
     """
     if kinds is None:
         return OF_DICOM if source == "dicom" else OF_NIFTI
+    given: object = kinds  # callers are not type-checked
+    if isinstance(given, str) or not isinstance(given, Iterable) or not all(isinstance(each, str) for each in given):
+        raise ArgumentError(
+            "the kinds of output are no list of names", expected="some of " + ", ".join(KINDS), got=repr(kinds)[:100]
+        )
     asked = set(kinds)
     if unknown := sorted(asked - set(KINDS)):
         raise ArgumentError("the kind of output is unknown", expected=", ".join(KINDS), got=", ".join(unknown))

@@ -28,9 +28,9 @@ def test_files_are_found_in_any_nesting_among_other_things(tmp_path: Path) -> No
     found = find(tmp_path)
     assert len(found.dicom) == 8
     assert [file.label for file in found.nifti] == ["t1.nii.gz"]
-    assert found.others == ("a/empty.dcm", "a/report.pdf")
+    assert found.others == (".../empty.dcm", ".../report.pdf")
     assert not found.problems
-    assert found.dicom[0].label == "a/b/c/d/IM0001"
+    assert found.dicom[0].label == ".../IM0001"
 
 
 def test_loops_of_links_end_and_each_folder_is_visited_once(tmp_path: Path) -> None:

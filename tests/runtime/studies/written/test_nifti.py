@@ -88,7 +88,7 @@ def stated(path: Path, codes: tuple[int, int], *, apart_mm: float, version: int)
     moved = affine.copy()
     moved[1, 3] += apart_mm
     made = nibabel.Nifti1Image if version == 1 else nibabel.Nifti2Image
-    image = made(np.arange(4 * 5 * 3, dtype=np.int16).reshape(4, 5, 3), affine)
+    image = made(np.arange(4 * 5 * 3, dtype=np.int16).reshape(4, 5, 3), affine)  # type: ignore[no-untyped-call]
     image.set_qform(moved, codes[0])
     image.set_sform(affine, codes[1])
     image.header.set_xyzt_units("mm")

@@ -283,3 +283,16 @@ def test_a_result_that_does_not_fit_its_series_is_never_written(tmp_path: Path, 
     with pytest.raises(StudyError):
         faulty(made_result(tmp_path / "in")).write(tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("kinds", ["seg", 3, [1], [None], b"seg"])
+def test_kinds_that_are_no_list_of_names_are_refused(kinds: object) -> None:
+    with pytest.raises(ArgumentError, match="no list of names"):
+        check_kinds(kinds, "dicom")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("changed", [{"out": None}, {"out": 3}, {"segment": "Tumour"}])
+def test_other_arguments_of_the_wrong_type_are_refused(tmp_path: Path, changed: dict[str, Any]) -> None:
+    with pytest.raises(ArgumentError):
+        made_result(tmp_path / "study").write(**{"out": tmp_path / "out", **changed})
+    assert not (tmp_path / "out").exists()
