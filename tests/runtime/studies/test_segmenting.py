@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from brainseg_runtime import Segmenter
 from brainseg_runtime.errors import ArgumentError, CancelledError
-from brainseg_runtime.studies import read_study, segment_study
+from brainseg_runtime.studies import segment_study
 from brainseg_runtime.studies.geometry import Grid, Volume
 from brainseg_runtime.studies.series import Role
 from tests.runtime.command_line import BUNDLE
@@ -23,7 +23,6 @@ from tests.studies_made.shapes import axial_grid, seen_along, turned
 GRID = turned(axial_grid((8, 256, 256), spacing=(15.0, 0.9, 0.9)), degrees=(9, -4, 6))
 MODEL = Segmenter.load(BUNDLE, provider="cpu")
 PATIENTS = Path(os.environ.get("BRAINSEG_DATA", "data/kaggle_3m"))
-STUDIES = Path(os.environ.get("BRAINSEG_STUDIES", "data/studies"))
 
 
 def in_bytes(grid: Grid) -> dict[Role, Volume]:
@@ -153,22 +152,3 @@ def test_patients_of_the_training_data_keep_their_mask_bit_for_bit(name: str) ->
     result = segment_study(MODEL, study)
     np.testing.assert_array_equal(result.images, patient.images)
     np.testing.assert_array_equal(result.mask, MODEL.predict_volume(patient.images).mask)
-
-
-@pytest.mark.skipif(
-    not (STUDIES / "TCGA-FG-6692").is_dir() or not (PATIENTS / "TCGA_FG_6692_20020606").is_dir(),
-    reason="BRAINSEG_STUDIES and BRAINSEG_DATA name no native study and its published mask",
-)
-def test_a_native_study_agrees_with_the_published_mask() -> None:
-    """Published slices are the T1's, cropped, one column to the left; from there the mask goes onto FLAIR's grid."""
-    from brainseg_runtime.studies.frame import Frame
-    from brainseg_runtime.studies.intensity import grey_levels
-    from brainseg_runtime.studies.resampling import resample
-
-    study = read_study(STUDIES / "TCGA-FG-6692")
-    result = segment_study(Segmenter.load("models/deeplab", provider="cpu"), study)
-    t1 = grey_levels(study.roles["pre"].load(), "T1")
-    published = np.roll(read_patient(PATIENTS / "TCGA_FG_6692_20020606").mask, -1, axis=2).astype(np.float32)
-    on_t1 = Volume(voxels=Frame.of(t1).back(published), grid=t1.grid)
-    truth = resample(on_t1, result.grid, result.registration["pre"].matrix).voxels >= 0.5
-    assert dice(result.mask > 0, truth) >= 0.82
