@@ -15,6 +15,7 @@ from typing import Final
 import numpy as np
 
 from brainseg_runtime.errors import RolesError
+from brainseg_runtime.problems import printable
 from brainseg_runtime.studies.contrast import Judged, judge
 from brainseg_runtime.studies.sequences import Sequence as Kind
 from brainseg_runtime.studies.sequences import what_is
@@ -26,6 +27,12 @@ ByHand = str | int | Path | None
 
 NAMES: Final[Mapping[Role, str]] = {"flair": "FLAIR", "pre": "T1 before contrast", "post": "T1 after contrast"}
 """The roles in words."""
+
+_HEAD: Final = (
+    "head", "brain", "skull", "crani", "cereb", "encephal", "neuro", "kopf", "schaedel", "schädel", "hirn", "tete",
+    "tête", "crane", "crâne", "cabeza", "craneo", "cráneo", "whole",
+)  # fmt: skip
+"""Parts of what headers call the head in four languages; some scanners call every examination a whole body's."""
 
 _NONE: Final = "none"
 _INSIDE: Final = np.linspace(0.1, 0.9, 5)
@@ -77,7 +84,17 @@ def choose(
     ]
     warnings += [f"{name(each)} is faulty and left out; brainseg inspect says why" for each in faulty]
     warnings += [_missing(role) for role in missing]
+    warnings += _of_another_body_part(chosen["flair"][0])
     return tuple(_choice(each, chosen, kinds, judged) for each in series), tuple(warnings)
+
+
+def _of_another_body_part(flair: Series) -> list[str]:
+    """The warning of a FLAIR whose header names a body part other than the head; many headers name none."""
+    part = flair.header.body_part
+    if not part or any(word in part.lower() for word in _HEAD):
+        return []
+    said = f'wrong body part: the header of FLAIR says "{printable(part)[:16]}", and models know heads alone'
+    return [f"{said}; do not use the mask unchecked"]
 
 
 def _is_none(value: ByHand) -> bool:

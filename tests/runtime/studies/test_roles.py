@@ -175,3 +175,11 @@ def test_a_faulty_flair_is_its_own_fault_and_a_faulty_t1_is_left_out() -> None:
     assert any("T1 before contrast" in warning for warning in warnings)
     with pytest.raises(GeometryError):
         choose([made_series(FLAIR, 2), made_series(T1, 3, fault=fault)], pre=3)
+
+
+@pytest.mark.parametrize(
+    ("part", "warned"), [("KNEE", True), ("LSPINE", True), ("HEAD", False), ("SCHAEDEL", False), ("", False)]
+)
+def test_another_body_part_in_the_header_is_warned_of(part: str, *, warned: bool) -> None:
+    _, warnings = choose([made_series(FLAIR, 2, body_part=part)])
+    assert any(text.startswith("wrong body part") for text in warnings) == warned
