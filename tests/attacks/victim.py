@@ -13,7 +13,7 @@ import numpy as np
 from brainseg_runtime.bundles.bundle import Bundle, open_bundle
 from brainseg_runtime.errors import BundleError
 
-SECONDS = 1.0
+SECONDS = 5.0
 """Most processor time that one attempt may take."""
 
 MEMORY_MIB = 64

@@ -27,7 +27,7 @@ def test_help_names_arguments_plainly(command: str) -> None:
 
 
 def test_usage_is_as_the_documents_have_it() -> None:
-    assert brainseg("predict", "--help").out.startswith("Usage: brainseg predict [OPTIONS] BUNDLE INPUT...\n")
+    assert brainseg("predict", "--help").out.startswith("Usage: brainseg predict [OPTIONS] BUNDLE [INPUT...]\n")
     assert "Usage: brainseg verify [OPTIONS] BUNDLE\n" in brainseg("verify").err
     assert "Usage: brainseg evaluate [OPTIONS] [BUNDLE] DATA\n" in brainseg("evaluate", "--help").out
     assert "Usage: brainseg doctor [OPTIONS] [BUNDLE]\n" in brainseg("doctor", "--help").out
