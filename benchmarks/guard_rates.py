@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from brainseg_runtime.images import read_image
 from brainseg_runtime.images.dataset import scan_dataset
 from brainseg_runtime.images.slices import read_mask
-from brainseg_runtime.studies.guard import inspect_study
-from brainseg_runtime.studies.guard_measures import depths
+from brainseg_runtime.studies.guard.checks import inspect_study
+from brainseg_runtime.studies.guard.measures import depths
 from brainseg_runtime.studies.head import inside_head
 
 Images = NDArray[np.uint8]

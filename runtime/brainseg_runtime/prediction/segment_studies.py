@@ -24,7 +24,7 @@ from brainseg_runtime.prediction.study_record import (
 )
 from brainseg_runtime.problems import first_few
 from brainseg_runtime.safe_io.files import read_capped
-from brainseg_runtime.studies.roles import NAMES
+from brainseg_runtime.studies.roles.choice import NAMES
 from brainseg_runtime.studies.segmenting import segment_study
 from brainseg_runtime.studies.written.record import Output, RegistrationRecord
 from brainseg_runtime.studies.written.settings import SegmentSettings

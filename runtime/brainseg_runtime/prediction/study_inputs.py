@@ -112,7 +112,7 @@ def collect_studies(inputs: Sequence[Path], out: Path, by_hand: RolesByHand) -> 
 
 def _of_nifti(by_hand: RolesByHand) -> StudyItem:
     """The study whose files are named one by one, wherever they lie."""
-    from brainseg_runtime.studies.nifti import nifti_study
+    from brainseg_runtime.studies.nifti.files import nifti_study
 
     if missing := [path for path in map(Path, by_hand.named) if not path.exists()]:
         raise InputError(f"{missing[0]} does not exist", expected="a NIfTI file", got="nothing")

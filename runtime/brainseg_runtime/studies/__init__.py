@@ -9,24 +9,18 @@
 The modules, from the ground up:
 
 - `geometry`, `series`, `study`: grids and volumes; a series before its pixels are read; a study and its choices
-  (`series` and `study` are tested by `test_roles` and `test_reading`).
-- `dicom`: DICOM files to series.
-- `nifti`, `nifti_header`, `nifti_grid`, `nifti_fields`, `nifti_names`, `nifti_sidecar`: NIfTI files to series (the grid
-  and the fields are tested by `test_nifti_header`, the sidecar by `test_nifti`).
-- `roles`, `sequences`, `contrast`, `wording`: which series is FLAIR, T1 before and T1 after contrast (`contrast` is
-  tested by `test_roles`).
+  (`series` and `study` are tested by `roles/test_choice` and `test_reading`).
+- `dicom`, `nifti`: files to series.
+- `roles`: which series is FLAIR, T1 before and T1 after contrast.
 - `reading`: `read_study` and `find_studies`.
 - `inspection`: what `brainseg inspect` shows (tested by `test_inspect`).
 - `intensity`: voxel values to grey levels 0 to 255.
 - `head`: where the head is in a volume.
 - `frame`: the 256 x 256 slices that the network sees, and the way back to FLAIR's grid.
-- `resampling`: volumes on other grids.
-- `similarity`, `registration`: how well a T1 fits FLAIR, and the motion under which it fits best.
-- `alignment`: the T1s on FLAIR's grid.
-- `result`: what segmenting gives (tested by `test_segmenting`).
-- `guard`, `guard_measures`: reasons to distrust a study, and its mask (both tested by `test_guard`).
-- `steps`, `framing`: where a run stands; a study to the network's slices (tested by `test_segmenting` and
-  `test_import`).
+- `result`: what segmenting gives (tested by `test_segmenting` and `test_writing`).
+- `registration`: the T1s on FLAIR's grid.
+- `guard`: reasons to distrust a study, and its mask.
+- `steps`, `framing`: a run's progress and time by part; a study to the network's slices (tested by `test_segmenting`).
 - `segmenting`: `segment_study`, the way through all of it.
 - `written`: DICOM objects, NIfTI, pictures and the record of a result.
 
@@ -42,8 +36,8 @@ if TYPE_CHECKING:
     from brainseg_runtime.studies.frame import Frame
     from brainseg_runtime.studies.geometry import Grid, Volume
     from brainseg_runtime.studies.reading import FoundStudy, find_studies, read_study
-    from brainseg_runtime.studies.registration import register
-    from brainseg_runtime.studies.resampling import resample
+    from brainseg_runtime.studies.registration.resampling import resample
+    from brainseg_runtime.studies.registration.rigid import register
     from brainseg_runtime.studies.result import Registration, StudyResult
     from brainseg_runtime.studies.segmenting import segment_study
     from brainseg_runtime.studies.series import Series, SeriesHeader
@@ -83,8 +77,8 @@ _HOMES = {
     "Volume": "geometry",
     "find_studies": "reading",
     "read_study": "reading",
-    "register": "registration",
-    "resample": "resampling",
+    "register": "registration.rigid",
+    "resample": "registration.resampling",
     "segment_study": "segmenting",
 }
 """The module that holds each public name."""

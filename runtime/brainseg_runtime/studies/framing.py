@@ -13,12 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from brainseg_runtime.studies.alignment import Aligned, aligned, registered
 from brainseg_runtime.studies.frame import Frame
 from brainseg_runtime.studies.geometry import Volume
 from brainseg_runtime.studies.intensity import grey_levels
+from brainseg_runtime.studies.registration.alignment import Aligned, aligned, registered
 from brainseg_runtime.studies.result import Registration
-from brainseg_runtime.studies.roles import NAMES
+from brainseg_runtime.studies.roles.choice import NAMES
 from brainseg_runtime.studies.series import Role
 from brainseg_runtime.studies.steps import Steps
 from brainseg_runtime.studies.study import Study

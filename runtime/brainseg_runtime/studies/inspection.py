@@ -15,8 +15,8 @@ import numpy as np
 from brainseg_runtime.errors import BrainsegError
 from brainseg_runtime.studies.geometry import Grid
 from brainseg_runtime.studies.reading import FoundStudy
-from brainseg_runtime.studies.roles import ByHand, choose
-from brainseg_runtime.studies.sequences import what_is
+from brainseg_runtime.studies.roles.choice import ByHand, choose
+from brainseg_runtime.studies.roles.sequences import what_is
 from brainseg_runtime.studies.series import Role, Series
 from brainseg_runtime.studies.study import Choice
 

@@ -22,14 +22,14 @@ from brainseg_runtime.studies.dicom.finding import Found, FoundFile, find
 from brainseg_runtime.studies.dicom.library import require_pydicom
 from brainseg_runtime.studies.dicom.series import DicomStudy, read_studies
 from brainseg_runtime.studies.geometry import Volume
-from brainseg_runtime.studies.nifti import nifti_study, read_nifti
-from brainseg_runtime.studies.nifti_names import by_study
-from brainseg_runtime.studies.roles import choose
+from brainseg_runtime.studies.nifti.files import nifti_study, read_nifti
+from brainseg_runtime.studies.nifti.names import by_study
+from brainseg_runtime.studies.roles.choice import choose
 from brainseg_runtime.studies.series import Role, Series, SeriesHeader
 from brainseg_runtime.studies.study import Choice, Study
 
 if TYPE_CHECKING:
-    from brainseg_runtime.studies.roles import ByHand
+    from brainseg_runtime.studies.roles.choice import ByHand
 
 AnyPath = str | os.PathLike[str]
 

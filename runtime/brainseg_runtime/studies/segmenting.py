@@ -16,7 +16,7 @@ from brainseg_runtime.segmentation.base_segmenter import BaseSegmenter, Cancel, 
 from brainseg_runtime.segmentation.results import VolumePrediction
 from brainseg_runtime.studies.frame import Frame
 from brainseg_runtime.studies.framing import frame_study
-from brainseg_runtime.studies.guard import inspect_study
+from brainseg_runtime.studies.guard.checks import inspect_study
 from brainseg_runtime.studies.result import StudyResult
 from brainseg_runtime.studies.steps import Steps
 from brainseg_runtime.studies.study import Study

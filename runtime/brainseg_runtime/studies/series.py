@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from brainseg_runtime.studies.geometry import Grid, Volume
-from brainseg_runtime.studies.nifti_fields import Fields
+from brainseg_runtime.studies.nifti.fields import Fields
 
 Role = Literal["flair", "pre", "post"]
 """What a series is used as: FLAIR, T1 before contrast, T1 after contrast."""

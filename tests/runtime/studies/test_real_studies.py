@@ -15,8 +15,8 @@ from brainseg_runtime.studies import StudyResult, find_studies, read_study, segm
 from brainseg_runtime.studies.frame import Frame
 from brainseg_runtime.studies.geometry import Volume
 from brainseg_runtime.studies.intensity import grey_levels
-from brainseg_runtime.studies.registration import register
-from brainseg_runtime.studies.resampling import resample
+from brainseg_runtime.studies.registration.resampling import resample
+from brainseg_runtime.studies.registration.rigid import register
 from brainseg_runtime.studies.series import Role
 from tests.runtime.studies.made_studies import study_of
 from tests.studies_made.patients import read_patient

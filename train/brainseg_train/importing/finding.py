@@ -16,8 +16,8 @@ from pathlib import Path
 from brainseg_runtime.errors import DataError
 from brainseg_runtime.problems import first_few, printable
 from brainseg_runtime.studies.dicom.finding import FoundFile, find
-from brainseg_runtime.studies.nifti import is_nifti
-from brainseg_runtime.studies.nifti_names import clean, role_by_name, stem, study_name
+from brainseg_runtime.studies.nifti.files import is_nifti
+from brainseg_runtime.studies.nifti.names import clean, role_by_name, stem, study_name
 from brainseg_runtime.studies.reading import FoundStudy
 from brainseg_train.importing.nifti_mask import is_mask_name, read_nifti_mask
 from brainseg_train.importing.planes import MaskPlanes

@@ -10,8 +10,8 @@ import numpy as np
 
 from brainseg_runtime.errors import DataError
 from brainseg_runtime.problems import printable
-from brainseg_runtime.studies.nifti import read_nifti
-from brainseg_runtime.studies.nifti_names import stem
+from brainseg_runtime.studies.nifti.files import read_nifti
+from brainseg_runtime.studies.nifti.names import stem
 from brainseg_train.importing.planes import MaskPlanes, Plane
 
 _MASKS: Final = frozenset(

@@ -18,11 +18,11 @@ from brainseg_runtime.errors import DataError
 from brainseg_runtime.safe_io.files import replace_folder
 from brainseg_runtime.studies.framing import FramedStudy, frame_study
 from brainseg_runtime.studies.geometry import Grid, Volume
-from brainseg_runtime.studies.guard import inspect_study
+from brainseg_runtime.studies.guard.checks import inspect_study
 from brainseg_runtime.studies.head import inside_head
-from brainseg_runtime.studies.resampling import resample
+from brainseg_runtime.studies.registration.resampling import resample
 from brainseg_runtime.studies.result import Registration
-from brainseg_runtime.studies.roles import NAMES
+from brainseg_runtime.studies.roles.choice import NAMES
 from brainseg_runtime.studies.series import Role, Series
 from brainseg_runtime.studies.study import Study
 from brainseg_train.importing.planes import MaskPlanes, on_grid

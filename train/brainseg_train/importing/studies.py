@@ -15,9 +15,9 @@ from brainseg_runtime.errors import BrainsegError, DataError, MissingExtraError,
 from brainseg_runtime.prediction.study_inputs import RolesByHand
 from brainseg_runtime.problems import first_few, printable
 from brainseg_runtime.safe_io.files import make_folder, write_json
-from brainseg_runtime.studies.alignment import OTHERS
-from brainseg_runtime.studies.nifti_names import clean
+from brainseg_runtime.studies.nifti.names import clean
 from brainseg_runtime.studies.reading import find_studies
+from brainseg_runtime.studies.registration.alignment import OTHERS
 from brainseg_runtime.studies.study import Study
 from brainseg_train.data.source import FILE as SOURCE_FILE
 from brainseg_train.data.source import DataSource, stated_beside

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brainseg_runtime.studies.geometry import Grid
-from brainseg_runtime.studies.nifti_fields import UNITS_MM, Fields
+from brainseg_runtime.studies.nifti.fields import UNITS_MM, Fields
 
 _LPS_TO_RAS: Final = np.diag([-1.0, -1.0, 1.0])
 _TYPES: Final = MappingProxyType({"uint8": (2, 8), "float32": (16, 32)})

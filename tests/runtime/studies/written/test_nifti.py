@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from brainseg_runtime.studies.geometry import Grid
-from brainseg_runtime.studies.nifti import read_nifti
+from brainseg_runtime.studies.nifti.files import read_nifti
 from brainseg_runtime.studies.written.nifti import nifti
 from tests.runtime.studies.written.made_results import AXIAL, OBLIQUE, awkward_mask
 from tests.runtime.studies.written.programs import from_itk, marked

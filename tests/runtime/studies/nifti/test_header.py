@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from brainseg_runtime.errors import BrainsegError, GeometryError, StudyError
-from brainseg_runtime.studies.nifti_header import MAX_VOXELS, parse_header
+from brainseg_runtime.studies.nifti.header import MAX_VOXELS, parse_header
 
 LPS = np.diag([-1.0, -1.0, 1.0])
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from brainseg_runtime.errors import GeometryError, RolesError
-from brainseg_runtime.studies.roles import choose
+from brainseg_runtime.studies.roles.choice import choose
 from brainseg_runtime.studies.series import Series
 from tests.runtime.studies.made_series import FLAIR, MPRAGE, T1, made_series
 

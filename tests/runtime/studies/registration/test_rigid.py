@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from brainseg_runtime.studies.geometry import Grid, Volume
-from brainseg_runtime.studies.registration import LEAST_QUALITY, by_header, register
+from brainseg_runtime.studies.registration.rigid import LEAST_QUALITY, by_header, register
+from brainseg_runtime.studies.registration.similarity import moved
 from brainseg_runtime.studies.result import Registration
-from brainseg_runtime.studies.similarity import moved
 from tests.runtime.studies.made_studies import head_on
 from tests.studies_made.shapes import axial_grid, seen_along, turned
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from brainseg_runtime.studies.wording import (
+from brainseg_runtime.studies.roles.wording import (
     contrast_named,
     names_fat_suppression,
     names_flair,

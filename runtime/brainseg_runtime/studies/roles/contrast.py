@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from brainseg_runtime.studies.roles.wording import Contrast, contrast_named, plain, why_left_out
 from brainseg_runtime.studies.series import Series, SeriesHeader
-from brainseg_runtime.studies.wording import Contrast, contrast_named, plain, why_left_out
 
 _NO_AGENT: Final = frozenset(
     {"", "no", "none", "n", "nil", "n a", "na", "0", "ohne", "sans", "sin", "false", "unknown"}

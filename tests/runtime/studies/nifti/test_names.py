@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from brainseg_runtime.studies.nifti_names import by_study, clean, role_by_name, stem, study_name
+from brainseg_runtime.studies.nifti.names import by_study, clean, role_by_name, stem, study_name
 
 
 @pytest.mark.parametrize(

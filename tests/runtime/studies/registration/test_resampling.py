@@ -7,7 +7,7 @@ import pytest
 import SimpleITK
 
 from brainseg_runtime.studies.geometry import Volume
-from brainseg_runtime.studies.resampling import coarser, resample
+from brainseg_runtime.studies.registration.resampling import coarser, resample
 from tests.runtime.studies.made_studies import by_simpleitk, head_on
 from tests.studies_made.shapes import axial_grid, turned
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from brainseg_runtime.studies.geometry import Grid, Volume
 from brainseg_runtime.studies.head import inside_head
-from brainseg_runtime.studies.resampling import coarser
+from brainseg_runtime.studies.registration.resampling import coarser
 
 BINS: Final = 32
 _SPACING_MM: Final = 2.0

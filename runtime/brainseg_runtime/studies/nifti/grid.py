@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from brainseg_runtime.errors import GeometryError
 from brainseg_runtime.studies.geometry import Grid
-from brainseg_runtime.studies.nifti_fields import UNITS_MM, Fields
+from brainseg_runtime.studies.nifti.fields import UNITS_MM, Fields
 
 _SMALLEST_MM, _LARGEST_MM = 0.05, 50.0
 _SHEAR: Final = 1e-3

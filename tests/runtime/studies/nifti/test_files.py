@@ -16,7 +16,7 @@ import pytest
 import SimpleITK
 
 from brainseg_runtime.errors import BrainsegError, GeometryError, RolesError, StudyError
-from brainseg_runtime.studies.nifti import nifti_study, read_nifti
+from brainseg_runtime.studies.nifti.files import nifti_study, read_nifti
 from tests.studies_made.nifti import write_nifti
 from tests.studies_made.shapes import axial_grid, turned
 

@@ -14,8 +14,7 @@ import math
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from brainseg_runtime.studies.series import SeriesHeader
-from brainseg_runtime.studies.wording import (
+from brainseg_runtime.studies.roles.wording import (
     names_fat_suppression,
     names_flair,
     names_reformat,
@@ -23,6 +22,7 @@ from brainseg_runtime.studies.wording import (
     names_t2,
     why_left_out,
 )
+from brainseg_runtime.studies.series import SeriesHeader
 
 Kind = Literal["flair", "t1", "other"]
 _Tags = Literal["flair", "t1", "stir", "t2", "gradient echo", "echo planar", "unknown"]

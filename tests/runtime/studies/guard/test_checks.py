@@ -14,8 +14,8 @@ from scipy import ndimage
 
 from benchmarks.guard_rates import FAULTS, names
 from brainseg_runtime.studies.geometry import AXIAL, Grid, Volume
-from brainseg_runtime.studies.guard import inspect_mask, inspect_study
-from brainseg_runtime.studies.guard_measures import coverage, depths, overlap, pieces
+from brainseg_runtime.studies.guard.checks import inspect_mask, inspect_study
+from brainseg_runtime.studies.guard.measures import coverage, depths, overlap, pieces
 
 Images = NDArray[np.uint8]
 SEEN = sorted(set(FAULTS) - {"two legs", "scalp and skull removed"})

@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brainseg_runtime.studies.geometry import Grid, Volume
-from brainseg_runtime.studies.resampling import coarser, image_of, simpleitk
+from brainseg_runtime.studies.registration.resampling import coarser, image_of, simpleitk
+from brainseg_runtime.studies.registration.similarity import Similarity, moved
 from brainseg_runtime.studies.result import Registration
-from brainseg_runtime.studies.similarity import Similarity, moved
 
 if TYPE_CHECKING:
     import SimpleITK

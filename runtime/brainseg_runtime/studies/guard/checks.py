@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brainseg_runtime.studies.geometry import Volume
-from brainseg_runtime.studies.guard_measures import (
+from brainseg_runtime.studies.guard.measures import (
     Head,
     background,
     coverage,
@@ -30,7 +30,7 @@ from brainseg_runtime.studies.guard_measures import (
     touching,
 )
 from brainseg_runtime.studies.head import inside_head
-from brainseg_runtime.studies.roles import NAMES
+from brainseg_runtime.studies.roles.choice import NAMES
 from brainseg_runtime.studies.series import Role
 
 CHANNELS: Final[tuple[Role, ...]] = ("pre", "flair", "post")

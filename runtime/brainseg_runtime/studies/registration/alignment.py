@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from brainseg_runtime.errors import StudyError
 from brainseg_runtime.studies.geometry import Volume
 from brainseg_runtime.studies.head import inside_head
-from brainseg_runtime.studies.registration import LEAST_QUALITY, by_header, register
-from brainseg_runtime.studies.resampling import resample
+from brainseg_runtime.studies.registration.resampling import resample
+from brainseg_runtime.studies.registration.rigid import LEAST_QUALITY, by_header, register
 from brainseg_runtime.studies.result import Registration
-from brainseg_runtime.studies.roles import NAMES
+from brainseg_runtime.studies.roles.choice import NAMES
 from brainseg_runtime.studies.series import Role, Series
 
 OTHERS: Final[tuple[Role, Role]] = ("pre", "post")

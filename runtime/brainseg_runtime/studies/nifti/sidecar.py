@@ -11,7 +11,7 @@ from typing import Final
 
 from brainseg_runtime.errors import StudyError
 from brainseg_runtime.safe_io.strict_json import Json, parse
-from brainseg_runtime.studies.nifti_names import stem
+from brainseg_runtime.studies.nifti.names import stem
 from brainseg_runtime.studies.series import SeriesHeader
 
 _MAX_SIDECAR: Final = 1 << 20

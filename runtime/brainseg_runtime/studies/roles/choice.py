@@ -16,9 +16,9 @@ import numpy as np
 
 from brainseg_runtime.errors import RolesError
 from brainseg_runtime.problems import printable
-from brainseg_runtime.studies.contrast import Judged, judge
-from brainseg_runtime.studies.sequences import Sequence as Kind
-from brainseg_runtime.studies.sequences import what_is
+from brainseg_runtime.studies.roles.contrast import Judged, judge
+from brainseg_runtime.studies.roles.sequences import Sequence as Kind
+from brainseg_runtime.studies.roles.sequences import what_is
 from brainseg_runtime.studies.series import Role, Series
 from brainseg_runtime.studies.study import Choice
 

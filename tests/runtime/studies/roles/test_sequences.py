@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from brainseg_runtime.studies.contrast import has_agent
-from brainseg_runtime.studies.sequences import what_is
+from brainseg_runtime.studies.roles.contrast import has_agent
+from brainseg_runtime.studies.roles.sequences import what_is
+from brainseg_runtime.studies.roles.wording import contrast_named
 from brainseg_runtime.studies.series import SeriesHeader
-from brainseg_runtime.studies.wording import contrast_named
 from tests.runtime.studies.made_headers import FIRST, SECOND, THIRD, Made
 
 FLAIR_TIMES = SeriesHeader(

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Literal
 
+from brainseg_runtime.studies.roles.wording import contrast_named
 from brainseg_runtime.studies.series import Role
-from brainseg_runtime.studies.wording import contrast_named
 
 Named = Role | Literal["other"] | None
 """What a name says: a role, that the file has none, or nothing."""

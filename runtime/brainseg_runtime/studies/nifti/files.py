@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 
 from brainseg_runtime.errors import RolesError, StudyError
 from brainseg_runtime.studies.geometry import Volume
-from brainseg_runtime.studies.nifti_fields import HEADER_BYTES
-from brainseg_runtime.studies.nifti_header import NiftiHeader, parse_header
-from brainseg_runtime.studies.nifti_names import by_study, is_made, role_by_name, stem, study_name
-from brainseg_runtime.studies.nifti_sidecar import read_sidecar, with_tags
-from brainseg_runtime.studies.roles import ByHand, choose
+from brainseg_runtime.studies.nifti.fields import HEADER_BYTES
+from brainseg_runtime.studies.nifti.header import NiftiHeader, parse_header
+from brainseg_runtime.studies.nifti.names import by_study, is_made, role_by_name, stem, study_name
+from brainseg_runtime.studies.nifti.sidecar import read_sidecar, with_tags
+from brainseg_runtime.studies.roles.choice import ByHand, choose
 from brainseg_runtime.studies.series import Role, Series, SeriesHeader
 from brainseg_runtime.studies.study import Choice, Study
 

@@ -15,8 +15,8 @@ import numpy as np
 
 from brainseg_runtime.errors import StudyError
 from brainseg_runtime.studies.geometry import Grid
-from brainseg_runtime.studies.nifti_fields import Fields, unpack
-from brainseg_runtime.studies.nifti_grid import grid_of
+from brainseg_runtime.studies.nifti.fields import Fields, unpack
+from brainseg_runtime.studies.nifti.grid import grid_of
 
 MAX_VOXELS: Final = 1 << 27
 """Most voxels of a volume: 512 x 512 x 512, 512 MiB as float32."""

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from brainseg_runtime.errors import StudyError
-from brainseg_runtime.studies.alignment import Aligned, aligned, registered
 from brainseg_runtime.studies.geometry import Volume
+from brainseg_runtime.studies.registration.alignment import Aligned, aligned, registered
 from tests.runtime.studies.made_studies import head_on, study_of
 from tests.studies_made.shapes import axial_grid
 

@@ -9,7 +9,7 @@ from scipy.ndimage import map_coordinates
 from sklearn.metrics import mutual_info_score
 
 from brainseg_runtime.studies.geometry import Volume
-from brainseg_runtime.studies.similarity import Similarity, moved, sample
+from brainseg_runtime.studies.registration.similarity import Similarity, moved, sample
 from tests.runtime.studies.made_studies import head_on
 from tests.studies_made.shapes import axial_grid, turned
 
