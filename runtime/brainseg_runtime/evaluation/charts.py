@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from brainseg_runtime.evaluation.result import Evaluation, PatientScores
+from brainseg_runtime.evaluation.stress_table import StressTable
 from brainseg_runtime.evaluation.volume_scores import VolumeAgreement
 from brainseg_runtime.html.charts import Strip, Trace, diagonal, line_chart, strip_plot
 
@@ -107,6 +108,26 @@ def patient_charts(evaluation: Evaluation) -> list[Markup]:
             log_x=True,
         ),
         _agreement_chart(evaluation),
+    ]
+
+
+def stress_charts(stress: StressTable) -> list[Markup]:
+    """Each patient's difference from the unperturbed Dice, a chart for each group of perturbations."""
+    before = {patient.id: patient.dice for patient in stress.rows[0].patients}
+    groups: dict[str, list[Strip]] = {}
+    for row in stress.rows[1:]:
+        losses = {
+            patient.id: patient.dice - unperturbed
+            for patient in row.patients
+            if patient.dice is not None and (unperturbed := before[patient.id]) is not None
+        }
+        if losses:
+            strip = Strip(name=row.name, values=list(losses.values()), labels=list(losses), colour=0)
+            groups.setdefault(row.group, []).append(strip)
+    return [
+        strip_plot(strips[at : at + _MOST_SITES], title=f"Change of Dice by patient: {group}", y_label="difference")
+        for group, strips in groups.items()
+        for at in range(0, len(strips), _MOST_SITES)
     ]
 
 

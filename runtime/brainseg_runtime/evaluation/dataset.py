@@ -19,12 +19,12 @@ from brainseg_runtime.contract import DEFAULT_LIMITS, Limits
 from brainseg_runtime.errors import DataError, DatasetError
 from brainseg_runtime.evaluation.evaluate import BATCH, Case, PatientScores, Slice, evaluate
 from brainseg_runtime.evaluation.result import Evaluation
-from brainseg_runtime.images.dataset import Patient, SlicePaths, scan_dataset
+from brainseg_runtime.images.dataset import Masks, Patient, SlicePaths, scan_dataset
 from brainseg_runtime.images.reading import Pair, read_ahead, read_pair, size_problem
 from brainseg_runtime.metrics.bootstrap import SAMPLES
 from brainseg_runtime.metrics.lengths import TOLERANCE, SpacingXYZ
 from brainseg_runtime.plurals import counted
-from brainseg_runtime.problems import Problem
+from brainseg_runtime.problems import Problem, printable
 
 if TYPE_CHECKING:
     from brainseg_runtime.segmenter import Segmenter
@@ -43,6 +43,7 @@ def evaluate_dataset(
     samples: int = SAMPLES,
     spacing_mm: SpacingXYZ | None = None,
     tolerance: float = TOLERANCE,
+    without_tumour: bool = False,
     on_patient: Callable[[PatientScores], None] | None = None,
 ) -> Evaluation:
     """Evaluate a model on a data set with masks, such as a site's own patients.
@@ -54,6 +55,7 @@ def evaluate_dataset(
         samples: Bootstrap samples of the intervals.
         spacing_mm: Pixel width, pixel height and slice distance of every patient, for scores in mm and mL.
         tolerance: Of the surface Dice, in pixels and, where the spacing is known, in mm.
+        without_tumour: No patient has tumour: masks may be missing, and those that are there must be empty.
         on_patient: Called with each patient's scores as soon as they are known.
 
     Returns:
@@ -71,8 +73,10 @@ def evaluate_dataset(
         raise DataError(
             "the model's threshold is unknown", expected="a model with a bundle, or threshold=", got="neither"
         )
+    masks: Masks = "optional" if without_tumour else "required"
+    patients = scan_dataset(data, masks=masks) if isinstance(data, Path | str) else data
     return evaluate(
-        dataset_cases(scan_dataset(data) if isinstance(data, Path | str) else data, limits=info.limits),
+        dataset_cases(patients, limits=info.limits, without_tumour=without_tumour),
         lambda images: predict_arrays(segmenter, images),
         threshold=threshold,
         provider=info.provider,
@@ -86,7 +90,7 @@ def evaluate_dataset(
 
 
 def dataset_cases(
-    patients: Iterable[Patient], *, ahead: int = AHEAD, limits: Limits = DEFAULT_LIMITS
+    patients: Iterable[Patient], *, ahead: int = AHEAD, limits: Limits = DEFAULT_LIMITS, without_tumour: bool = False
 ) -> Iterator[Case]:
     """Patients as cases for `evaluate`, their slices read ahead, across patients too.
 
@@ -94,6 +98,7 @@ def dataset_cases(
         patients: As `scan_dataset` finds them, with masks and at least one slice each.
         ahead: Slices to read in advance, at least 1.
         limits: Caps on the files' sizes and on H and W.
+        without_tumour: No patient has tumour: masks may be missing, and those that are there must be empty.
 
     Yields:
         One case for each patient; its slices must be used up before the next case.
@@ -102,8 +107,13 @@ def dataset_cases(
         DatasetError: A slice or mask cannot be read, or the two differ in size. Raised when that slice's turn comes; it
             lists every fault from there on.
     """
+
+    def read(ref: tuple[str, SlicePaths]) -> tuple[str, SlicePaths, Pair]:
+        pair = read_pair(ref[1].image, ref[1].mask, limits=limits)
+        return (*ref, _without_tumour(pair, ref[1].mask) if without_tumour else pair)
+
     refs = ((patient.id, paths) for patient in patients for paths in patient.slices)
-    reads = read_ahead(refs, lambda ref: (*ref, read_pair(ref[1].image, ref[1].mask, limits=limits)), depth=ahead)
+    reads = read_ahead(refs, read, depth=ahead)
     checked = until_faulty(_checked(reads), "the data set cannot be read")
     with contextlib.closing(reads), contextlib.closing(checked) as slices:
         for patient_id, group in groupby(slices, key=lambda read: read[0]):
@@ -117,7 +127,7 @@ def _checked(
     patient, size = "", (0, 0)
     for patient_id, paths, pair in reads:
         problems = list(pair.problems)
-        if paths.mask is None:
+        if paths.mask is None and pair.mask is None:
             problems.append(Problem(str(paths.image), "has no mask"))
         if pair.image is not None and patient_id != patient:
             patient, size = patient_id, pair.image.shape[:2]
@@ -127,6 +137,17 @@ def _checked(
             yield None, problems
         else:
             yield (patient_id, (paths.number, pair.image, pair.mask)), problems
+
+
+def _without_tumour(pair: Pair, path: Path | None) -> Pair:
+    """An image that is said to have no tumour, with an empty truth; a mask that says otherwise is a problem."""
+    if path is not None:
+        if pair.mask is None or not pair.mask.any():
+            return pair
+        contradiction = Problem(printable(str(path)), "holds tumour, though the patients are said to have none")
+        return Pair(image=pair.image, mask=pair.mask, problems=(*pair.problems, contradiction))
+    mask = None if pair.image is None else np.zeros(pair.image.shape[:2], np.uint8)
+    return Pair(image=pair.image, mask=mask, problems=pair.problems)
 
 
 def until_faulty(reads: Iterable[tuple[T | None, Iterable[Problem]]], what: str) -> Generator[T, None, None]:

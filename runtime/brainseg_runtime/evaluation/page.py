@@ -13,18 +13,20 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from brainseg_runtime.evaluation.charts import curve_charts, patient_charts
+from brainseg_runtime.evaluation.charts import curve_charts, patient_charts, stress_charts
 from brainseg_runtime.evaluation.result import Evaluation, PatientScores
 from brainseg_runtime.evaluation.rows import missing_lines
+from brainseg_runtime.evaluation.stress_rows import DICE_HEADERS, about_rows, dice_rows, marked_headers, marked_rows
+from brainseg_runtime.evaluation.stress_table import StressTable
 from brainseg_runtime.evaluation.volume_scores import PatientSummary, VolumeAgreement
 from brainseg_runtime.html.page import interval_text, render
-from brainseg_runtime.images import read_mask, read_slice
+from brainseg_runtime.images import read_image, read_mask, read_slice
 from brainseg_runtime.images.overlay import PREDICTION, TRUTH, overlay
 from brainseg_runtime.metrics.scores import table
 from brainseg_runtime.plurals import counted
 
 if TYPE_CHECKING:
-    from brainseg_runtime.images.dataset import Patient
+    from brainseg_runtime.images.dataset import Patient, SlicePaths
 
 Row: TypeAlias = tuple[object, ...]
 Table: TypeAlias = tuple[Sequence[str], Sequence[Row], str]
@@ -48,7 +50,12 @@ class Picture:
 
 
 def evaluation_page(
-    evaluation: Evaluation, pictures: Sequence[Picture], run: Mapping[str, object], *, title: str = "Evaluation"
+    evaluation: Evaluation,
+    pictures: Sequence[Picture],
+    run: Mapping[str, object],
+    *,
+    title: str = "Evaluation",
+    stress: StressTable | None = None,
 ) -> str:
     """The whole page.
 
@@ -57,6 +64,7 @@ def evaluation_page(
         pictures: Overlays of chosen patients; none leaves their section out.
         run: What ran: label to value, shown as it is at the end.
         title: The page's heading, such as "Evaluation of resunet 1.0.0".
+        stress: Scores under perturbations; None leaves their section out.
 
     Returns:
         A document that loads nothing.
@@ -80,6 +88,8 @@ def evaluation_page(
             for each in evaluation.sites
         ],
         patients=_patients(evaluation),
+        stress=None if stress is None else _stress_tables(stress),
+        stress_charts=[] if stress is None else stress_charts(stress),
         pictures=pictures,
         truth=TRUTH,
         prediction=PREDICTION,
@@ -101,9 +111,17 @@ def patient_picture(mask_of: MaskOf, patient: Patient, scores: PatientScores, la
     """
     areas = [0 if paths.mask is None else int(np.count_nonzero(read_mask(paths.mask))) for paths in patient.slices]
     at = int(np.argmax(areas)) if any(areas) else len(areas) // 2
-    image, truth = read_slice(patient.slices[at])
+    image, truth = _pixels(patient.slices[at])
     caption = f"{label}: {patient.id}, volume Dice {scores.dice:.3f}; slice {patient.slices[at].number}"
     return Picture(caption=caption, rgb=overlay(image, truth, mask_of(at, image)))
+
+
+def _pixels(paths: SlicePaths) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """A slice with its mask; one without is of a patient without tumour."""
+    if paths.mask is not None:
+        return read_slice(paths)
+    image = read_image(paths.image)
+    return image, np.zeros(image.shape[:2], np.uint8)
 
 
 def _pooled(evaluation: Evaluation) -> list[Row]:
@@ -153,6 +171,29 @@ def _volume_tables(evaluation: Evaluation) -> list[Table]:
         caption = "Predicted minus true volume over patients (Bland and Altman)"
         tables.append((columns, [_agreement(unit, each) for unit, each in units], caption))
     return tables
+
+
+def _stress_tables(stress: StressTable) -> list[Table]:
+    """Dice and marked volume under each perturbation, and what the perturbations are."""
+    tables: list[Table] = []
+    if rows := dice_rows(stress):
+        caption = (
+            f"{counted(stress.n_with_tumour, 'patient')} with tumour: volume Dice, and its difference from the "
+            "unperturbed Dice of the same patients"
+        )
+        tables.append((DICE_HEADERS, [tuple(map(_interval_or_value, row)) for row in rows], caption))
+    if rows := marked_rows(stress):
+        caption = f"{counted(stress.n_without_tumour, 'patient')} without tumour: what was marked, all of it falsely"
+        tables.append(([str(header) for header in marked_headers(stress)], rows, caption))
+    tables.append((("perturbation", "what it does"), about_rows(stress), f"The perturbations, seed {stress.seed}"))
+    return tables
+
+
+def _interval_or_value(value: object) -> object:
+    """A cell: intervals as text, numbers to three decimals, as small differences mean nothing."""
+    if isinstance(value, tuple):
+        return interval_text([round(end, 3) for end in value])
+    return round(value, 3) if isinstance(value, float) else value
 
 
 def _summary(found: PatientSummary | None) -> Row:

@@ -16,7 +16,9 @@ from brainseg_train.learning.augment import (
     drop_sequences,
     move,
     paste_squares,
+    swap_t1,
 )
+from brainseg_train.learning.head_maps import HeadMaps
 
 OFF = AugmentConfig(missing_sequence=0.0, flip=0.0, paste=0.0).scaled(0.0)
 
@@ -177,3 +179,53 @@ def test_inputs_are_left_alone_and_results_stay_in_range() -> None:
     assert torch.equal(masks, copies[1])
     assert changed.min() >= 0
     assert changed.max() <= 1
+
+
+def test_a_head_is_made_smaller_with_its_mask_down_to_the_least_size() -> None:
+    images, masks = torch.ones(200, 3, 64, 64), torch.zeros(200, 1, 64, 64)
+    masks[:, :, 16:48, 16:48] = 1
+    moved, moved_masks = move(images, masks, only(zoom_out=0.5, zoom_least=0.4), seeded())
+    sides = (moved[:, 0, 32] > 0.5).sum(dim=1)
+    assert (sides == 64).float().mean().item() == pytest.approx(0.5, abs=0.12)
+    assert 0.4 * 64 - 1.5 <= sides.min() < 0.45 * 64
+    assert (moved_masks[:, 0, 32].sum(dim=1) - sides / 2).abs().max() <= 2
+
+
+def test_fine_detail_is_averaged_and_not_skipped_where_a_head_is_much_smaller() -> None:
+    images = torch.ones(60, 3, 64, 64)
+    images[:, 1] = 0
+    images[:, 1, :, ::3] = 1
+    small, _ = move(images, images[:, :1], only(zoom_out=1.0, zoom_least=0.4), seeded())
+    sizes = (small[:, 0, 32] > 0.5).sum(dim=1) / 64
+    middle = small[:, 1, 30:34, 28:36]
+    assert (middle[sizes < 0.66] - 1 / 3).abs().max() < 0.02
+    assert (middle[sizes > 0.75] - 1 / 3).abs().max() > 0.3
+
+
+def test_t1s_are_swapped_with_their_chance_and_flair_stays() -> None:
+    images, _ = batch(400, 4)
+    changed = swap_t1(images, only(swap=0.2), seeded())
+    assert torch.equal(changed[:, 1], images[:, 1])
+    swapped = (changed[:, 0] == images[:, 2]).flatten(1).all(dim=1)
+    assert torch.equal(changed[swapped], images[swapped].flip(1))
+    assert torch.equal(changed[~swapped], images[~swapped])
+    assert swapped.float().mean().item() == pytest.approx(0.2, abs=0.06)
+
+
+def test_a_missing_sequence_is_zeros_with_its_chance() -> None:
+    images, _ = batch(600, 4)
+    changed = drop_sequences(images, only(missing_sequence=1.0, missing_zero=0.25), seeded())
+    assert torch.equal(changed[:, 1], images[:, 1])
+    zeros = (changed[:, 0] == 0).flatten(1).all(dim=1)
+    assert zeros.float().mean().item() == pytest.approx(0.25, abs=0.06)
+    assert (changed[zeros][:, 2] == 0).all(), "both sequences of a slice are replaced alike"
+    assert torch.equal(changed[~zeros][:, 0], images[~zeros][:, 1])
+
+
+def test_with_maps_the_scalp_changes_and_healthy_slices_lose_their_mask() -> None:
+    images, masks = batch(8)
+    maps = HeadMaps(torch.zeros(8, 1, 32, 32), torch.full((8, 1, 32, 32), 2.0), torch.tensor([[1.0, 0, 0, 1]] * 8))
+    settings = only(scalp=1.0)
+    assert torch.allclose(augment(images, masks, settings, seeded())[0], images, atol=2e-6)
+    assert not torch.allclose(augment(images, masks, settings, seeded(), maps)[0], images, atol=0.1)
+    assert augment(images, masks, only(healthy=1.0), seeded(), maps)[1].sum() == 0

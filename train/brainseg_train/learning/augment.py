@@ -18,13 +18,25 @@ from torch import Generator, Tensor
 from torch.nn import functional
 
 from brainseg_train.config import AugmentConfig
+from brainseg_train.learning.appearance import change_curves, change_detail, change_scaling
+from brainseg_train.learning.draws import chosen, normal, symmetric, uniform
+from brainseg_train.learning.head_maps import HeadMaps
+from brainseg_train.learning.healthy import make_healthy
+from brainseg_train.learning.scalp import vary_scalp
 
 FLAIR = 1
 """Channel that replaces a missing sequence, as in the data set itself."""
 
+BLURRED_BELOW = 0.7
+"""Size below which a slice is averaged over three pixels before it is sampled, as a resize with antialiasing would."""
+
 
 def augment(
-    images_nchw: Tensor, masks_n1hw: Tensor, config: AugmentConfig, generator: Generator
+    images_nchw: Tensor,
+    masks_n1hw: Tensor,
+    config: AugmentConfig,
+    generator: Generator,
+    maps: HeadMaps | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Augment a batch; the inputs are left as they are.
 
@@ -33,13 +45,22 @@ def augment(
         masks_n1hw: (N, 1, H, W) float32, 0 or 1.
         config: Ranges.
         generator: Source of every draw, on the tensors' device.
+        maps: Of the slices' heads; without them no scalp is changed and no healthy slice made.
 
     Returns:
         Images and masks of the same shapes, dtypes and ranges.
     """
-    images, masks = move(images_nchw, masks_n1hw, config, generator)
+    images, masks = images_nchw, masks_n1hw
+    if maps is not None:
+        images = vary_scalp(images, masks, maps.brain, maps.depth, config, generator)
+        images, masks = make_healthy(images, masks, maps.midlines, config, generator)
+    images = change_curves(images, config, generator)
+    images = change_detail(images, config, generator)
+    images = change_scaling(images, config, generator)
+    images, masks = move(images, masks, config, generator)
     images = change_intensity(images, config, generator)
     images, masks = paste_squares(images, masks, config, generator)
+    images = swap_t1(images, config, generator)
     return drop_sequences(images, config, generator), masks
 
 
@@ -53,26 +74,38 @@ def move(images: Tensor, masks: Tensor, config: AugmentConfig, generator: Genera
         generator: Source of every draw.
 
     Returns:
-        Moved images, and masks cut at one half so that they stay 0 or 1.
+        Moved images, and masks cut at one half, so that they stay 0 or 1.
     """
     batch, channels, height, width = images.shape
-    grid = functional.affine_grid(
-        affine_matrices(batch, config, generator), [batch, 1, height, width], align_corners=False
-    )
+    matrices = affine_matrices(batch, config, generator)
+    together = torch.cat([images, masks], dim=1)
+    if config.zoom_out:
+        together, matrices = _zoom_out(together, matrices, config, generator)
+    grid = functional.affine_grid(matrices, [batch, 1, height, width], align_corners=False)
     if config.elastic:
         grid = grid + _smooth_field(batch, 2, height, width, 2 * config.elastic, generator)
-    moved = functional.grid_sample(torch.cat([images, masks], dim=1), grid, mode="bilinear", align_corners=False)
+    moved = functional.grid_sample(together, grid, mode="bilinear", align_corners=False)
     return moved[:, :channels], (moved[:, channels:] >= 0.5).to(masks.dtype)
+
+
+def _zoom_out(maps: Tensor, matrices: Tensor, config: AugmentConfig, generator: Generator) -> tuple[Tensor, Tensor]:
+    """Make the head smaller in some slices: maps blurred where sampling would skip pixels, and changed matrices."""
+    batch = maps.shape[0]
+    smaller = uniform((batch,), generator) < config.zoom_out
+    size = 1.0 - smaller * uniform((batch,), generator, 0.0, 1.0 - config.zoom_least)
+    blurred = functional.avg_pool2d(maps, 3, stride=1, padding=1)
+    maps = torch.where(size.view(-1, 1, 1, 1) < BLURRED_BELOW, blurred, maps)
+    return maps, matrices / size.view(-1, 1, 1)
 
 
 def affine_matrices(batch: int, config: AugmentConfig, generator: Generator) -> Tensor:
     """(N, 2, 3) float32 maps from the result's coordinates to the source's, both in [-1, 1], x before y."""
-    angle = _symmetric(batch, math.radians(config.rotation), generator)
-    size = torch.exp(_symmetric(batch, config.scale, generator))
-    shear = _symmetric(batch, config.shear, generator)
-    mirror = torch.where(_uniform((batch,), generator) < config.flip, -1.0, 1.0)
+    angle = symmetric((batch,), math.radians(config.rotation), generator)
+    size = torch.exp(symmetric((batch,), config.scale, generator))
+    shear = symmetric((batch,), config.shear, generator)
+    mirror = 1.0 - 2.0 * (uniform((batch,), generator) < config.flip)
     cosine, sine = torch.cos(angle), torch.sin(angle)
-    shift = [_symmetric(batch, 2 * config.translation, generator) for _ in range(2)]
+    shift = [symmetric((batch,), 2 * config.translation, generator) for _ in range(2)]
     rows = [mirror * cosine / size, (shear * cosine - sine) / size, shift[0]]
     columns = [mirror * sine / size, (shear * sine + cosine) / size, shift[1]]
     return torch.stack([torch.stack(rows, dim=1), torch.stack(columns, dim=1)], dim=1)
@@ -92,18 +125,18 @@ def change_intensity(images: Tensor, config: AugmentConfig, generator: Generator
     batch, channels, height, width = images.shape
     each = (batch, channels, 1, 1)
     if config.gamma:
-        images = images.clamp(min=1e-6).pow_(torch.exp(_symmetric(each, config.gamma, generator)))
+        images = images.clamp(min=1e-6).pow_(torch.exp(symmetric(each, config.gamma, generator)))
     if config.contrast or config.brightness:
         mean = images.mean(dim=(2, 3), keepdim=True)
-        gain = torch.exp(_symmetric(each, config.contrast, generator))
-        offset = mean * (1 - gain) + _symmetric(each, config.brightness, generator)
+        gain = torch.exp(symmetric(each, config.contrast, generator))
+        offset = mean * (1 - gain) + symmetric(each, config.brightness, generator)
         images = torch.addcmul(offset, images, gain)
     if config.bias_field:
         field = _smooth_field(batch, 1, height, width, config.bias_field, generator)
         images = images * torch.exp(field).permute(0, 3, 1, 2)
     if config.noise:
-        deviation = config.noise * _uniform((batch, 1, 1, 1), generator)
-        images = torch.addcmul(images, deviation, _normal((batch, channels, height, width), generator))
+        deviation = config.noise * uniform((batch, 1, 1, 1), generator)
+        images = torch.addcmul(images, deviation, normal((batch, channels, height, width), generator))
     return images.clamp(0.0, 1.0)
 
 
@@ -124,36 +157,58 @@ def paste_squares(images: Tensor, masks: Tensor, config: AugmentConfig, generato
         return images, masks
     batch, _, height, width = images.shape
     device = generator.device
-    source = torch.randperm(batch, generator=generator, device=device)
-    centre = _uniform((batch, 2), generator)
-    half = (0.15 + 0.2 * _uniform((batch, 1), generator)) * height
+    source = uniform((batch,), generator).argsort()
+    centre = uniform((batch, 2), generator)
+    half = (0.15 + 0.2 * uniform((batch, 1), generator)) * height
     down = (torch.arange(height, device=device) - centre[:, :1] * height).abs() < half
     across = (torch.arange(width, device=device) - centre[:, 1:] * width).abs() < half
-    chosen = _uniform((batch, 1, 1), generator) < config.paste
+    chosen = uniform((batch, 1, 1), generator) < config.paste
     square = (down[:, :, None] & across[:, None, :] & chosen).unsqueeze(1)
     return torch.where(square, images[source], images), torch.where(square, masks[source], masks)
 
 
-def drop_sequences(images: Tensor, config: AugmentConfig, generator: Generator) -> Tensor:
-    """Overwrite pre-contrast, post-contrast, both or neither by FLAIR, slice by slice.
+def swap_t1(images: Tensor, config: AugmentConfig, generator: Generator) -> Tensor:
+    """Exchange pre- and post-contrast in some slices.
 
     Args:
         images: (N, 3, H, W) float32.
-        config: `missing_sequence` is the chance for each of the two.
+        config: `swap` is the chance of each slice.
+        generator: Source of every draw.
+
+    Returns:
+        (N, 3, H, W) float32.
+    """
+    if not config.swap:
+        return images
+    return torch.where(chosen(images.shape[0], config.swap, generator), images.flip(1), images)
+
+
+def drop_sequences(images: Tensor, config: AugmentConfig, generator: Generator) -> Tensor:
+    """Overwrite pre-contrast, post-contrast, both or neither by FLAIR or by zeros, slice by slice.
+
+    Args:
+        images: (N, 3, H, W) float32.
+        config: `missing_sequence` is the chance for each of the two, `missing_zero` that zeros take the place.
         generator: Source of every draw.
 
     Returns:
         (N, 3, H, W) float32; FLAIR is never changed.
     """
-    missing = _uniform((images.shape[0], images.shape[1], 1, 1), generator) < config.missing_sequence
-    return torch.where(missing, images[:, FLAIR : FLAIR + 1], images)
+    batch, channels = images.shape[:2]
+    flair = images[:, FLAIR : FLAIR + 1]
+    missing = uniform((batch, channels, 1, 1), generator) < config.missing_sequence
+    if not config.missing_zero:
+        return torch.where(missing, flair, images)
+    place = flair * ~chosen(batch, config.missing_zero, generator)
+    dropped = torch.where(missing, place, images)
+    return torch.cat([dropped[:, :FLAIR], flair, dropped[:, FLAIR + 1 :]], dim=1)
 
 
 def _smooth_field(
     batch: int, channels: int, height: int, width: int, deviation: float, generator: Generator, nodes: int = 6
 ) -> Tensor:
     """(N, H, W, C) smooth random field through nodes × nodes normal draws of the given standard deviation."""
-    coarse = deviation * _normal((batch, nodes, nodes, channels), generator)
+    coarse = deviation * normal((batch, nodes, nodes, channels), generator)
     rows, columns = (_bicubic_weights(nodes, side, coarse.device) for side in (height, width))
     tall = torch.matmul(rows, coarse.reshape(batch, nodes, nodes * channels)).reshape(batch, height, nodes, channels)
     return torch.matmul(columns, tall)
@@ -165,16 +220,3 @@ def _bicubic_weights(nodes: int, side: int, device: torch.device) -> Tensor:
     return functional.interpolate(peaks, size=(side, 1), mode="bicubic", align_corners=False)[0, :, :, 0].transpose(
         0, 1
     )
-
-
-def _symmetric(shape: int | tuple[int, ...], limit: float, generator: Generator) -> Tensor:
-    """Uniform draws in [-limit, limit]."""
-    return (2 * _uniform((shape,) if isinstance(shape, int) else shape, generator) - 1) * limit
-
-
-def _uniform(shape: tuple[int, ...], generator: Generator) -> Tensor:
-    return torch.rand(shape, generator=generator, device=generator.device)
-
-
-def _normal(shape: tuple[int, ...], generator: Generator) -> Tensor:
-    return torch.randn(shape, generator=generator, device=generator.device)

@@ -23,6 +23,7 @@ from brainseg_train.learning.device import Placement
 from brainseg_train.learning.distributed import Group
 from brainseg_train.learning.ema import RunningMean
 from brainseg_train.learning.losses import segmentation_loss
+from brainseg_train.learning.normalisation import normalise_together
 from brainseg_train.learning.randomness import seeded
 
 _MOMENTS = {"adam/mean/": "exp_avg", "adam/square/": "exp_avg_sq"}
@@ -60,7 +61,7 @@ class Learner:
         network = self._fresh_network()
         # PyTorch's annotations leave this form of `to` out.
         self.network = network.to(placement.device, memory_format=placement.memory_format)  # type: ignore[call-overload]
-        self._parallel = self.group.parallel(self.network)
+        normalise_together(self.network, self.group)
         self._fused = placement.device.type in {"cpu", "cuda"}
         self._optimizer = torch.optim.Adam(self.network.parameters(), lr=config.rate, fused=self._fused)
         self._mean = RunningMean(self.network, config.ema_decay) if config.ema_decay > 0 else None
@@ -87,7 +88,7 @@ class Learner:
         Raises:
             DivergedError: The loss or the gradient is not finite; the weights are those before the step.
         """
-        self._parallel.train()
+        self.network.train()
         loss = self.backward(images, masks)
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.config.gradient_clip).item()
         self._require_finite("gradient", norm)
@@ -100,7 +101,7 @@ class Learner:
         return StepResult(loss, norm)
 
     def backward(self, images: Tensor, masks: Tensor) -> float:
-        """Loss of the global batch, and its gradient into the network's parameters, averaged over all processes.
+        """Loss of the global batch, and its gradient into the network's parameters, in every process.
 
         Args:
             images: (B, 3, H, W) float32 in [0, 1].
@@ -110,14 +111,21 @@ class Learner:
             DivergedError: The loss is not finite.
         """
         with self.placement.autocast():
-            logits = self._parallel(images.contiguous(memory_format=self.placement.memory_format))
+            logits = self.network(images.contiguous(memory_format=self.placement.memory_format))
         all_reduce = self.group.sum if self.group.size > 1 else None
         loss = segmentation_loss(logits, masks, self.config.loss, all_reduce=all_reduce)
-        value = self.group.mean(loss).item()
+        value = loss.item()
         self._require_finite("loss", value)
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()
+        self.group.sum_gradients(self.network)
         return value
+
+    def share(self) -> None:
+        """Give every process rank 0's network and running mean, before they are validated."""
+        self.group.share(self.network)
+        if self._mean:
+            self.group.share(self._mean.network)
 
     def weights(self) -> dict[str, Tensor]:
         """A copy on the CPU of the state of the network that is validated, by name."""
@@ -164,6 +172,7 @@ class Learner:
             network = models.build(self.config.model, width=self.config.width)
         if self.config.initial is not None:
             weights, info = checkpoint.load_weights(Path(self.config.initial))
+            _require_same_network(info, self.config)
             checkpoint.fill(network, weights, self.config.initial)
             self.initial = {"run": info.run, "epoch": info.epoch, "sha256": info.sha256}
             self.initial_split = (info.data_digest, info.split_digest)
@@ -178,6 +187,17 @@ class Learner:
                 got=value,
                 remedy="lower the learning rate, or use fp32; the last checkpoint and the best weights are kept",
             )
+
+
+def _require_same_network(info: checkpoint.WeightsInfo, config: TrainConfig) -> None:
+    """Refuse initial weights of another network or width, and say which options would fit them."""
+    if (info.model, info.width) != (config.model, config.width):
+        raise CheckpointError(
+            f"{config.initial} does not fit the network",
+            expected=f"weights of {config.model}, width {config.width}",
+            got=f"weights of {info.model}, width {info.width}",
+            remedy=f"train {info.model} with --width {info.width}, or start from other weights",
+        )
 
 
 def under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -18,7 +18,7 @@ from brainseg_train.config import LossConfig
 from brainseg_train.errors import ShapeError
 
 AllReduce = Callable[[Tensor], Tensor]
-"""Sums a tensor over all processes and passes gradients through; the identity in one process."""
+"""Sums a tensor over all processes and passes gradients to this one's part; the identity in one process."""
 
 
 def segmentation_loss(
@@ -27,24 +27,24 @@ def segmentation_loss(
     """Weighted sum of cross-entropy and soft Dice over a batch.
 
     Args:
-        logits: (N, 1, H, W) float, any range; computed in float32 whatever it is stored in.
+        logits: (N, 1, H, W) float, any range; computed in float32 where it is stored in less.
         target: (N, 1, H, W), 0 or 1.
         config: Weights; the plain sum of both terms if not given.
-        all_reduce: Sums the Dice term's and the boundary term's sums over all processes, so that both are the global
-            batch's.
+        all_reduce: Sums each term's sums over all processes, so that the loss is the global batch's.
 
     Returns:
-        Scalar float32, at least 0.
+        Scalar float32, or float64 where the logits are, at least 0.
 
     Raises:
         ShapeError: The two shapes differ.
     """
     config = config or LossConfig()
     _check(logits, target)
-    logits, target = logits.float(), target.float()
+    wide = logits.dtype if logits.dtype == torch.float64 else torch.float32
+    logits, target = logits.to(wide), target.to(wide)
     loss = logits.new_zeros(())
     if config.bce:
-        loss = loss + config.bce * cross_entropy(logits, target, focal_gamma=config.focal_gamma)
+        loss = loss + config.bce * cross_entropy(logits, target, focal_gamma=config.focal_gamma, all_reduce=all_reduce)
     if config.dice:
         loss = loss + config.dice * dice_loss(logits, target, miss_weight=config.miss_weight, all_reduce=all_reduce)
     if config.boundary:
@@ -52,13 +52,16 @@ def segmentation_loss(
     return loss
 
 
-def cross_entropy(logits: Tensor, target: Tensor, *, focal_gamma: float = 0.0) -> Tensor:
+def cross_entropy(
+    logits: Tensor, target: Tensor, *, focal_gamma: float = 0.0, all_reduce: AllReduce | None = None
+) -> Tensor:
     """Mean binary cross-entropy over all pixels, weighted by (1 - p_true)^gamma when gamma is above 0.
 
     Args:
         logits: Float tensor of any shape and range.
         target: Float tensor of the same shape, 0 or 1.
         focal_gamma: Exponent, at least 0.
+        all_reduce: Sums over all processes.
 
     Returns:
         Scalar, at least 0.
@@ -67,7 +70,11 @@ def cross_entropy(logits: Tensor, target: Tensor, *, focal_gamma: float = 0.0) -
     if focal_gamma:
         wrong = torch.sigmoid(torch.where(target > 0.5, -logits, logits))
         per_pixel = per_pixel * wrong**focal_gamma
-    return per_pixel.mean()
+    if all_reduce is None:
+        return per_pixel.mean()
+    total, pixels = all_reduce(torch.stack([per_pixel.sum(), per_pixel.new_tensor(per_pixel.numel())]))
+    mean: Tensor = total / pixels
+    return mean
 
 
 def dice_loss(

@@ -56,8 +56,8 @@ def validate(
     # Rows: hit, predicted and true pixels of each patient; sums of whole numbers, so their order does not matter.
     counts = torch.zeros(3, int(whose.max()) + 1, dtype=torch.int64, device=placement.device)
     total = torch.zeros(2, dtype=torch.float64, device=placement.device if placement.device.type != "mps" else "cpu")
-    for start in range(group.rank, len(batches), BATCH * group.size):
-        positions = torch.arange(start, len(batches), group.size)[:BATCH]
+    for start in range(group.rank * BATCH, len(batches), BATCH * group.size):
+        positions = torch.arange(start, min(start + BATCH, len(batches)))
         images, masks = batches.batch(positions)
         with placement.autocast():
             logits = network(images.contiguous(memory_format=placement.memory_format))
