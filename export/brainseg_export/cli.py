@@ -99,6 +99,20 @@ def export(  # noqa: PLR0913 - the command's options
     qat: Annotated[
         bool, typer.Option("--qat", help="Fine-tune the int8 variant even where calibration alone passes its gate.")
     ] = False,
+    stress: Annotated[
+        bool, typer.Option("--stress", help="Score the network under perturbations too; manifest and card show it.")
+    ] = False,
+    require_stress: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.json",
+            help="Lowest allowed values by perturbation: no bundle below them. Implies --stress.",
+        ),
+    ] = None,
+    notes: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.md", help="Markdown for the card: what is known of the network beyond this export."),
+    ] = None,
     sign: Annotated[
         Path | None, typer.Option(metavar="KEY.pem", help="Sign the bundle with this elliptic-curve private key.")
     ] = None,
@@ -127,14 +141,16 @@ def export(  # noqa: PLR0913 - the command's options
     Converts the network to ONNX, compares it with PyTorch on every validation slice, quantises it, keeps what passes
     its gate, and seals graph, evidence, golden vectors and model card. Prints a table; the last line is the path.
 
-    The JSON has bundles: [model, path, digest, run, reason, calibration, files, variants, tried, left_out, latency_ms],
-    and faults: [model, kind, what, expected, got, remedy].
+    The JSON has bundles: [model, path, digest, run, reason, calibration, files, variants, tried, left_out, latency_ms,
+    stress], and faults: [model, kind, what, expected, got, remedy].
     """
     choice.require_one()
     _require_possible(require or [], model_version, fp16=fp16)
     stated = DataSource(name=data_name, licence=data_licence, url=data_url, citation=data_citation)
 
+    from brainseg_export.evidence.stress import read_lowest
     from brainseg_export.export import Options
+    from brainseg_export.sealing.notes import read_notes
     from brainseg_export.sealing.sign import require_signer
     from brainseg_export.sources.provenance import require_no_paths
 
@@ -143,7 +159,15 @@ def export(  # noqa: PLR0913 - the command's options
     if sign is not None:
         require_signer(sign)
     options = Options(
-        version=model_version, require=tuple(require or ()), private_key=sign, fp16=fp16, qat=qat, stated=stated
+        version=model_version,
+        require=tuple(require or ()),
+        private_key=sign,
+        fp16=fp16,
+        qat=qat,
+        stress=stress,
+        lowest={} if require_stress is None else read_lowest(require_stress),
+        stated=stated,
+        notes="" if notes is None else read_notes(notes),
     )
     return _export_all([(item, _data_of(item, data)) for item in chosen], out, cache, options, console)
 

@@ -18,6 +18,7 @@ from brainseg_export.evidence.latency import milliseconds, torch_milliseconds
 from brainseg_export.evidence.parity import ParityConfig
 from brainseg_export.evidence.predictors import REQUIRED
 from brainseg_export.evidence.proof import Candidate, Progress, Proof, Prover, best_of
+from brainseg_export.evidence.stress import Lowest, measure_stress, require_lowest
 from brainseg_export.evidence.threshold import Calibration, calibrate, count_logits
 from brainseg_export.graphs.convert import Graph, convert
 from brainseg_export.graphs.fine_tune import TuneConfig, fine_tune, training_batches
@@ -30,6 +31,7 @@ from brainseg_export.sources.patients import Patients, calibration_images, valid
 from brainseg_export.sources.provenance import provenance_of
 from brainseg_export.sources.run_choice import Chosen
 from brainseg_runtime.evaluation.evaluate import Predict
+from brainseg_runtime.evaluation.stress_table import StressTable
 from brainseg_runtime.images import read_image
 from brainseg_runtime.segmenter import Segmenter
 from brainseg_runtime.version import __version__
@@ -68,8 +70,14 @@ class Options:
     """How closely fp32 must follow PyTorch."""
     gate: GateLimits = field(default_factory=GateLimits)
     """How much accuracy another variant may lose."""
+    stress: bool = False
+    """Whether to score the fp32 graph under perturbations; always done where lowest values are required."""
+    lowest: Mapping[str, Lowest] = field(default_factory=dict)
+    """Lowest allowed values by perturbation."""
     stated: DataSource = field(default_factory=DataSource)
     """What is stated about the origin of the data."""
+    notes: str = ""
+    """Markdown that the card shows as it is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +98,8 @@ class Result:
     """Median for one 256 × 256 slice by variant and provider; PyTorch's own is under `torch`, `eager`."""
     files: Mapping[str, int]
     """Bytes by file name, the manifest included."""
+    stress: StressTable | None = None
+    """The fp32 graph under perturbations, where it was measured."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,7 +131,7 @@ def export(chosen: Chosen, dataset: DataSet, target: Path, options: Options, con
         ExportError: A statement about the data is not accepted, or nothing can be chosen on the validation patients.
         ConversionError: The network cannot be written as a graph, or its graph breaks a rule.
         ParityError: The graph does not compute what the network computes.
-        GateError: A variant that was required did not pass.
+        GateError: A variant that was required did not pass, or a score under perturbations is too low.
         SigningError: The bundle cannot be signed.
         FileWriteError: The bundle cannot be written.
     """
@@ -143,6 +153,7 @@ def export(chosen: Chosen, dataset: DataSet, target: Path, options: Options, con
     )
     base, tried = _proven(work, pipeline, prover, metadata=graph_labels(info, provenance))
     shipped, left_out = _decide(base, tried, options.require, console)
+    stress = _stressed(base, patients, options, console)
 
     console.note("evaluating and sealing")
     evidence = Evidence(
@@ -155,6 +166,8 @@ def export(chosen: Chosen, dataset: DataSet, target: Path, options: Options, con
         parameters=sum(weight.numel() for weight in network.parameters()),
         shipped=shipped,
         left_out=left_out,
+        stress=stress,
+        notes=options.notes,
     )
     digest = seal(target, *assemble(evidence), private_key=options.private_key, check=_file_check(prover))
     return Result(
@@ -167,6 +180,7 @@ def export(chosen: Chosen, dataset: DataSet, target: Path, options: Options, con
         left_out=left_out,
         latency_ms=_latency(prover.reference, shipped),
         files={path.name: path.stat().st_size for path in sorted(target.iterdir())},
+        stress=stress,
     )
 
 
@@ -249,6 +263,19 @@ def _decide(
         console.note(f"{variant} is left out: {why}")
         left_out[variant] = why
     return tuple(shipped), left_out
+
+
+def _stressed(base: Proof, patients: Patients, options: Options, console: Progress) -> StressTable | None:
+    """The fp32 graph under perturbations, if that is wanted.
+
+    Raises:
+        GateError: A score is below its lowest allowed value.
+    """
+    if not (options.stress or options.lowest):
+        return None
+    table = measure_stress(base.candidate.graph, patients, console)
+    require_lowest(table, options.lowest)
+    return table
 
 
 def _file_check(prover: Prover) -> Callable[[Path], None]:

@@ -51,7 +51,7 @@ def sentences(result: Result) -> list[str]:
     told += _parity_sentences(result.shipped[0])
     told += [_gate_sentence(proof, result) for proof in result.tried]
     told += [f"{variant} is left out: {why}" for variant, why in result.left_out.items()]
-    return told
+    return told + _stress_sentences(result)
 
 
 def to_json(result: Result) -> dict[str, Json]:
@@ -68,7 +68,17 @@ def to_json(result: Result) -> dict[str, Json]:
         "tried": [_proof_json(proof) for proof in result.tried],
         "left_out": dict(result.left_out),
         "latency_ms": {name: dict(times) for name, times in result.latency_ms.items()},
+        "stress": None if result.stress is None else result.stress.to_json(),
     }
+
+
+def _stress_sentences(result: Result) -> list[str]:
+    """The three perturbations that cost most."""
+    if result.stress is None:
+        return []
+    costs = [(row.difference.mean, row.name) for row in result.stress.rows if row.difference is not None]
+    named = ", ".join(f"{name} {mean:+.3f}" for mean, name in sorted(costs)[:3])
+    return [f"under perturbations, change of the mean volume Dice, the largest losses: {named}"]
 
 
 def _parity_sentences(fp32: Proof) -> list[str]:

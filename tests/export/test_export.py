@@ -22,12 +22,14 @@ from brainseg_export.graphs.quantize import METHODS
 from brainseg_export.sealing.contents import fingerprint_of
 from brainseg_export.sources import run_choice
 from brainseg_runtime.bundles.bundle import open_bundle
+from brainseg_runtime.evaluation.stress_table import StressTable
 from brainseg_runtime.images import read_image, scan_dataset
 from brainseg_runtime.installation.verify import verify_bundle
 from brainseg_runtime.segmenter import Segmenter
 from brainseg_train.data.dataset import load_dataset
 from brainseg_train.models.pipeline import InferencePipeline
 from tests.export.conftest import Exported, export_best, run_export
+from tests.schemas.validation import violations
 
 FEW_IMAGES = ParityConfig(sizes=((64, 64),), adversarial=4)
 
@@ -147,7 +149,7 @@ def test_the_json_holds_what_the_help_promises(exported: Exported) -> None:
     assert exported.report["faults"] == []
     assert set(exported.report["bundles"][0]) == {
         "model", "path", "digest", "run", "reason", "calibration", "files", "variants", "tried", "left_out",
-        "latency_ms",
+        "latency_ms", "stress",
     }  # fmt: skip
 
 
@@ -198,3 +200,51 @@ def _copied(bundle: Path, out: Path) -> dict[str, bytes]:
     """What is in a bundle, of which `out` now has a copy."""
     shutil.copytree(bundle, out / bundle.name)
     return _files(bundle)
+
+
+def test_a_bundle_that_was_scored_under_perturbations_says_so(
+    runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lowest = tmp_path / "lowest.json"
+    lowest.write_text(json.dumps({"mirrored": 0.0, "head-50": {"difference": -1}}), encoding="utf-8")
+    options = ("--best", "--runs", str(runs), "--out", str(tmp_path / "out"), "--require-stress", str(lowest))
+    assert run_export(*options, "--json", "-") == 0
+    (report,) = json.loads(capsys.readouterr().out)["bundles"]
+    bundle = open_bundle(Path(report["path"]))
+    kept = StressTable.from_json(bundle.manifest.training["stress"])
+    assert kept == StressTable.from_json(report["stress"]).without_patients()
+    card = bundle.files["MODEL_CARD.md"].decode()
+    row = kept.by_name["mirrored"]
+    assert row.dice is not None
+    assert f"| mirrored | left and right exchanged | {row.dice.mean:.3f} |" in card
+    assert all(f"| {name} |" in card for name in kept.by_name)
+    assert not violations("export", {"bundles": [report], "faults": []})
+
+
+def test_no_bundle_is_made_below_the_lowest_values(
+    runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lowest = tmp_path / "lowest.json"
+    lowest.write_text(json.dumps({"no-flair-zeros": 1.0}), encoding="utf-8")
+    options = ("--best", "--runs", str(runs), "--out", str(tmp_path / "out"), "--require-stress", str(lowest))
+    assert run_export(*options) == 1
+    assert "no-flair-zeros: Dice" in capsys.readouterr().err
+    assert not list((tmp_path / "out").glob("*/manifest.json"))
+
+
+def test_a_faulty_file_of_lowest_values_is_refused_before_any_work(
+    runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lowest = tmp_path / "lowest.json"
+    lowest.write_text(json.dumps({"head-51": 1.0}), encoding="utf-8")
+    options = ("--best", "--runs", str(runs), "--out", str(tmp_path / "out"), "--require-stress", str(lowest))
+    assert run_export(*options) == 1
+    told = capsys.readouterr().err
+    assert "head-51" in told
+    assert "converting" not in told
+
+
+def test_a_bundle_that_was_not_scored_under_perturbations_has_no_such_table(exported: Exported) -> None:
+    bundle = open_bundle(exported.bundle)
+    assert "stress" not in bundle.manifest.training
+    assert "Under perturbations" not in bundle.files["MODEL_CARD.md"].decode()

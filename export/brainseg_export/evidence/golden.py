@@ -32,17 +32,23 @@ FLOORS: Final[Mapping[str, Tolerance]] = {
 }
 """By precision, how far another machine may differ, however little was seen here."""
 
+SEEDS: Final = 24
+"""Drawn patients among which each size's case is looked for."""
+
+MARKED: Final = 0.005
+"""Fraction of a case's pixels that every variant should mark: an empty mask would say little about the graph."""
+
 _HEADROOM: Final = 2.0
 """Factor on the difference that was seen between providers here."""
 
 
 def golden_images(seed: int = 0) -> list[NDArray[np.uint8]]:
-    """Batches (N, H, W, 3) uint8: two slices of a drawn head with a lesion, one of odd size, one of noise, one of 256².
+    """Batches (N, H, W, 3) uint8: two slices of a drawn head with lesion, one odd size, a small one with noise, 256².
 
     The last has the data set's own size, for which the runtime has a session of its own.
 
     >>> [images.shape for images in golden_images()]
-    [(2, 128, 128, 3), (1, 97, 117, 3), (1, 40, 56, 3), (1, 256, 256, 3)]
+    [(2, 128, 128, 3), (1, 97, 117, 3), (2, 40, 56, 3), (1, 256, 256, 3)]
     """
     patient = make_patient(0, seed, slices=(12, 12), side=SIDE)
     order = np.argsort(-patient.masks.sum(axis=(1, 2)), kind="stable")
@@ -51,25 +57,42 @@ def golden_images(seed: int = 0) -> list[NDArray[np.uint8]]:
     return [
         np.ascontiguousarray(heads),
         np.ascontiguousarray(patient.images[order[2:3], 7:104, 11:]),
-        rng.integers(0, 256, (1, 40, 56, 3), dtype=np.uint8),
+        np.concatenate([heads[:1, 4:124:3, 8:120:2], rng.integers(0, 256, (1, 40, 56, 3), dtype=np.uint8)]),
         np.ascontiguousarray(heads[:1].repeat(2, axis=1).repeat(2, axis=2)),
     ]
 
 
 def golden_cases(variants: Mapping[str, Predict]) -> list[GoldenCase]:
-    """The images with each variant's answers.
+    """For each size the first drawn images on which every variant marks enough, with the answers.
+
+    Where none of the drawn patients is marked enough, the one that is marked most is taken.
 
     Args:
         variants: By name, on the provider that is always available.
     """
-    cases = []
-    for images in golden_images():
-        answers = {}
-        for name, predict in variants.items():
-            mask, probability = predict(images)
-            answers[name] = Answer(mask=mask, probability=probability)
-        cases.append(GoldenCase(image=images, answers=answers))
-    return cases
+    chosen: list[tuple[float, GoldenCase]] = []
+    for seed in range(SEEDS):
+        for place, images in enumerate(golden_images(seed)):
+            if place < len(chosen) and chosen[place][0] >= MARKED:
+                continue
+            case = _answered(images, variants)
+            marked = min(float(answer.mask.mean()) for answer in case.answers.values())
+            if place == len(chosen):
+                chosen.append((marked, case))
+            elif marked > chosen[place][0]:
+                chosen[place] = (marked, case)
+        if all(marked >= MARKED for marked, _ in chosen):
+            break
+    return [case for _, case in chosen]
+
+
+def _answered(images: NDArray[np.uint8], variants: Mapping[str, Predict]) -> GoldenCase:
+    """Images with each variant's answers."""
+    answers = {}
+    for name, predict in variants.items():
+        mask, probability = predict(images)
+        answers[name] = Answer(mask=mask, probability=probability)
+    return GoldenCase(image=images, answers=answers)
 
 
 def tolerances(

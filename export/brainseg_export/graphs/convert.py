@@ -33,6 +33,10 @@ EXAMPLE_SHAPE: Final = (2, 176, 208, 3)
 """Shape of the traced input: the tracer takes equal axes, and axes of size 0 or 1, for constants."""
 
 
+IR_VERSION: Final = 8
+"""Of the ONNX file: the one of operator set 18, so that onnxruntime 1.14 and other readers of that time open it."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Graph:
     """An audited graph."""
@@ -84,6 +88,7 @@ def write(model: onnx.ModelProto, *, name: str, metadata: Mapping[str, str]) -> 
     own = {"schema": SCHEMA, "contract": json.dumps(to_json(CONTRACT), separators=(",", ":")), **metadata}
     del model.metadata_props[:]
     onnx.helper.set_model_props(model, kept | {f"brainseg.{key}": value for key, value in own.items()})
+    model.ir_version = IR_VERSION
     data = model.SerializeToString(deterministic=True)
     return Graph(name=name, data=data, audit=audit(data, name=name))
 

@@ -32,6 +32,7 @@ from brainseg_train.data.dataset import DataSet
 from brainseg_train.data.split import Split
 from brainseg_train.learning.augment import augment
 from brainseg_train.learning.batches import Batches, EpochPlan
+from brainseg_train.learning.head_maps import feed_for
 from brainseg_train.learning.losses import cross_entropy
 from brainseg_train.learning.randomness import generator
 
@@ -166,7 +167,9 @@ def training_batches(
         (N, 3, H, W) float32 in [0, 1].
     """
     config = config or TuneConfig()
-    feed = Batches(dataset.images, dataset.masks, split.indices(dataset, "train"), torch.device("cpu"))
+    rows, cpu = split.indices(dataset, "train"), torch.device("cpu")
+    feed = Batches(dataset.images, dataset.masks, rows, cpu)
+    maps = feed_for(training.augment, dataset, rows, cpu)
     plan = EpochPlan(
         has_tumour=feed.has_tumour(),
         batch=config.batch,
@@ -175,8 +178,10 @@ def training_batches(
     )
     for step in range(config.steps):
         epoch, index = divmod(step, plan.steps)
-        images, masks = feed.batch(plan.batches(epoch + 1)[index])
-        yield augment(images, masks, training.augment, generator(training.seed, "fine-tuning", step))[0]
+        positions = plan.batches(epoch + 1)[index]
+        images, masks = feed.batch(positions)
+        source = generator(training.seed, "fine-tuning", step)
+        yield augment(images, masks, training.augment, source, None if maps is None else maps.batch(positions))[0]
 
 
 def _written(int8: Graph, integers: Mapping[str, Tensor], label: str) -> Graph:

@@ -27,6 +27,7 @@ from brainseg_runtime.bundles.manifest import Fingerprint, Manifest, Variant
 from brainseg_runtime.errors import DataError
 from brainseg_runtime.evaluation.evaluate import evaluate
 from brainseg_runtime.evaluation.result import Evaluation
+from brainseg_runtime.evaluation.stress_table import StressTable
 from brainseg_runtime.safe_io.strict_json import Json
 from brainseg_runtime.safe_io.typed_json import to_json
 from brainseg_runtime.segmentation.input_guard import take_fingerprint
@@ -64,6 +65,10 @@ class Evidence:
     """fp32 first."""
     left_out: Mapping[str, str]
     """Variants that do not ship, and why."""
+    stress: StressTable | None = None
+    """The fp32 graph under perturbations, where it was measured."""
+    notes: str = ""
+    """Markdown for the card."""
 
 
 def graph_labels(info: WeightsInfo, provenance: Provenance) -> dict[str, str]:
@@ -102,6 +107,8 @@ def assemble(evidence: Evidence) -> tuple[Manifest, dict[str, bytes]]:
         provenance=evidence.provenance,
         parameters=evidence.parameters,
         guarded=fingerprint is not None,
+        stress=evidence.stress,
+        notes=evidence.notes,
     )
     bill = bill_of_materials(chosen.model, evidence.version, graphs)
     content = bundle_files(graphs, golden, write_card(facts), bill)
@@ -210,6 +217,7 @@ def _training(evidence: Evidence, validation: Evaluation) -> dict[str, Json]:
             "ece_after": calibration.ece_after,
             "dice_at_half": calibration.dice_at_half,
         },
+        **({} if evidence.stress is None else {"stress": evidence.stress.without_patients().to_json()}),
     }
 
 

@@ -20,10 +20,11 @@ from brainseg_export.evidence.threshold import Calibration
 from brainseg_export.sources.provenance import NOT_STATED, Provenance
 from brainseg_export.sources.run_choice import Chosen
 from brainseg_runtime.evaluation.result import Evaluation, PatientScores
+from brainseg_runtime.evaluation.stress_table import StressTable
 from brainseg_runtime.metrics.bootstrap import bootstrap_interval
 from brainseg_runtime.metrics.scores import table
 from brainseg_runtime.plurals import counted
-from brainseg_train.config import LossConfig
+from brainseg_train.config import AugmentConfig, LossConfig
 from brainseg_train.models import describe
 
 TEMPLATE: Final = "MODEL_CARD.md.jinja"
@@ -58,6 +59,10 @@ class Facts:
     """Trainable numbers of the network."""
     guarded: bool
     """Whether the manifest tells the runtime what intensities to expect."""
+    stress: StressTable | None = None
+    """The fp32 graph under perturbations, where it was measured."""
+    notes: str = ""
+    """Markdown of whoever exports, such as a cross-validation's figures; stands in the card as it is."""
 
 
 def write_card(facts: Facts) -> str:
@@ -72,8 +77,11 @@ def write_card(facts: Facts) -> str:
         data_set=_data_set(facts.provenance),
         sites=sorted({patient.site for patient in patients} - {""}),
         config=chosen.config,
+        last=chosen.config is not None and chosen.config.keep == "last",
         loss=loss_in_words(chosen.config.loss) if chosen.config else "",
+        simulated=simulated_in_words(chosen.config.augment) if chosen.config else "",
         groups=[_group_row(name, group) for name, group in _groups(patients)],
+        under_stress=[] if facts.stress is None else list(_stress_rows(facts.stress)),
         worst=sorted(patients, key=lambda patient: patient.dice)[:WORST],
     )
 
@@ -97,6 +105,26 @@ def loss_in_words(config: LossConfig) -> str:
     overlap = "soft Dice" if config.miss_weight == 0.5 else f"Tversky loss with misses at {config.miss_weight:g}"
     terms = ((config.bce, entropy), (config.dice, overlap), (config.boundary, "cross-entropy along the outline"))
     return " + ".join(name if weight == 1 else f"{weight:g} × {name}" for weight, name in terms if weight)
+
+
+def simulated_in_words(config: AugmentConfig) -> str:
+    """What training simulates of other scanners and other software, with the fraction of slices; empty for nothing.
+
+    >>> simulated_in_words(AugmentConfig(scalp=0.5, swap=0.05))
+    'scalp dimmed, brightened or removed (50% of the slices), T1s exchanged (5%)'
+    """
+    chances = (
+        (config.scalp, "scalp dimmed, brightened or removed"),
+        (config.healthy, "the half with tumour replaced by the other's mirror image, where it lies on one side"),
+        (config.zoom_out, f"head shrunk, to {100 * config.zoom_least:.0f}% of its size at least"),
+        (config.curve, "a channel's grey levels bent"),
+        (config.detail, "sharpened or blurred"),
+        (config.scaling, "a channel scaled and clipped"),
+        (config.swap, "T1s exchanged"),
+        (config.missing_zero, "a missing sequence left empty"),
+    )
+    found = [f"{what} ({100 * chance:g}%)" for chance, what in chances if chance]
+    return ", ".join(found).replace("%)", "% of the slices)", 1)
 
 
 def _template() -> jinja2.Template:
@@ -134,6 +162,21 @@ def _score_rows(evaluation: Evaluation) -> Iterator[tuple[str, str, str]]:
             value, interval = evaluation.pooled.scores[score.key], evaluation.pooled_ci95.scores[score.key]
             name = f"{score.label[0].upper()}{score.label[1:]} over all pixels"
             yield name, _number(value), _interval(interval, digits=4 if "AUC" in name else 3)
+
+
+def _stress_rows(table: StressTable) -> Iterator[tuple[str, str, str, str, str, str]]:
+    """Name, description, Dice, the lowest, the difference and its interval of each row with patients with tumour."""
+    for row in table.rows:
+        if row.dice is not None:
+            change = row.difference
+            yield (
+                row.name,
+                row.about,
+                f"{row.dice.mean:.3f}",
+                f"{row.dice.min:.3f}",
+                "" if change is None else f"{change.mean:+.3f}",
+                "" if change is None or change.ci95 is None else f"{change.ci95[0]:+.3f} to {change.ci95[1]:+.3f}",
+            )
 
 
 def _groups(patients: Sequence[PatientScores]) -> Iterator[tuple[str, Sequence[PatientScores]]]:

@@ -15,6 +15,7 @@ from brainseg_export.sources import kaggle_3m, run_choice
 from brainseg_export.sources.patients import validation_patients
 from brainseg_export.sources.provenance import Provenance, Recognised
 from brainseg_runtime.evaluation.evaluate import evaluate
+from brainseg_train.config import AugmentConfig
 from brainseg_train.data.dataset import load_dataset
 from brainseg_train.data.source import DataSource
 
@@ -95,3 +96,21 @@ def test_weights_that_do_not_say_how_they_learnt_get_no_recipe(facts: Facts) -> 
     assert "Adam, learning rate" in write_card(facts)
     chosen = replace(facts.chosen, info=replace(facts.chosen.info, config=None))
     assert "Adam" not in write_card(replace(facts, chosen=chosen))
+
+
+def test_notes_stand_as_they_are_between_training_and_results(facts: Facts) -> None:
+    told = write_card(replace(facts, notes="## What to expect\n\n| `a` | <b> |"))
+    assert "\n## What to expect\n\n| `a` | <b> |\n\n" in told
+    assert told.index("## Training") < told.index("## What to expect") < told.index("## Results on the validation")
+
+
+def test_a_last_epoch_is_not_called_the_best(facts: Facts) -> None:
+    assert "best epoch" in write_card(facts)
+    assert facts.chosen.config is not None
+    config = replace(facts.chosen.config, keep="last", patience=None, augment=AugmentConfig(scalp=0.5, swap=0.05))
+    info = replace(facts.chosen.info, config=config.to_json())
+    told = write_card(replace(facts, chosen=replace(facts.chosen, info=info)))
+    assert "best epoch" not in told
+    assert f"the last epoch, {info.epoch}, kept whatever its score" in told
+    assert "for the choice of threshold, temperature and variants," in told
+    assert "scalp dimmed, brightened or removed (50% of the slices), T1s exchanged (5%)" in told
