@@ -1,6 +1,6 @@
-"""What each of two processes does in the test of `brainseg_train.learning.distributed`; torchrun starts it.
+"""What each of several processes does in the test of `brainseg_train.learning.distributed`; torchrun starts it.
 
-Writes to the folder named: the loss and gradient of a global batch, or a run that both train together.
+Writes to the folder named: the loss and gradient of a global batch, a normalised batch, or a run trained together.
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ from pathlib import Path
 
 import safetensors.torch
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from brainseg_train.config import LossConfig, TrainConfig
 from brainseg_train.learning.batches import Batches
 from brainseg_train.learning.device import place
 from brainseg_train.learning.distributed import Group, join
 from brainseg_train.learning.learner import Learner
+from brainseg_train.learning.normalisation import normalise_together
 from brainseg_train.runs.fit import fit
 from tests.train.arrays import make_dataset, make_split
 
@@ -42,16 +43,35 @@ def global_batch() -> tuple[Tensor, Tensor]:
     return images, masks
 
 
-def loss_and_gradient(group: Group) -> dict[str, Tensor]:
-    """`loss` and each parameter's gradient, for this process's share of the batch; normalisation in evaluation mode."""
+def learned(group: Group) -> dict[str, Tensor]:
+    """`loss` and `gradient/` of one batch, then `network/` after six steps of Adam, in float64 and training mode."""
     learner = Learner(CONFIG, place(CONFIG), group)
-    learner.network.eval()
-    images, masks = global_batch()
-    loss = learner.backward(group.local(images), group.local(masks))
+    learner.network.double().train()
+    images, masks = (group.local(each).double() for each in global_batch())
+    loss = learner.backward(images, masks)
     gradients = {name: parameter.grad for name, parameter in learner.network.named_parameters()}
-    return {"loss": torch.tensor(loss)} | {
-        name: grad.contiguous() for name, grad in gradients.items() if grad is not None
-    }
+    found = {f"gradient/{name}": grad.clone() for name, grad in gradients.items() if grad is not None}
+    for _ in range(6):
+        learner.step(images, masks, 1e-3)
+    after = {f"network/{name}": each.clone() for name, each in learner.network.state_dict().items()}
+    return {"loss": torch.tensor(loss, dtype=torch.float64)} | found | after
+
+
+def normalised(group: Group) -> dict[str, Tensor]:
+    """What batch normalisation makes of seven slices: `rows/` of a process's own, and `layer/` of all."""
+    source = torch.Generator().manual_seed(0)
+    draw = [torch.randn((7, 5, 6, 4), generator=source, dtype=torch.float64) for _ in range(2)]
+    normalisation = nn.BatchNorm2d(5)
+    nn.init.uniform_(normalisation.weight, 0.5, 2.0, generator=source)
+    layer = nn.Sequential(normalisation).double()
+    normalise_together(layer, group)
+    x = group.local(draw[0] * 3 + 20).requires_grad_()
+    y = layer(x)
+    (y * group.local(draw[1])).sum().backward()
+    group.sum_gradients(layer)
+    grads = {name: parameter.grad for name, parameter in layer.named_parameters()} | dict(layer.named_buffers())
+    of_layer = {f"layer/{name}": tensor for name, tensor in grads.items() if tensor is not None}
+    return of_layer if x.grad is None else of_layer | {"rows/output": y.detach(), "rows/gradient": x.grad}
 
 
 def main(part: str, folder: Path) -> None:
@@ -63,10 +83,9 @@ def main(part: str, folder: Path) -> None:
         (folder / f"record-{os.environ['RANK']}.txt").write_text(f"{record.status} {record.best}", encoding="utf-8")
         return
     with join(torch.device("cpu")) as group:
-        found = loss_and_gradient(group)
-        if group.writes:
-            (folder / "gradient.safetensors").write_bytes(safetensors.torch.save(found))
-        group.wait()  # so that neither leaves while the other still works
+        found = learned(group) | normalised(group)
+        (folder / f"{group.rank}.safetensors").write_bytes(safetensors.torch.save(found))
+        group.require_agreement({"colour": group.rank}, device=torch.device("cpu"), remedy="paint them")
 
 
 if __name__ == "__main__":

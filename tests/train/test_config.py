@@ -60,6 +60,7 @@ def test_missing_keys_take_their_defaults() -> None:
         ({"patience": 0}, "patience"),
         ({"model": "vnet"}, "model"),
         ({"schedule": "step"}, "schedule"),
+        ({"keep": "first"}, "keep"),
         ({"precision": "fp16"}, "precision"),
         ({"empty_fraction": 1.01}, "empty_fraction"),
         ({"ema_decay": 1.0}, "ema_decay"),
@@ -116,6 +117,7 @@ def test_a_stronger_augmentation_stays_within_its_limits(name: str, strength: fl
     [
         ({"warmup_epochs": 3.0, "epochs": 2}, "warmup_epochs"),
         ({"schedule": "cosine", "rate": 1e-7}, "would climb"),
+        ({"keep": "last", "patience": 3}, "patience"),
     ],
 )
 def test_a_rate_that_would_not_go_where_it_should_is_refused(changes: dict[str, Any], said: str) -> None:
@@ -156,6 +158,9 @@ def test_the_shipped_preset_ends_slowly_and_averages(model: str) -> None:
     assert config.schedule == "cosine"
     assert config.final_rate < config.rate / 100
     assert config.ema_decay > 0
+    assert config.keep == "last"
+    assert config.augment.scalp > 0
+    assert config.augment.healthy > 0
 
 
 def test_a_file_of_settings_changes_what_it_names_and_nothing_else(tmp_path: Path) -> None:

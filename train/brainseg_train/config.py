@@ -20,6 +20,7 @@ from brainseg_train import models
 from brainseg_train.errors import ConfigError
 
 Schedule = Literal["constant", "cosine"]
+Keep = Literal["best", "last"]
 Precision = Literal["auto", "fp32", "bf16"]
 Preset = Literal["paper", "quick", "shipped"]
 
@@ -29,7 +30,23 @@ _Chance = Annotated[float, Between(0, 1)]
 _Logarithm = Annotated[float, Between(0, 3)]  # a factor of 20
 _Weight = Annotated[float, AtLeast(0)]
 
-_CHANCES: Final = frozenset({"flip", "missing_sequence", "paste"})
+_CHANCES: Final = frozenset(
+    {
+        "curve",
+        "detail",
+        "flip",
+        "healthy",
+        "missing_sequence",
+        "missing_zero",
+        "paste",
+        "scaling",
+        "scalp",
+        "swap",
+        "zoom_least",
+        "zoom_out",
+    }
+)
+"""Fields that `scaled` leaves alone."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,8 +80,26 @@ class AugmentConfig:
     """Largest standard deviation of Gaussian noise, in [0, 1] units, drawn for each slice."""
     missing_sequence: _Chance = 0.35
     """Chance, for pre-contrast and for post-contrast each, to be overwritten by FLAIR."""
+    missing_zero: _Chance = 0.0
+    """Chance that a missing sequence is zeros instead of FLAIR."""
+    swap: _Chance = 0.0
+    """Chance that pre- and post-contrast are exchanged."""
     paste: _Chance = 0.5
     """Chance that a square of another slice of the batch is pasted in, with its mask."""
+    zoom_out: _Chance = 0.0
+    """Chance that the head is made smaller, down to `zoom_least` of its size."""
+    zoom_least: Annotated[float, Between(0.1, 1)] = 0.38
+    """Least size of a head that is made smaller, as a fraction of its own."""
+    scalp: _Chance = 0.0
+    """Chance that what lies outside the brain is dimmed, brightened or removed."""
+    curve: _Chance = 0.0
+    """Chance, for each channel, of a random monotone curve."""
+    detail: _Chance = 0.0
+    """Chance of sharpening or blurring."""
+    scaling: _Chance = 0.0
+    """Chance, for each channel, of scaling by its maximum or a percentile, with clipping."""
+    healthy: _Chance = 0.0
+    """Chance that the tumour's half is replaced by the other half's mirror image, where the tumour allows it."""
 
     def __post_init__(self) -> None:
         """Refuse values outside their ranges."""
@@ -143,6 +178,9 @@ class TrainConfig:
     """Most passes over the training slices."""
     patience: Annotated[int, AtLeast(1)] | None = None
     """Stop after this many epochs without a better validation Dice; None never stops early."""
+    keep: Keep = "best"
+    """Which epoch's weights are kept: that of the best validation Dice, or the last, so that validation chooses
+    nothing."""
     loss: LossConfig = field(default_factory=LossConfig)
     """The loss's terms."""
     gradient_clip: Annotated[float, Above(0)] = 10.0
@@ -173,16 +211,23 @@ class TrainConfig:
         return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()
 
     def require_schedule(self) -> Self:
-        """This configuration, if its learning rate goes where it should; a file may set single fields otherwise.
+        """This configuration, if its fields agree on how training goes; a file may set single fields otherwise.
 
         Raises:
-            ConfigError: The warm-up outlasts the epochs, or a cosine would climb.
+            ConfigError: The warm-up outlasts the epochs, a cosine would climb, or patience waits for a better epoch
+                where the last one is kept.
         """
         if self.warmup_epochs > self.epochs:
             raise ConfigError(
                 "warmup_epochs is too large",
                 expected=f"at most the number of epochs, {self.epochs}",
                 got=self.warmup_epochs,
+            )
+        if self.keep == "last" and self.patience is not None:
+            raise ConfigError(
+                "patience and keep contradict each other",
+                expected='patience null where keep is "last": training then ends after all epochs',
+                got=f"patience {self.patience}",
             )
         if self.schedule == "cosine" and self.final_rate > self.rate:
             raise ConfigError(
@@ -211,7 +256,8 @@ def preset(name: Preset, model: str) -> TrainConfig:
         name: "paper" is the published recipe: Adam at 3e-4, 40 epochs, early stopping, the shipped width, all slices.
             "quick" takes minutes on two cores: half the width, fewer epochs, a higher learning rate, half of the empty
             slices.
-            "shipped" is what the bundles in `models/` were trained with: see `docs/experiments.md`.
+            "shipped" is what the bundles in `models/` were trained with, the last epoch kept: see
+            `docs/experiments.md`.
         model: The network's name.
 
     Raises:
@@ -230,8 +276,19 @@ def preset(name: Preset, model: str) -> TrainConfig:
             schedule="cosine",
             rate=1e-3,
             warmup_epochs=1.0,
-            epochs=100,
+            epochs=110,
+            keep="last",
             loss=LossConfig(boundary=0.1),
+            augment=AugmentConfig(
+                scalp=0.5,
+                healthy=0.35,
+                zoom_out=0.25,
+                curve=0.15,
+                detail=0.15,
+                scaling=0.1,
+                swap=0.05,
+                missing_zero=0.1,
+            ),
             ema_decay=0.998,
             empty_fraction=0.4,
         )

@@ -12,6 +12,7 @@
         ├── CheckpointError          a checkpoint is missing, damaged or of another network
         ├── RecordError              a run's or study's record is missing, damaged or contradicts itself
         ├── DeviceError              the requested device or precision is not available
+        ├── GroupError               processes that train together differ, or one of them is gone
         ├── DivergedError            training diverged: a loss or gradient is not finite
         └── StudyError               a study cannot go on: nothing completed, or its settings changed
 
@@ -66,6 +67,10 @@ class RecordError(TrainError):
 
 class DeviceError(TrainError):
     """The requested device or precision is not available."""
+
+
+class GroupError(TrainError):
+    """Processes that train together have found different things, or one of them has ended."""
 
 
 class DivergedError(TrainError):

@@ -7,13 +7,14 @@ import logging
 import signal
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
 import torch
 
-from brainseg_train.checkpoint import load_network, load_resume
-from brainseg_train.config import AugmentConfig
+from brainseg_train.checkpoint import load_network, load_resume, load_weights
+from brainseg_train.config import AugmentConfig, preset
 from brainseg_train.errors import CheckpointError, ConfigError, DivergedError, LeakageError, RecordError, SplitError
 from brainseg_train.learning.schedule import learning_rate_at
 from brainseg_train.runs.fit import Progress, fit
@@ -172,6 +173,29 @@ def test_patience_ends_a_run_that_no_longer_gets_better(tmp_path: Path) -> None:
     assert (record.status, record.stopped, record.epochs) == ("complete", "patience", 3)
 
 
+def test_the_last_epoch_is_kept_where_the_settings_say_so(tmp_path: Path) -> None:
+    # At such a rate nothing ever changes, so the first epoch stays the best.
+    config = replace(CONFIG, rate=1e-30, final_rate=0.0, ema_decay=0.999)
+    kept: dict[Literal["best", "last"], int] = {"best": 1, "last": 3}
+    for keep, epoch in kept.items():
+        record = train(replace(config, keep=keep), tmp_path / keep)
+        history = load_history(tmp_path / keep)
+        assert record.best is not None
+        assert (record.best.epoch, record.best.validation) == (epoch, history[epoch - 1].validation)
+        assert load_weights(tmp_path / keep)[1].epoch == epoch
+
+
+def test_a_run_with_maps_of_heads_resumes_to_the_same_bytes(tmp_path: Path) -> None:
+    dataset = replace(DATASET, folder=tmp_path / "cache")
+    config = replace(preset("shipped", "unet"), width=2, epochs=2, batch=8, device="cpu")
+    fit(config, dataset, SPLIT, tmp_path / "a" / "run", threads=1)
+    maps = sorted(path.name for path in tmp_path.glob("cache.*"))
+    assert maps == ["cache.head1.json", "cache.head1.safetensors"]
+    fit(config, dataset, SPLIT, tmp_path / "b" / "run", threads=1, should_stop=after(3))
+    fit(config, dataset, SPLIT, tmp_path / "b" / "run", threads=1, resume=True)
+    assert snapshot(tmp_path / "a" / "run") == snapshot(tmp_path / "b" / "run")
+
+
 def test_a_pruned_run_says_so_and_is_not_taken_up(tmp_path: Path) -> None:
     asked: list[tuple[int, float]] = []
 
@@ -238,7 +262,7 @@ def test_training_starts_from_the_weights_that_are_named(whole: Path, tmp_path: 
     assert record.initial == {"run": "run", "epoch": named["epoch"], "sha256": named["sha256"]}
     first, second = (dict(load_network(folder)[0].named_parameters()) for folder in (whole, tmp_path / "run"))
     assert all(torch.allclose(first[name], second[name], atol=1e-7) for name in first)
-    with pytest.raises(CheckpointError, match="does not fit"):
+    with pytest.raises(CheckpointError, match=rf"does not fit[\s\S]*with --width {CONFIG.width}"):
         train(replace(config, width=3), tmp_path / "other")
 
 

@@ -1,6 +1,6 @@
-"""The weights of a run's best epoch, and the facts stored with them.
+"""The weights of the epoch that a run keeps, and the facts stored with them.
 
-best.safetensors   the network's state under its own names
+best.safetensors   the network's state under its own names; in half precision beside a bundle that ships
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from torch import Tensor, nn
 
 from brainseg_runtime.safe_io.typed_json import from_json, to_json
 from brainseg_train import models
-from brainseg_train.checkpoint.tensor_files import delete_tensors, read_body, read_tensors, write_tensors
+from brainseg_train.checkpoint.tensor_files import delete_tensors, json_path, read_body, read_tensors, write_tensors
 from brainseg_train.errors import CheckpointError
 
 BEST: Final = "best"
-"""Stem of the best epoch's weights."""
+"""Stem of the kept epoch's weights."""
 
 FORMAT: Final = "brainseg-weights/1"
 
@@ -91,24 +91,25 @@ def load_weights(path: Path) -> tuple[dict[str, Tensor], WeightsInfo]:
     """Read weights, checked against their digests.
 
     Args:
-        path: A run's folder, or a weights file with its JSON beside it.
+        path: A run's folder, a bundle's with its weights beside it, or a weights file with its JSON beside it.
 
     Returns:
-        The network's state by name, on the CPU, and what it is.
+        The network's state by name, on the CPU, half precision widened to single, and what it is.
 
     Raises:
         CheckpointError: A file is missing, damaged, too large or no weights.
     """
     stem = _stem(path)
     tensors, body = read_tensors(stem, FORMAT)
-    return tensors, WeightsInfo.from_json(body, f"{stem}.json")
+    single = {name: tensor.float() if tensor.dtype == torch.float16 else tensor for name, tensor in tensors.items()}
+    return single, WeightsInfo.from_json(body, f"{stem}.json")
 
 
 def read_info(path: Path) -> WeightsInfo:
     """The facts stored with weights, without the weights: only the JSON is read and checked against its digest.
 
     Args:
-        path: A run's folder, or a weights file with its JSON beside it.
+        path: A run's folder, a bundle's with its weights beside it, or a weights file with its JSON beside it.
 
     Raises:
         CheckpointError: The JSON is missing, damaged, too large or not of weights.
@@ -121,7 +122,7 @@ def load_network(path: Path) -> tuple[nn.Module, WeightsInfo]:
     """A run's best network in evaluation mode, on the CPU.
 
     Args:
-        path: A run's folder, or a weights file with its JSON beside it.
+        path: A run's folder, a bundle's with its weights beside it, or a weights file with its JSON beside it.
 
     Raises:
         CheckpointError: The weights are missing or damaged, or do not fit the network that they name.
@@ -161,5 +162,8 @@ def fill(network: nn.Module, weights: Mapping[str, Tensor], where: str) -> None:
 
 
 def _stem(path: Path) -> Path:
-    """Where weights are, without the ending: in a run's folder, or as named."""
-    return path / BEST if path.is_dir() else path.with_suffix("")
+    """Where weights are, without the ending: in a run's folder, beside a bundle's under its name, or as named."""
+    beside = path.with_suffix("")
+    if path.is_dir() and (json_path(path / BEST).is_file() or not json_path(beside).is_file()):
+        return path / BEST
+    return beside

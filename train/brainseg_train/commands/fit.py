@@ -33,7 +33,7 @@ def fit(
     ] = None,
     batch: Annotated[int | None, typer.Option(min=1, help="Slices a step; default: the preset's.")] = None,
     initial: Annotated[
-        Path | None, typer.Option(metavar="RUN", help="A run's folder whose best weights to start from.")
+        Path | None, typer.Option(metavar="RUN", help="A run's folder whose weights to start from, or models/deeplab.")
     ] = None,
     config: Annotated[
         Path | None,
@@ -105,7 +105,8 @@ def _by_hand(rate: str | None, batch: int | None, initial: Path | None) -> dict[
         if not initial.with_suffix(".json").is_file() and not (initial / "best.json").is_file():
             raise ConfigError(
                 "the run to start from does not exist",
-                expected="--initial with a run's folder, which holds best.json and best.safetensors",
+                expected="--initial with a run's folder, which holds best.json and best.safetensors, or a bundle "
+                "with NAME.json and NAME.safetensors beside it",
                 got=str(initial),
             )
         changes["initial"] = str(initial)

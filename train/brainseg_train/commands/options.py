@@ -47,7 +47,7 @@ class StudyOptions:
         Literal["paper", "quick", "shipped"] | None,
         typer.Option(
             help="paper: full width, 40 epochs, six configurations, nothing pruned. quick: minutes on two cores. "
-            "shipped: the recipe of the bundles in models/, 100 epochs. Default: paper on patients, quick on the "
+            "shipped: the recipe of the bundles in models/, 110 epochs. Default: paper on patients, quick on the "
             "phantom.",
         ),
     ] = None

@@ -106,7 +106,7 @@ def tell_runs(study: Study, console: Console) -> None:
         ]
         for run in records
     ]
-    console.table(["run", "epochs", "best epoch", "validation Dice"], rows)
+    console.table(["run", "epochs", "epoch kept", "validation Dice"], rows)
     for run in records:
         if run.status == "failed":
             console.note(_diverged(run.id, run.stopped, run.best.epoch if run.best else None))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from brainseg_train.comparison.test_scores import look_once
 from brainseg_train.errors import StudyError
+from brainseg_train.tuning import study
 from brainseg_train.tuning.file_lock import FileLock, is_held
 from brainseg_train.tuning.search import best_of
 from brainseg_train.tuning.worker import work
@@ -33,8 +34,11 @@ WAIT_SECONDS = 1.0
 def carry_out(current: Study, dataset: DataSet, *, workers: int, cache: Path | None, display: Display) -> Study:
     """Carry out the rest of a study.
 
+    The first process leads: it chooses and measures once every trial has ended. Others help, and stay until then: they
+    take up the trials of a process that dies, and one of them leads if it was the leader.
+
     Returns:
-        The complete study; or, if another process leads it, the study so far, once no trial is left to take.
+        The complete study; or, if another process leads it, the study so far, once every trial has ended.
 
     Raises:
         StudyError: No trial of a network left weights, or a process failed.
@@ -51,14 +55,19 @@ def carry_out(current: Study, dataset: DataSet, *, workers: int, cache: Path | N
             run_workers(current, data=dataset.root, cache=cache, count=workers, show=display.show)
 
     lead = FileLock(current.folder / "lead.lock")
-    if not lead.acquire(wait=False):
+    while not lead.acquire(wait=False):
         train()
-        return current
+        if not _unfinished(current):
+            return current
+        time.sleep(WAIT_SECONDS)  # another process works on them, and may die
     try:
+        latest = study.load(current.runs, current.record.id)
+        if latest.record.status == "complete":
+            return latest
         began = time.monotonic()
         train()
-        while any(current.tuner(unit).unfinished() for unit in current.request.units):
-            time.sleep(WAIT_SECONDS)  # another process works on them
+        while _unfinished(current):
+            time.sleep(WAIT_SECONDS)
             train()
         return finish(current, dataset, display, seconds=time.monotonic() - began)
     finally:
@@ -99,6 +108,11 @@ def epochs_left(current: Study) -> int:
         fresh = current.request.search.trials - len(runs)
         left += open_runs + fresh * current.request.configs[unit.model].epochs
     return left
+
+
+def _unfinished(current: Study) -> bool:
+    """Whether a trial has not ended."""
+    return any(current.tuner(unit).unfinished() for unit in current.request.units)
 
 
 def _free(current: Study) -> bool:

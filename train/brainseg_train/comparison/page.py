@@ -104,7 +104,7 @@ def _about(rows: Sequence[Mapping[str, Any]]) -> list[list[str]]:
         ["Validation", "mean volume Dice at 128×128", *(f"{row['validation']['dice']:.3f}" for row in rows)],
         ["Network", "parameters", *(f"{row['parameters']:,}" for row in rows)],
         ["", "configuration", *(row["chosen"] for row in rows)],
-        ["", "epochs, best epoch", *(f"{row['epochs']}, {row['best_epoch']}" for row in rows)],
+        ["", "epochs, epoch kept", *(f"{row['epochs']}, {row['best_epoch']}" for row in rows)],
         ["", "training of the chosen run", *(duration(row["timing"]["seconds"]) for row in rows)],
     ]
 

@@ -36,6 +36,8 @@ from brainseg_train.runs.state import Clock, RunState
 if TYPE_CHECKING:
     from brainseg_train.data.dataset import DataSet
     from brainseg_train.data.split import Split
+    from brainseg_train.learning.device import Placement
+    from brainseg_train.learning.distributed import Group
 
 __all__ = ["SAVE_EVERY", "Progress", "ProgressCallback", "PruneCallback", "StopCallback", "fit"]
 
@@ -85,7 +87,8 @@ def fit(  # noqa: PLR0913 - what to train, where to keep it, and the callbacks: 
         The run's record, as in its `run.json`.
 
     Raises:
-        ConfigError: The batch cannot be divided among the processes, or a number is below 1.
+        ConfigError: The batch has fewer slices than there are processes, or a number is below 1.
+        GroupError: Processes that train together differ in data, records or arithmetic, or one of them has ended.
         SplitError: The split is of another data set, or one of its subsets is empty.
         LeakageError: The initial weights were trained on another split of the same data.
         RecordError: The folder already holds a run and `resume` is off.
@@ -101,16 +104,20 @@ def fit(  # noqa: PLR0913 - what to train, where to keep it, and the callbacks: 
             raise ConfigError(f"{name} is too small", expected="at least 1", got=number)
     config.require_schedule()
     found = existing_record(run_dir, resume=resume)
-    if found is not None and found.status in {"complete", "pruned"}:
+    finished = found is not None and found.status in {"complete", "pruned"}
+    if found is not None and finished and local_rank() is None:
         require_same_run(found, config, dataset, split, run_dir.parent)
         return found
     placement = place(config, local_rank=local_rank())
     count = threads or (found.threads if found else min(torch.get_num_threads(), usable_cores()))
     shortage = naming_shortage(f"{config.model} of width {config.width} with batches of {config.batch}")
     with join(placement.device) as group, computing_with(count), stoppable() as stop_requested, shortage:
-        group.wait()  # nobody may write before all have looked at what is there
-        if config.batch % group.size:
-            raise ConfigError("the batch cannot be divided", expected=f"a multiple of {group.size}", got=config.batch)
+        _require_one_start(group, placement, found, dataset, split)  # nobody writes before all have looked
+        if found is not None and finished:
+            require_same_run(found, config, dataset, split, run_dir.parent)
+            return found
+        if config.batch < group.size:
+            raise ConfigError("the batch cannot be divided", expected=f"at least {group.size}", got=config.batch)
         foresee(dataset, split, config, processes=group.size)
         learner = Learner(config, placement, group)
         _require_unseen(config, learner, split)
@@ -119,7 +126,12 @@ def fit(  # noqa: PLR0913 - what to train, where to keep it, and the callbacks: 
         if found is not None:
             require_same_run(found, config, dataset, split, run_dir.parent)
             record = resumed_record(found, record, run_dir)
-            state, best_weights = load_state(run_dir, learner, group)
+            state, best_weights = load_state(run_dir, learner)
+        group.require_agreement(
+            {"the state that they start from": f"step {learner.steps}", "the initial weights": learner.initial},
+            device=placement.device,
+            remedy="see that every machine reads the same files in the folder of runs, then repeat with --resume",
+        )
         clock = Clock(**state.timing)
         recorder = Recorder(run_dir, record, clock, writes=group.writes, tensorboard=tensorboard)
         if found is not None:
@@ -158,6 +170,31 @@ def _new_record(
         git=provenance.git_state(),
         hardware=provenance.hardware(device),
         timing={"seconds": 0.0, "started": time.time()},
+    )
+
+
+def _require_one_start(
+    group: Group, placement: Placement, found: RunRecord | None, dataset: DataSet, split: Split
+) -> None:
+    """Refuse to train together from different data or records, or in different arithmetic.
+
+    Raises:
+        GroupError: Two processes differ.
+    """
+    here = provenance.versions()
+    facts = {
+        "the data set's digest": dataset.digest,
+        "the split's digest": split.digest,
+        "the run that they found": "none" if found is None else f"{found.id}, {found.status}, {found.epochs} epochs",
+        "device": placement.device.type,
+        "precision": placement.precision,
+        "versions": ", ".join(f"{name} {here[name]}" for name in ("brainseg", "torch") if name in here),
+    }
+    group.require_agreement(
+        facts,
+        device=placement.device,
+        remedy="give every machine the same data, versions and folder of runs; where processors differ, set device and "
+        "precision (fp32) in the file of --config",
     )
 
 

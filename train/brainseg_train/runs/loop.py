@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from brainseg_train.errors import DivergedError
 from brainseg_train.learning.augment import augment
 from brainseg_train.learning.batches import Batches, EpochPlan
+from brainseg_train.learning.head_maps import feed_for
 from brainseg_train.learning.randomness import generator, seeded
 from brainseg_train.learning.schedule import learning_rate_at
 from brainseg_train.learning.validation import validate
@@ -60,7 +61,9 @@ class TrainingLoop:
         rows = split.indices(dataset, "validation")
         self.patients = dataset.patient_of_slice[rows]
         self.validation = Batches(dataset.images, dataset.masks, rows, self.placement.device)
-        self.training = Batches(dataset.images, dataset.masks, split.indices(dataset, "train"), self.placement.device)
+        drawn = split.indices(dataset, "train")
+        self.training = Batches(dataset.images, dataset.masks, drawn, self.placement.device)
+        self.maps = feed_for(self.config.augment, dataset, drawn, self.placement.device)
         self.plan = EpochPlan(
             has_tumour=self.training.has_tumour(),
             batch=self.config.batch,
@@ -109,20 +112,25 @@ class TrainingLoop:
         return True
 
     def _step(self, positions: Tensor, state: RunState) -> StepResult:
-        """Gather a batch, augment it and learn from it. Each draw is seeded by its own epoch, step and process."""
-        place = (state.epoch, state.step, self.group.rank)
-        images, masks = self.training.batch(self.group.local(positions))
+        """Gather a batch, augment it and learn from this process's part. Each draw is seeded by its epoch and step.
+
+        Every process augments the whole batch, a tenth of a step's work, so that each slice is changed as it would be
+        in one process: a square may come from a slice that another process learns from.
+        """
+        place = (state.epoch, state.step, 0)
+        images, masks = self.training.batch(positions)
+        maps = None if self.maps is None else self.maps.batch(positions)
         source = generator(self.config.seed, "augment", *place, device=self.placement.device)
-        images, masks = augment(images, masks, self.config.augment, source)
+        images, masks = augment(images, masks, self.config.augment, source, maps)
         learning_rate = learning_rate_at(self.config, self.learner.steps, self.plan.steps)
-        with seeded(self.config.seed, "layers", *place):
-            return self.learner.step(images, masks, learning_rate)
+        with seeded(self.config.seed, "layers", state.epoch, state.step, self.group.rank):
+            return self.learner.step(self.group.local(images), self.group.local(masks), learning_rate)
 
     def _validate(self, state: RunState) -> EpochRecord:
         """The epoch's line in the history."""
         began = time.perf_counter()
+        self.learner.share()
         network = self.learner.evaluated
-        self.group.share_buffers(network)
         scores = validate(network, self.validation, self.patients, self.placement, self.config.loss, self.group)
         if not math.isfinite(scores["loss"]):
             raise DivergedError(
@@ -146,9 +154,9 @@ class TrainingLoop:
         )
 
     def _end_epoch(self, state: RunState, epoch: EpochRecord) -> None:
-        """Keep the weights if they are the best, decide whether training is over, and save."""
+        """Keep the weights if they are the best or the latest is wanted, decide whether training is over, and save."""
         stopping = EarlyStopping(patience=self.config.patience)
-        if state.best is None or stopping.improves(epoch.validation, state.best):
+        if state.best is None or self.config.keep == "last" or stopping.improves(epoch.validation, state.best):
             state.best = Best(epoch=epoch.epoch, validation=epoch.validation)
             self.recorder.save_best(state.best, self.learner.weights())
         state.history += (epoch,)

@@ -62,7 +62,7 @@ class Recorder:
             leftover.unlink(missing_ok=True)
 
     def save_best(self, best: Best, weights: dict[str, Tensor]) -> None:
-        """Write the weights of the best epoch; each later state holds them too."""
+        """Write the weights of the epoch that is kept; each later state holds them too."""
         self._best_weights = weights
         if not self._writes:
             return

@@ -90,7 +90,7 @@ class RunRecord:
     parameters: int
     """Trainable numbers of the network."""
     best: Best | None = None
-    """Best epoch so far by validation Dice."""
+    """The epoch whose weights are kept: the best so far by validation Dice, or the latest where the settings say so."""
     epochs: int = 0
     """Epochs finished."""
     initial: dict[str, Any] | None = None

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from brainseg_train.config import TrainConfig
     from brainseg_train.data.dataset import DataSet
     from brainseg_train.data.split import Split
-    from brainseg_train.learning.distributed import Group
     from brainseg_train.learning.learner import Learner
     from brainseg_train.runs.records import RunRecord
 
@@ -86,22 +85,20 @@ def resumed_record(found: RunRecord, now: RunRecord, run_dir: Path) -> RunRecord
     return found if environment in known else replace(found, resumed=(*found.resumed, environment))
 
 
-def load_state(run_dir: Path, learner: Learner, group: Group) -> tuple[RunState, dict[str, Tensor]]:
+def load_state(run_dir: Path, learner: Learner) -> tuple[RunState, dict[str, Tensor]]:
     """Load the last valid state of a run into a learner.
 
     Args:
         run_dir: The run's folder.
         learner: Restored, if there is a state.
-        group: The processes that train together; none returns before all have read.
 
     Returns:
-        Position and sums, and the weights of the best epoch; those of a fresh run where no state was saved.
+        Position and sums, and the weights of the epoch that is kept; those of a fresh run where no state was saved.
 
     Raises:
         CheckpointError: There are states and all are damaged, or they are of another network.
     """
     resume, refused = checkpoint.load_resume(run_dir)
-    group.wait()
     for error in refused:
         logger.warning("%s; the state before it is used", error)
     if resume is None:

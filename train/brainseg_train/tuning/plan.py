@@ -15,7 +15,7 @@ from brainseg_train.data.persons import PersonRule
 from brainseg_train.data.split import Split, SplitBy
 from brainseg_train.data.split_file import SplitFile
 from brainseg_train.data.splitting import make_folds, make_split
-from brainseg_train.errors import ConfigError
+from brainseg_train.errors import ConfigError, StudyError
 from brainseg_train.learning.device import place
 from brainseg_train.learning.threads import requested_threads
 from brainseg_train.runs import events
@@ -23,6 +23,8 @@ from brainseg_train.runs.differences import changed_settings, changed_slices, sa
 from brainseg_train.runs.preflight import foresee
 from brainseg_train.tuning import study
 from brainseg_train.tuning.baseline import threshold_dice
+from brainseg_train.tuning.file_lock import FileLock
+from brainseg_train.tuning.launch import remember_study, remembered_study, restarted_blindly
 from brainseg_train.tuning.search import PAPER_GRID, QUICK_GRID, Search, SearchKind, grid_search
 from brainseg_train.tuning.study import Study
 from brainseg_train.tuning.study_record import Kind, StudyRequest
@@ -167,7 +169,7 @@ def make_request(plan: Plan, dataset: DataSet) -> tuple[StudyRequest, tuple[Spli
 def open_study(
     plan: Plan, dataset: DataSet, runs: Path, *, resume: bool, source: DataSource | None = None
 ) -> tuple[Study, Literal["new", "resumed", "complete"]]:
-    """The study to work on.
+    """The study to work on. Processes that torchrun started again go on with the study of their launch.
 
     Args:
         plan: What is asked for.
@@ -184,6 +186,45 @@ def open_study(
         BrainsegError: The plan does not fit the data, or a record is damaged.
     """
     request, splits = make_request(plan, dataset)
+    if (name := remembered_study()) is not None:
+        return _reopened(study.load(runs, name), request)
+    runs.mkdir(parents=True, exist_ok=True)
+    with FileLock(runs / ".open.lock"):  # of several that start at once, one begins and the others find it
+        found, origin = _find_or_begin(
+            plan, dataset, runs, request, splits, resume=resume or restarted_blindly(), source=source
+        )
+    remember_study(found.record.id)
+    return found, origin
+
+
+def _reopened(found: Study, request: StudyRequest) -> tuple[Study, Literal["resumed", "complete"]]:
+    """The study that this launch of torchrun began or resumed before it started its processes again.
+
+    Raises:
+        StudyError: The data has changed meanwhile.
+    """
+    if found.request.digest != request.digest:
+        told = changed_settings(*(cast("dict[str, Any]", to_json(one)) for one in (found.request, request)))
+        raise StudyError(
+            f"study {found.record.id}, which this launch works on, has another request now",
+            expected="the arguments and data that it was started with",
+            got="; ".join(told),
+            remedy="restore the data and repeat the command with --resume, or start a new study",
+        )
+    return found, "complete" if found.record.status == "complete" else "resumed"
+
+
+def _find_or_begin(
+    plan: Plan,
+    dataset: DataSet,
+    runs: Path,
+    request: StudyRequest,
+    splits: tuple[Split, ...],
+    *,
+    resume: bool,
+    source: DataSource | None,
+) -> tuple[Study, Literal["new", "resumed", "complete"]]:
+    """The study to resume, or a new one."""
     if resume:
         if (found := study.newest(runs, request=request, complete=False)) is not None:
             return _with_events(found) if plan.tensorboard else found, "resumed"
