@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 from brainseg_runtime.errors import ArgumentError, StudyError
-from brainseg_runtime.images.formats import is_image_name
+from brainseg_runtime.images.formats import format_names, is_image_name
 from brainseg_runtime.plurals import counted
 from brainseg_runtime.problems import Problem, first_few, grouped, printable, without_folders
 from brainseg_runtime.safe_io.arguments import check_path
+from brainseg_runtime.studies.dicom.archives import SUFFIX, holds_pictures_alone
 from brainseg_runtime.studies.dicom.finding import Found, FoundFile, find
 from brainseg_runtime.studies.dicom.library import require_pydicom
 from brainseg_runtime.studies.dicom.series import DicomStudy, read_studies
@@ -314,7 +315,9 @@ def no_study(paths: Iterable[AnyPath]) -> StudyError:
     problems = [problem for each in found for problem in each.problems]
     unread = read_studies([file for each in found for file in each.dicom])[1]
     remedy = "name the folder that the scanner's or archive's export was written to"
-    if any(map(is_image_name, others)):
+    if any(path.suffix.lower() == SUFFIX and holds_pictures_alone(path) for path in given):
+        remedy = f"unpack the zip and name the folder: slices are read from folders, as {format_names()}"
+    elif any(map(is_image_name, others)):
         remedy += "; slices (TIFF, PNG, JPEG) are no study: brainseg predict takes them as they are"
     return StudyError(
         f"{first_few([printable(str(path)) for path in given])} holds no study",

@@ -48,6 +48,8 @@ class SeriesHeader:
     number: int | None = None
     """SeriesNumber."""
     manufacturer: str = ""
+    model: str = ""
+    """ManufacturerModelName."""
     body_part: str = ""
     diffusion_b: float | None = None
     """DiffusionBValue, s/mm²."""

@@ -68,7 +68,7 @@ def test_a_native_study_wrapped_as_dicom_agrees_as_well(tmp_path: Path) -> None:
 
 
 @needs_native
-def test_in_the_training_sets_own_frame_the_network_agrees_better() -> None:
+def test_in_the_training_sets_own_frame_the_network_agrees_as_on_the_published_slices() -> None:
     """FLAIR and the post-contrast T1 brought onto the pre-contrast T1, as the published slices were made."""
     roles = read_study(NATIVE).roles
     levels = {role: grey_levels(series.load(), role) for role, series in roles.items()}
@@ -77,8 +77,10 @@ def test_in_the_training_sets_own_frame_the_network_agrees_better() -> None:
     for role in ("flair", "post"):
         placed[role] = resample(levels[role], t1.grid, register(levels[role], t1).matrix)
     images = Frame.of(t1).take(placed)
-    found = Segmenter.load("models/deeplab", provider="cpu").predict_volume(images)
-    assert dice(found.mask > 0, published() > 0) >= 0.845
+    segmenter = Segmenter.load("models/deeplab", provider="cpu")
+    reader = read_patient(PUBLISHED)
+    found, asked = (segmenter.predict_volume(each).mask > 0 for each in (images, reader.images))
+    assert dice(found, published() > 0) >= max(0.84, dice(asked, reader.mask > 0) - 0.01)
 
 
 @pytest.mark.skipif(not HEALTHY.is_dir(), reason="BRAINSEG_STUDIES names no head without tumour")

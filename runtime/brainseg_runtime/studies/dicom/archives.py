@@ -20,11 +20,16 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Final
 
 from brainseg_runtime.errors import StudyError
+from brainseg_runtime.images.formats import is_image_name
 from brainseg_runtime.problems import printable
+from brainseg_runtime.safe_io.litter import is_hidden
 from brainseg_runtime.studies.dicom.files import HEAD, MOST_BYTES, is_dicom, is_directory
 
 SUFFIX: Final = ".zip"
 _NIFTI: Final = (".nii", ".nii.gz")
+_OTHER_PICTURES: Final = (".bmp", ".gif", ".webp")
+"""Suffixes of pictures that are not read."""
+
 _MOST_MEMBERS: Final = 200_000
 _MOST_EXTRACTED: Final = 8 << 30
 """Bytes that one archive may fill the disk with."""
@@ -100,6 +105,38 @@ def extract(archive: Path, workspace: Workspace) -> Iterator[Member]:
             got=type(error).__name__,
             remedy="unpack it with another program and name the folder",
         ) from error
+
+
+def holds_pictures_alone(archive: Path) -> bool:
+    """Whether a zip archive holds pictures, such as a patient's slices, and neither DICOM nor NIfTI.
+
+    Args:
+        archive: The archive. Of one that cannot be read the answer is no; `extract` says what is wrong with it.
+    """
+    try:
+        _check_directory(archive, archive.name)
+        with zipfile.ZipFile(archive) as opened:
+            members = [member for member in opened.infolist() if not member.is_dir()]
+            if len(members) > _MOST_MEMBERS or not any(_is_picture(member.filename) for member in members):
+                return False
+            return not any(_may_be_of_study(opened, member) for member in members)
+    except (StudyError, *_FAULTS):
+        return False
+
+
+def _is_picture(name: str) -> bool:
+    """Whether a member's name is that of a picture, read or not."""
+    last = PurePosixPath(name.replace("\\", "/")).name
+    return (is_image_name(last) or last.lower().endswith(_OTHER_PICTURES)) and not is_hidden(last)
+
+
+def _may_be_of_study(opened: zipfile.ZipFile, member: zipfile.ZipInfo) -> bool:
+    """Whether a member is DICOM or NIfTI, or cannot be looked at."""
+    if member.filename.lower().endswith(_NIFTI) or member.flag_bits & 1 or member.compress_type not in _METHODS:
+        return True
+    with opened.open(member) as stream:
+        head = stream.read(HEAD)
+    return is_dicom(head) and not is_directory(head)
 
 
 class _Budget:

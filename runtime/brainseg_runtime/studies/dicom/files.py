@@ -34,7 +34,7 @@ NATIVE: Final = frozenset({IMPLICIT, EXPLICIT, DEFLATED, BIG_ENDIAN})
 MOST_BYTES: Final = 1 << 30
 """Largest file: an enhanced object of 2,000 frames of 512 × 512 has this size."""
 
-_MOST_INFLATED: Final = 1 << 28
+MOST_INFLATED: Final = 1 << 28
 """Largest deflated file once inflated; deflation shrinks up to a thousandfold."""
 
 _AT_ONCE: Final = 1 << 22
@@ -177,9 +177,9 @@ def _body(opened: BinaryIO, size: int, label: str) -> tuple[str, BinaryIO, int]:
     if syntax != DEFLATED:
         return syntax, opened, size
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-    data = inflater.decompress(opened.read(), _MOST_INFLATED + 1)
-    if len(data) > _MOST_INFLATED:
-        raise StudyError(f"{label} is too large once inflated", expected=f"at most {_MOST_INFLATED:,} bytes")
+    data = inflater.decompress(opened.read(), MOST_INFLATED + 1)
+    if len(data) > MOST_INFLATED:
+        raise StudyError(f"{label} is too large once inflated", expected=f"at most {MOST_INFLATED:,} bytes")
     if not inflater.eof:
         raise StudyError(f"{label} is cut off within its deflated data", remedy=_REMEDY)
     return syntax, io.BytesIO(data), len(data)

@@ -32,6 +32,8 @@ MAX_FILES: Final = 10_000
 """Most NIfTI files that a folder of studies may hold."""
 _CHUNK: Final = 1 << 22
 """Voxels decoded at a time."""
+_MOST_BEHIND: Final = 1 << 20
+"""Bytes behind the voxels that are read to find a wrong checksum; a file with more of them is taken as it is."""
 
 
 def is_nifti(path: Path) -> bool:
@@ -266,6 +268,7 @@ def _load(path: Path, header: NiftiHeader) -> Volume:
                     got=f"{start + len(data) // header.dtype.itemsize:,}", remedy="copy the file again",
                 )  # fmt: skip
             voxels[start : start + _CHUNK] = _scaled(np.frombuffer(data, header.dtype), header)
+        _compare_checksum(file)
     if not np.isfinite(voxels).all():
         raise StudyError(
             f"{path.name} has voxels that are no numbers", expected="finite values",
@@ -273,6 +276,15 @@ def _load(path: Path, header: NiftiHeader) -> Volume:
             remedy="replace them by the background's value",
         )  # fmt: skip
     return Volume(voxels=voxels.reshape(grid.shape), grid=grid)
+
+
+def _compare_checksum(file: IO[bytes]) -> None:
+    """Read to the end: gzip compares the checksum only there, and damage seldom shows in any other way."""
+    try:
+        file.read(_MOST_BEHIND)
+    except gzip.BadGzipFile as error:
+        if not str(error).startswith("Not a gzipped file"):  # bytes that follow the data are left, as gzip does
+            raise
 
 
 def _skip(file: IO[bytes], count: int) -> None:

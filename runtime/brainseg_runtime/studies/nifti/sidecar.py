@@ -63,6 +63,7 @@ def with_tags(path: Path, tags: dict[str, Json], *, oriented: bool) -> SeriesHea
         acquired=_clock(_text(tags, "AcquisitionTime")),
         number=_whole(_number(tags, "SeriesNumber")),
         manufacturer=_text(tags, "Manufacturer"),
+        model=_text(tags, "ManufacturersModelName"),
         body_part=_text(tags, "BodyPartExamined"),
         has_patient_orientation=oriented,
     )

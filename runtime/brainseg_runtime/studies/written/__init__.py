@@ -9,6 +9,7 @@ From the ground up:
     colours             CIELab, as DICOM stores colours
     contours            outlines of masks, with holes, and the longest axis
     source_header       patient and study of the source, repaired
+    predecessor         the earlier report that a result replaces; tested by `test_worker`
     dicom_object        what all written objects share; tested by `test_seg` and `test_source_header`
     seg                 SEG
     sr                  SR, TID 1500

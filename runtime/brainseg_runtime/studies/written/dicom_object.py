@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from brainseg_runtime.studies.geometry import Grid
 from brainseg_runtime.studies.series import Instance, Series
 from brainseg_runtime.studies.written.about import MANUFACTURER, About, plain
+from brainseg_runtime.studies.written.predecessor import SUPERSEDES, Predecessor
 from brainseg_runtime.studies.written.settings import Code, SegmentSettings
 from brainseg_runtime.studies.written.source_header import SourceHeader
 from brainseg_runtime.studies.written.uids import IMPLEMENTATION, Uids
@@ -49,6 +50,7 @@ class Job:
         uids: Maker of UIDs.
         now: Date and time of the objects: the source's if the bytes are not to depend on the time.
         stamped: Whether `now` is the time of writing.
+        predecessor: The report of an earlier result that this one replaces; None if there is none.
     """
 
     header: SourceHeader
@@ -60,6 +62,7 @@ class Job:
     uids: Uids
     now: datetime
     stamped: bool
+    predecessor: Predecessor | None = None
 
     @property
     def frame_of_reference(self) -> str:
@@ -211,8 +214,8 @@ def referenced_series(series: Series) -> Dataset:
 
 
 def _series_description(job: Job, what: str) -> str:
-    """Label, kind and, where there is a warning, a mark that lists of series show."""
-    end = f" {what} - WARNING" if job.warnings else f" {what}"
+    """Label, kind and marks that lists of series show: of a warning, and of a result that replaces an earlier one."""
+    end = f" {what}{' - WARNING' if job.warnings else ''}{'' if job.predecessor is None else SUPERSEDES}"
     return job.segment.label[: _LONGEST_NAME - len(end)] + end
 
 

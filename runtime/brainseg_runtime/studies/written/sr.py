@@ -23,6 +23,7 @@ from brainseg_runtime.studies.written.dicom_object import (
     item,
     reference,
 )
+from brainseg_runtime.studies.written.predecessor import Predecessor
 from brainseg_runtime.studies.written.seg import BRAIN, SEGMENT
 from brainseg_runtime.studies.written.seg import SOP_CLASS as SEG_CLASS
 from brainseg_runtime.studies.written.settings import Code
@@ -73,6 +74,8 @@ def report(job: Job, measured: Measured, others: Sequence[Series]) -> Dataset:
     dataset.VerificationFlag = "UNVERIFIED"
     dataset.ReferencedPerformedProcedureStepSequence = []
     dataset.PerformedProcedureCodeSequence = []
+    if job.predecessor is not None:
+        dataset.PredecessorDocumentsSequence = [_predecessor(job.predecessor, job.header.study_uid)]
     dataset.CurrentRequestedProcedureEvidenceSequence = [_evidence(job, others)]
     root = _container(_dcm("126000", "Imaging Measurement Report"))
     dataset.ValueType = root.ValueType
@@ -87,6 +90,13 @@ def report(job: Job, measured: Measured, others: Sequence[Series]) -> Dataset:
         _measurements(job, measured),
     ]
     return dataset
+
+
+def _predecessor(earlier: Predecessor, study_uid: str) -> Dataset:
+    """The report that this one replaces."""
+    document = item(ReferencedSOPClassUID=earlier.sop_class, ReferencedSOPInstanceUID=earlier.sop_uid)
+    series = item(SeriesInstanceUID=earlier.series_uid, ReferencedSOPSequence=[document])
+    return item(StudyInstanceUID=study_uid, ReferencedSeriesSequence=[series])
 
 
 def _evidence(job: Job, others: Sequence[Series]) -> Dataset:

@@ -23,6 +23,7 @@ from brainseg_runtime.studies.written.contours import LongAxis, long_axis
 from brainseg_runtime.studies.written.dicom_object import Job, encode
 from brainseg_runtime.studies.written.nifti import nifti
 from brainseg_runtime.studies.written.pictures import Picture, to_grey
+from brainseg_runtime.studies.written.predecessor import Predecessor
 from brainseg_runtime.studies.written.preview import preview
 from brainseg_runtime.studies.written.record import FILE, SCHEMA, Output, study_record
 from brainseg_runtime.studies.written.rtstruct import structure_set
@@ -60,6 +61,7 @@ def write_study(
     *,
     deterministic_uids: bool = False,
     segment: SegmentSettings | None = None,
+    predecessor: Predecessor | None = None,
 ) -> tuple[Output, ...]:
     """Write a segmented study into its folder, `out/<study's name>/`, replacing that of an earlier run.
 
@@ -70,6 +72,7 @@ def write_study(
         deterministic_uids: Derive UIDs from the content and dates from the source, so that the same study and model
             give the same bytes at any time. Else UIDs are new and dates are now.
         segment: How the marked voxels are described; None for `SegmentSettings()`.
+        predecessor: The report of an earlier result of the study, which this one replaces.
 
     Returns:
         The files, by kind, the record last.
@@ -84,7 +87,7 @@ def write_study(
     _check(result)
     target = Path(out) / study.name
     _require_replaceable(target)
-    made = _Made(result, segment=segment, deterministic=deterministic_uids)
+    made = _Made(result, segment=segment, deterministic=deterministic_uids, predecessor=predecessor)
     files = made.files(chosen)
     listed = [Output(kind=kind, file=file, sha256=_sha256(data)) for file, (kind, data) in files.items()]
     record = study_record(
@@ -138,8 +141,11 @@ def check_kinds(kinds: Sequence[str] | None, source: Literal["dicom", "nifti"]) 
 class _Made:
     """Makes the files of one study, and what several of them share, once."""
 
-    def __init__(self, result: Segmented, *, segment: SegmentSettings, deterministic: bool) -> None:
+    def __init__(
+        self, result: Segmented, *, segment: SegmentSettings, deterministic: bool, predecessor: Predecessor | None
+    ) -> None:
         self._result = result
+        self._predecessor = predecessor
         self._segment = segment
         self._deterministic = deterministic
         self._about = About(provenance=result.provenance)
@@ -199,6 +205,7 @@ class _Made:
             uids=Uids(seed=self._seed(header)) if self._deterministic else Uids.new(),
             now=_when(header) if self._deterministic else datetime.now(),
             stamped=not self._deterministic,
+            predecessor=self._predecessor,
         )
 
     def _seed(self, header: SourceHeader) -> str:
@@ -215,7 +222,8 @@ class _Made:
             f"{each.sop_uid} {each.frame}" for series in result.study.roles.values() for each in series.instances
         ]
         patient = json.dumps([sorted(header.values.items()), header.charset])
-        text = json.dumps([settings, grid, sources, header.study_uid, result.volume_ml], sort_keys=True)
+        earlier = [] if self._predecessor is None else [to_json(self._predecessor)]
+        text = json.dumps([settings, grid, sources, header.study_uid, result.volume_ml, *earlier], sort_keys=True)
         return content_digest([text, patient, self._mask.tobytes(), self._grey.tobytes()])
 
     @cached_property

@@ -13,7 +13,7 @@ import pytest
 
 from brainseg_runtime.errors import StudyError
 from brainseg_runtime.studies.dicom import archives
-from brainseg_runtime.studies.dicom.archives import Workspace, extract
+from brainseg_runtime.studies.dicom.archives import Workspace, extract, holds_pictures_alone
 from brainseg_runtime.studies.dicom.finding import find
 from brainseg_runtime.studies.dicom.series import read_studies
 from tests.runtime.studies.dicom.made import GRID, VOXELS, only_series
@@ -57,6 +57,26 @@ def test_archives_among_other_files_are_read(tmp_path: Path, slices: list[bytes]
     assert len(found.problems) == 1
     (study,), _ = read_studies(found.dicom)
     assert np.array_equal(study.series[0].load().voxels, VOXELS)
+
+
+def test_pictures_alone_are_told_from_a_study_with_pictures(tmp_path: Path, slices: list[bytes]) -> None:
+    pictures = {"P/P_1.tif": b"II*\0", "P/P_1_mask.png": b"\x89PNG", "P/readme.txt": b"hello"}
+
+    def alone(members: dict[str, bytes]) -> bool:
+        return holds_pictures_alone(zipped(tmp_path / "one.zip", members))
+
+    assert alone(pictures)
+    assert alone({"1.webp": b"RIFF"})
+    assert not alone({**pictures, "IM0001": slices[0]})
+    assert not alone({**pictures, "disguised.tif": slices[0]})
+    assert not alone({**pictures, "a.nii.gz": b""})
+    assert not alone({"readme.txt": b"hello", "__MACOSX/._1.tif": b""})
+    assert not alone({})
+    whole = zipped(tmp_path / "whole.zip", pictures).read_bytes()
+    for end in (0, 4, len(whole) // 2, len(whole) - 1):
+        (tmp_path / "cut.zip").write_bytes(whole[:end])
+        assert not holds_pictures_alone(tmp_path / "cut.zip")
+    assert not holds_pictures_alone(tmp_path)
 
 
 def test_hostile_names_never_become_paths(tmp_path: Path, slices: list[bytes]) -> None:

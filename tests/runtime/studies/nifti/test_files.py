@@ -92,7 +92,7 @@ def test_a_file_that_is_cut_off_is_an_error(tmp_path: Path, suffix: str) -> None
             read_nifti(path).load()
 
 
-def test_bytes_flipped_anywhere_give_a_volume_or_an_error(tmp_path: Path) -> None:
+def test_bytes_flipped_anywhere_give_the_same_volume_or_an_error(tmp_path: Path) -> None:
     whole = saved(tmp_path / "a.nii.gz").read_bytes()
     rng = np.random.default_rng(1)
     path = tmp_path / "b.nii.gz"
@@ -102,9 +102,28 @@ def test_bytes_flipped_anywhere_give_a_volume_or_an_error(tmp_path: Path) -> Non
             damaged[at] ^= 1 << int(rng.integers(8))
         path.write_bytes(damaged)
         try:
-            assert np.isfinite(read_nifti(path).load().voxels).all()
+            voxels = read_nifti(path).load().voxels
         except BrainsegError:
             continue
+        np.testing.assert_array_equal(voxels, VOXELS)
+
+
+def test_a_wrong_checksum_is_an_error_and_bytes_behind_the_data_are_left(tmp_path: Path) -> None:
+    path = saved(tmp_path / "a.nii.gz")
+    whole = path.read_bytes()
+    for at in (-8, -5, -4, -1):
+        changed = bytearray(whole)
+        changed[at] ^= 1
+        path.write_bytes(changed)
+        with pytest.raises(StudyError, match=r"a\.nii\.gz cannot be read"):
+            read_nifti(path).load()
+    for kept in (1, 4, 8):
+        path.write_bytes(whole[:-kept])
+        with pytest.raises(StudyError, match=r"a\.nii\.gz cannot be read"):
+            read_nifti(path).load()
+    for behind in (bytes(512), b"\1\2\3", b"\x1f"):
+        path.write_bytes(whole + behind)
+        np.testing.assert_array_equal(read_nifti(path).load().voxels, VOXELS)
 
 
 def test_a_bomb_is_decoded_no_further_than_its_header_says(tmp_path: Path) -> None:
