@@ -38,6 +38,17 @@ _EXTRAS = {
     "io": ("pillow", "tifffile"),
     "cli": ("jinja2", "rich", "typer"),
     "study": ("highdicom", "pydicom", "pyjpegls", "pylibjpeg", "pylibjpeg-libjpeg", "pylibjpeg-openjpeg", "simpleitk"),
+    "node": (
+        "dicomweb-client",
+        "fastapi",
+        "h11",
+        "prometheus-client",
+        "pynetdicom",
+        "requests",
+        "starlette",
+        "uvicorn",
+    ),
+    "archive": ("fsspec", "pyarrow", "ray"),
     "openvino": ("onnxruntime-ep-openvino",),
     "sign": ("model-signing",),
 }
@@ -46,6 +57,8 @@ _FOR: Final = {
     "io": "slices from files",
     "cli": "the command, and pages",
     "study": "DICOM and NIfTI studies",
+    "node": "a node beside a PACS",
+    "archive": "thousands of studies on Ray, and lists in Parquet",
     "openvino": "the provider openvino",
     "sign": "signed bundles",
 }

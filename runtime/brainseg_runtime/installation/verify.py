@@ -71,6 +71,13 @@ class Verification:
         """Whether no check failed."""
         return all(check.status is not Status.FAIL for check in self.checks)
 
+    @property
+    def approved(self) -> bool:
+        """Whether the files are as listed, and neither digest nor signature contradicts them."""
+        return self.digest is not None and not any(
+            check.status is Status.FAIL for check in self.checks if check.name in {"bundle", "digest", "signature"}
+        )
+
     def to_json(self) -> dict[str, Json]:
         """As ``brainseg verify --json`` writes it."""
         rest = to_json(self)

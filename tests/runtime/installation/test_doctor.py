@@ -112,7 +112,7 @@ def test_the_extras_are_those_of_the_wheel_with_what_they_bring() -> None:
     }
     told = {extra.name: set(extra.missing) for extra in find_extras({})}
     assert told.keys() == declared.keys()
-    for name in ("io", "cli", "openvino"):
+    for name in ("io", "cli", "node", "archive", "openvino"):
         assert told[name] == declared[name]
     assert {"highdicom", "pydicom", "pyjpegls", "pylibjpeg", "simpleitk"} == (told["study"] & declared["study"])
 
