@@ -1,6 +1,7 @@
 # One command each, on a fresh machine with Python 3.11 or newer and make:
 #   make demo    environment, install, then the whole way on generated patients; ends with a table and pictures
 #   make test    environment, install, all tests
+#   make web     the page, built into the runtime for its node to serve; needs Node.js 20.19 or newer and npm
 # The rest is for those who change the code; CONTRIBUTING.md says when to use which.
 
 PYTHON ?= python3
@@ -25,7 +26,9 @@ ifneq ($(COV),)
 COVER := --cov --cov-branch --cov-report=
 endif
 
-.PHONY: help install test demo check format cov floors bench soak attack clean
+PAGE := runtime/brainseg_runtime/node/watching/page
+
+.PHONY: help install test demo web check format cov floors hosts bench soak attack clean
 .NOTPARALLEL:
 
 help:
@@ -71,6 +74,23 @@ demo: install
 	@echo "Their masks and overlays:                          $(DEMO)/predictions"
 	@echo "The bundle that a workstation receives:            $$(tail -n 1 $(DEMO)/export.log)"
 
+# The programs in other languages: those for which this machine has a compiler are built and answer the golden cases.
+# What else they keep is among the tests.
+hosts: install hosts/node/node_modules
+	$(PY) -m benchmarks.hosts
+
+hosts/node/node_modules: hosts/node/package-lock.json
+	@if command -v npm >/dev/null; then cd hosts/node && ONNXRUNTIME_NODE_INSTALL=skip npm ci --silent --ignore-scripts; \
+	  else echo 'npm is missing: the host in Node.js is left out'; fi
+	@if [ -d $@ ]; then touch $@; fi
+
+# From the registry's packages in the versions and hashes of web/package-lock.json; no script of theirs runs.
+web:
+	@node -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 20 || (a == 20 && b >= 19) ? 0 : 1)' || { echo 'The page is built by Node.js 20.19 or newer.'; exit 1; }
+	cd web && npm ci --ignore-scripts --no-audit --no-fund --silent && npm run build --silent
+	rm -rf $(PAGE)
+	cp -R web/build $(PAGE)
+
 check: install
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -90,4 +110,4 @@ attack: install
 	$(ONE_THREAD) $(PYTEST) -m 'slow or not slow' tests/attacks $(PYTEST_ARGS)
 
 clean:
-	rm -rf $(VENV) $(DEMO) .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis .benchmarks
+	rm -rf $(VENV) $(DEMO) $(PAGE) web/build web/node_modules hosts/node/node_modules .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis .benchmarks

@@ -1,18 +1,28 @@
-"""Figures that the documents state about the code are the code's own."""
+"""What the documents state about the code is so: figures, commands, and files for schedulers."""
 
 from __future__ import annotations
 
+import importlib
 import re
+import shlex
+import shutil
+import subprocess
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+import typer
 from torch.utils.flop_counter import FlopCounterMode
 
+from benchmarks.hosts import RECIPES, lines_of
 from brainseg_train import models
 
 ROOT = Path(__file__).resolve().parents[1]
 NETWORKS = (ROOT / "docs" / "networks.md").read_text(encoding="utf-8")
+PROGRAMS = {"brainseg": "brainseg_runtime", "brainseg-train": "brainseg_train", "brainseg-export": "brainseg_export"}
+PAGES = (*ROOT.glob("docs/*.md"), *ROOT.glob("hosts/*/README.md"), ROOT / "models" / "README.md")
 SIDE = 352
 """Pixels; wider than any of the convolutional receptive fields."""
 
@@ -59,3 +69,101 @@ def test_every_decision_has_its_four_parts_and_its_number_once() -> None:
         if page.name != "README.md":
             headings = re.findall(r"^## (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
             assert headings == ["Context", "Choice", "Measured", "What would change it"], page.name
+
+
+def _commands() -> dict[str, list[str]]:
+    """Every command line of the documents that is one of ours, in words."""
+    found = {}
+    for page in PAGES:
+        whole = page.read_text(encoding="utf-8").replace("\\\n", " ")
+        for line in re.findall(r"^(?:    |\$ )?(brainseg(?:-train|-export)? .*)$", whole, re.MULTILINE):
+            if words := _words(line):
+                found[f"{page.name}: {' '.join(words)}"] = words
+    return found
+
+
+def _words(line: str) -> list[str]:
+    """A command line in words, without its comment or the words beside it; none if it is prose."""
+    try:
+        words = shlex.split(line.partition("   ")[0], comments=True)
+    except ValueError:
+        return []
+    prose = any(word.endswith((",", ";", ".", ":")) and not word.endswith("...") for word in words)
+    return [] if prose or len(words) < 2 else words
+
+
+@cache
+def _program(name: str) -> Any:  # noqa: ANN401 - typer's own
+    """A program, as its main function starts it."""
+    module = importlib.import_module(f"{PROGRAMS[name]}.cli")
+    made: list[typer.Typer] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "start", lambda _, build, __: made.append(build()))
+        module.main([])
+    return typer.main.get_command(made[0])
+
+
+def _parsed(words: list[str]) -> dict[str, Any]:
+    """What a command line gives each option and argument; an error if one does not exist."""
+    command, rest = _program(words[0]), words[1:]
+    context = command.make_context(words[0], [], resilient_parsing=True)
+    while hasattr(command, "get_command"):
+        name, *rest = rest
+        command = command.get_command(context, name)
+        assert command is not None, name
+        context = command.make_context(name, [], resilient_parsing=True)
+        command = context.command
+    context.resilient_parsing = False
+    given, left, _ = command.make_parser(context).parse_args(list(rest))
+    assert not left, left
+    return dict(given)
+
+
+COMMANDS = _commands()
+
+
+@pytest.mark.parametrize("line", list(COMMANDS))
+def test_a_command_in_the_documents_has_the_options_that_it_is_given(line: str) -> None:
+    given = _parsed(COMMANDS[line])
+    if given.get("address") is not None:
+        assert given.get("workers") is not None, "a cluster's address needs the number of workers"
+
+
+def test_the_documents_have_commands_of_every_program() -> None:
+    assert {words[0] for words in COMMANDS.values()} == set(PROGRAMS)
+    assert any("--address" in words and "--workers" in words for words in COMMANDS.values())
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("deploy/*.sbatch")), ids=lambda path: path.name)
+def test_a_job_for_slurm_is_a_script_whose_command_has_its_options(path: Path) -> None:
+    bash = shutil.which("bash")
+    if bash is None:
+        pytest.skip("bash is missing")
+    subprocess.run([bash, "-n", str(path)], check=True)
+    text = path.read_text(encoding="utf-8").replace("\\\n", " ")
+    (line,) = re.findall(r"-m brainseg_train\.cli (.*)$", text, re.MULTILINE)
+    (example,) = re.findall(r"sbatch deploy/\S+ (.*)$", text, re.MULTILINE)
+    assert "data" in _parsed(["brainseg-train", *shlex.split(line.replace('"$@"', example))])
+
+
+def test_jobs_for_kubernetes_are_documents_whose_command_has_its_options() -> None:
+    yaml = pytest.importorskip("yaml", reason="PyYAML is not installed")
+    service, job = yaml.safe_load_all((ROOT / "deploy" / "train.kubernetes.yaml").read_text(encoding="utf-8"))
+    assert service["metadata"]["name"] == job["spec"]["template"]["spec"]["subdomain"]
+    (container,) = job["spec"]["template"]["spec"]["containers"]
+    words = shlex.split(container["args"][0].partition(" brainseg_train.cli ")[2])
+    assert "data" in _parsed(["brainseg-train", *words])
+    page = (ROOT / "docs" / "archive.md").read_text(encoding="utf-8")
+    (text,) = re.findall(r"^```yaml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    (container,) = yaml.safe_load(text)["spec"]["template"]["spec"]["containers"]
+    assert "out" in _parsed(container.get("command") or container["args"])
+
+
+def test_the_hosts_table_has_every_host_and_bundle_and_the_lines_of_today() -> None:
+    page = (ROOT / "docs" / "hosts.md").read_text(encoding="utf-8")
+    table = page.partition("<!-- hosts:begin -->")[2].partition("<!-- hosts:end -->")[0]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()[3:]]
+    bundles = sorted(path.parent.name for path in (ROOT / "models").glob("*/manifest.json"))
+    assert [(row[0], row[2]) for row in rows] == [(recipe.name, name) for recipe in RECIPES for name in bundles]
+    lines = {recipe.name: [str(count) for count in lines_of(recipe)] for recipe in RECIPES}
+    assert {row[0]: row[-2:] for row in rows} == lines

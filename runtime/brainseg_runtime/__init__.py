@@ -23,9 +23,12 @@ The folders, from the ground up; each imports only from those before it, and its
     studies         DICOM and NIfTI studies to a mask on FLAIR's own grid, and to DICOM objects
     html            pages and charts
     prediction      a folder of images to a folder of masks, with a record that a later run resumes from
+    perturbations   slices and masks changed as other scanners and other software change them
     evaluation      a data set to scores
     terminal        console, interrupts and exit codes, for the commands of all three packages
     installation    doctor, verify, bench
+    archive         thousands of studies, each once, on processes of this machine or on Ray
+    node            a node beside a PACS: images arrive, studies are segmented, results go back
     commands, cli   one file for each sub-command, and the application that holds them
 
 The way of the data through `brainseg predict`: `commands` reads the options; `prediction` finds the images, and

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from brainseg_runtime.terminal.application import Listed
+from brainseg_runtime.terminal.application import Group, Listed
 from brainseg_runtime.terminal.application import application as assembled
 from brainseg_runtime.terminal.command import start
 
@@ -13,8 +13,16 @@ if TYPE_CHECKING:
     import typer
 
 _ABOUT: Final = "Brain-tumour segmentation of MRI with a verified model. Research use; not a medical device."
-_COMMANDS: Final = {
+_NODE: Final = {
+    "status": Listed("brainseg_runtime.commands.node:status", "Show how a running node is, and its queue."),
+    "fetch": Listed("brainseg_runtime.commands.node:fetch", "Have a study fetched from the PACS."),
+    "rerun": Listed("brainseg_runtime.commands.node:rerun", "Have a study segmented again."),
+    "resend": Listed("brainseg_runtime.commands.node:resend", "Have a study's result sent again."),
+    "drain": Listed("brainseg_runtime.commands.node:drain", "Take no more images; finish what is there."),
+}
+_COMMANDS: Final[dict[str, Listed | Group]] = {
     "predict": Listed("brainseg_runtime.commands.predict:predict", "Segment slices or studies."),
+    "archive": Listed("brainseg_runtime.commands.archive:archive", "Segment thousands of studies, each once."),
     "inspect": Listed("brainseg_runtime.commands.inspect:inspect", "Show what a study holds, and why it is used so."),
     "evaluate": Listed(
         "brainseg_runtime.commands.evaluate:evaluate",
@@ -23,6 +31,8 @@ _COMMANDS: Final = {
     "bench": Listed("brainseg_runtime.commands.bench:bench", "Time a model on this machine."),
     "verify": Listed("brainseg_runtime.commands.verify:verify", "Check a bundle and this machine: PASS or FAIL."),
     "doctor": Listed("brainseg_runtime.commands.doctor:doctor", "Show what is installed and what would run."),
+    "serve": Listed("brainseg_runtime.commands.serve:serve", "Run a node beside a PACS, unattended."),
+    "node": Group("Ask a running node, or tell it what to do.", _NODE),
 }
 
 

@@ -23,6 +23,13 @@ BrainsegError
 │   └── CancelledError          the caller cancelled
 ├── FileWriteError              a result could not be written
 ├── OutOfMemoryError            there is not enough memory for what was asked
+├── NodeError                   the node's state, or what is asked of it, is at fault
+│   ├── NodeFolderError         its folder or its database is damaged, in use or of another version
+│   ├── NodeFullError           nothing can be taken or written now; the same may succeed later
+│   ├── StudyTooLargeError      a study or an image is beyond the caps
+│   ├── UnknownStudyError       no study has this key
+│   ├── NodeConflictError       what is asked does not fit the study's state
+│   └── DestinationError        a destination cannot be reached, or did not answer
 ├── UsageError                  a command's options do not go together, whatever the data
 └── MissingExtraError           an optional dependency is not installed
 """
@@ -186,6 +193,34 @@ class CancelledError(InferenceError):
 
 class FileWriteError(BrainsegError):
     """A result could not be written; the file that was at the path before is untouched."""
+
+
+class NodeError(BrainsegError):
+    """The node's state, or what is asked of it, is at fault."""
+
+
+class NodeFolderError(NodeError):
+    """The node's folder or its database is damaged, in use by another node or of another version."""
+
+
+class NodeFullError(NodeError):
+    """The node can take or write nothing now: a cap, a full or read-only disk, draining. Later it may."""
+
+
+class StudyTooLargeError(NodeError):
+    """A study or an image is beyond the caps; trying again does not help."""
+
+
+class UnknownStudyError(NodeError):
+    """No study has this key."""
+
+
+class NodeConflictError(NodeError):
+    """What is asked does not fit the state that the study is in."""
+
+
+class DestinationError(NodeError):
+    """A destination cannot be reached, or did not answer; what was to go there is tried again."""
 
 
 class UsageError(BrainsegError):

@@ -24,7 +24,7 @@ def install_remedy(extra: str) -> str:
     """What to run so that an extra of this package is installed, as the remedy of an error.
 
     Args:
-        extra: Such as "io", "cli", "openvino", "sign", "train" or "export".
+        extra: Such as "io", "cli", "node", "openvino", "sign", "study", "train" or "export".
 
     Examples:
         >>> "[sign]" in install_remedy("sign")

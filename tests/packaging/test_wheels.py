@@ -69,10 +69,13 @@ def test_the_whole_wheel_brings_the_command_but_not_torch(whole_wheel: Wheel) ->
 
 
 def test_extras_are_those_that_the_documents_name(whole_wheel: Wheel, runtime_wheel: Wheel) -> None:
-    assert set(runtime_wheel.metadata.get_all("Provides-Extra") or []) == {"cli", "io", "openvino", "sign", "study"}
+    of_runtime = set(runtime_wheel.metadata.get_all("Provides-Extra") or [])
+    assert of_runtime == {"archive", "cli", "io", "node", "openvino", "sign", "study"}
     assert set(whole_wheel.metadata.get_all("Provides-Extra") or []) == {
+        "archive",
         "dev",
         "export",
+        "node",
         "openvino",
         "sign",
         "study",
@@ -82,6 +85,25 @@ def test_extras_are_those_that_the_documents_name(whole_wheel: Wheel, runtime_wh
     assert {"tifffile", "pillow"} <= _requirements(runtime_wheel, "io")
     assert "onnxruntime-ep-openvino" in _requirements(runtime_wheel, "openvino")
     assert "torch" in _requirements(whole_wheel, "train")
+
+
+@pytest.mark.parametrize("extra", ["archive", "node", "openvino", "sign", "study"])
+def test_an_extra_of_both_wheels_asks_for_the_same(whole_wheel: Wheel, runtime_wheel: Wheel, extra: str) -> None:
+    def asked(wheel: Wheel) -> set[tuple[str, str, tuple[str, ...]]]:
+        parsed = [Requirement(text) for text in wheel.metadata.get_all("Requires-Dist") or []]
+        of_it = [item for item in parsed if item.marker is not None and item.marker.evaluate({"extra": extra})]
+        own = {"brainseg", "brainseg-runtime"}  # a wheel names its own extras by its own name
+        return {
+            ("brainseg" if item.name in own else item.name, str(item.specifier), tuple(sorted(item.extras)))
+            for item in of_it
+        }
+
+    assert asked(runtime_wheel)
+    assert asked(runtime_wheel) == asked(whole_wheel)
+
+
+def test_the_runtime_wheel_holds_the_pages_of_the_node(runtime_wheel: Wheel) -> None:
+    assert "brainseg_runtime/node/watching/studies.html" in runtime_wheel.files
 
 
 def test_the_commands_point_at_functions_that_exist(whole_wheel: Wheel, runtime_wheel: Wheel) -> None:

@@ -15,7 +15,7 @@ from brainseg_runtime.extras import install_remedy
 from tests.architecture.sources import sources
 from tests.runtime.command_line import environment
 
-EXTRAS = ("io", "cli", "openvino", "sign", "train", "export")
+EXTRAS = ("io", "cli", "node", "openvino", "sign", "study", "train", "export")
 
 
 def installed(folder: Path, name: str, url: str | None, *, editable: bool = False) -> str:

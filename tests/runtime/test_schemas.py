@@ -82,12 +82,20 @@ def test_verification(tmp_path: Path) -> None:
     assert not violations("verification", written("verify", damaged, code=1))
 
 
+def test_golden(tmp_path: Path) -> None:
+    written("verify", BUNDLE, "--write-golden", tmp_path / "golden")
+    assert not violations("golden", json.loads((tmp_path / "golden" / "index.json").read_text(encoding="utf-8")))
+
+
 def test_doctor() -> None:
     for bundle in ([], [BUNDLE]):
         done = brainseg("doctor", *bundle, "--json", "-")
         assert not violations("doctor", json.loads(done.out))
 
 
-@pytest.mark.parametrize("bundle", [BUNDLE, *sorted((ROOT / "models").glob("*/"))], ids=lambda path: path.name)
+SHIPPED = sorted(manifest.parent for manifest in (ROOT / "models").glob("*/manifest.json"))
+
+
+@pytest.mark.parametrize("bundle", [BUNDLE, *SHIPPED], ids=lambda path: path.name)
 def test_manifests(bundle: Path) -> None:
     assert not violations("manifest", json.loads((bundle / "manifest.json").read_text(encoding="utf-8")))

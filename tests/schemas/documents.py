@@ -8,15 +8,35 @@ from typing import Any, Final
 from brainseg_export.evidence.gate import Verdict
 from brainseg_export.evidence.parity import Agreement
 from brainseg_export.evidence.threshold import Calibration as ExportCalibration
+from brainseg_runtime.archive.rows import Duplicate, Entry, Row
+from brainseg_runtime.archive.summary import Archive
 from brainseg_runtime.bundles.manifest import ChannelRange, FileEntry, Fingerprint, Manifest
 from brainseg_runtime.commands.inspect import Inspection, StudyInspection
 from brainseg_runtime.contract import CHANNELS
 from brainseg_runtime.contract import SCHEMA as BUNDLE_SCHEMA
 from brainseg_runtime.evaluation.result import Evaluation
+from brainseg_runtime.evaluation.stress_table import StressTable
 from brainseg_runtime.inference.processor import Processor
 from brainseg_runtime.installation.benchmark import BenchRow
 from brainseg_runtime.installation.doctor import Diagnosis
+from brainseg_runtime.installation.golden_files import SCHEMA as GOLDEN_SCHEMA
+from brainseg_runtime.installation.golden_files import BundleName, GoldenIndex, RawArray
 from brainseg_runtime.installation.verify import Verification
+from brainseg_runtime.node.check import NodeChecks
+from brainseg_runtime.node.config import SCHEMA as NODE_SCHEMA
+from brainseg_runtime.node.config import NodeConfig
+from brainseg_runtime.node.node import Listening
+from brainseg_runtime.node.receiving.fetching import Fetched
+from brainseg_runtime.node.store.audit import SCHEMA as AUDIT_SCHEMA
+from brainseg_runtime.node.watching.answers import (
+    DrainAnswer,
+    ObjectAnswer,
+    ReadyAnswer,
+    ResultAnswer,
+    StudiesAnswer,
+    StudyAnswer,
+    StudySummary,
+)
 from brainseg_runtime.prediction.record import BundleEntry, OutputFile, Predictions, SliceEntry
 from brainseg_runtime.prediction.study_record import StudyEntry, StudyPredictions
 from brainseg_runtime.studies.inspection import InspectedSeries
@@ -52,6 +72,7 @@ ERROR: Final = told(
     "What went wrong, what was expected, what came, and what to do about it.",
 )
 SHA256: Final = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
+TIME: Final = {"type": "string", "format": "date-time"}
 MODEL: Final = {"path": TEXT, "digest": nullable(SHA256)}
 
 
@@ -71,6 +92,19 @@ def studies(defs: Definitions) -> Schema:
     return defs.ref(StudyPredictions)
 
 
+def archive(defs: Definitions) -> Schema:
+    """`archive.json`, and `brainseg archive --json`."""
+    return defs.ref(Archive, fault=nullable(ERROR), bundle=record(MODEL))
+
+
+def archive_entry(defs: Definitions) -> Schema:
+    """A line of an archive's `rows.jsonl`."""
+    defs.ref(Output, sha256=SHA256)
+    defs.ref(Row, id=SHA256, pixels_sha256=nullable(SHA256), mask_sha256=nullable(SHA256), error=nullable(ERROR))
+    defs.ref(Duplicate, id=SHA256)
+    return defs.ref(Entry)
+
+
 def inspection(defs: Definitions) -> Schema:
     """`brainseg inspect --json`."""
     defs.ref(InspectedSeries, fault=nullable(ERROR))
@@ -83,7 +117,7 @@ def evaluation(defs: Definitions) -> Schema:
     scores = defs.ref(Evaluation)
     ran = {"bundle": nullable(TEXT), "digest": nullable(SHA256), "data": TEXT, "seconds": NUMBER}
     ran |= {"left_out": listed(TEXT), "versions": by_name(TEXT)}
-    return _extended(defs, scores, {"run": record(ran)})
+    return _extended(defs, scores, {"stress": nullable(defs.ref(StressTable)), "run": record(ran)})
 
 
 def bench(defs: Definitions) -> Schema:
@@ -104,6 +138,13 @@ def verification(defs: Definitions) -> Schema:
     """`brainseg verify --json`."""
     more = {"bundle": TEXT, "ok": FLAG, "provider": nullable(TEXT)}
     return defs.ref(Verification, path=None, digest=nullable(SHA256), **more)
+
+
+def golden(defs: Definitions) -> Schema:
+    """`index.json`, as `brainseg verify --write-golden` writes it."""
+    defs.ref(BundleName, digest=SHA256)
+    defs.ref(RawArray, sha256=SHA256, dtype={"enum": ["uint8", "float32"]})
+    return defs.ref(GoldenIndex, schema={"const": GOLDEN_SCHEMA})
 
 
 def doctor(defs: Definitions) -> Schema:
@@ -237,6 +278,7 @@ def export(defs: Definitions) -> Schema:
         "tried": listed(measured),
         "left_out": by_name(TEXT),
         "latency_ms": by_name(by_name(NUMBER)),
+        "stress": nullable(defs.ref(StressTable)),
     }
     failed = {**ERROR, "properties": {"model": TEXT, **ERROR["properties"]}, "required": ["model", *ERROR["required"]]}
     return record({"bundles": listed(record(bundle)), "faults": listed(failed)})
@@ -248,11 +290,98 @@ def study(defs: Definitions) -> Schema:
     return defs.ref(StudyRecord)
 
 
+def node(defs: Definitions) -> Schema:
+    """A node's configuration; TOML has no null: what is null is left out."""
+    whole = defs.ref(NodeConfig, schema={"const": NODE_SCHEMA})
+    for made in defs.made.values():
+        made["additionalProperties"] = False
+        made["required"] = ["name"] if "commitment" in made["properties"] else []
+    return whole
+
+
+def listening(defs: Definitions) -> Schema:
+    """`brainseg serve --json`, once the node listens."""
+    return defs.ref(Listening)
+
+
+def node_checks(defs: Definitions) -> Schema:
+    """`brainseg serve --check --json`."""
+    return defs.ref(NodeChecks, ok=FLAG)
+
+
+def node_status(defs: Definitions) -> Schema:
+    """`brainseg node status --json`: `/ready` and `/studies` together."""
+    defs.ref(StudiesAnswer)
+    return _extended(defs, defs.ref(ReadyAnswer), defs.made["StudiesAnswer"]["properties"])
+
+
+def node_study(defs: Definitions) -> Schema:
+    """`/studies/KEY`."""
+    defs.ref(ObjectAnswer, sha256=SHA256)
+    defs.ref(ResultAnswer, input_sha256=SHA256, provenance=ANY_OBJECT)
+    return defs.ref(StudyAnswer)
+
+
+def node_summary(defs: Definitions) -> Schema:
+    """`brainseg node rerun --json` and `resend --json`."""
+    return defs.ref(StudySummary)
+
+
+def node_drain(defs: Definitions) -> Schema:
+    """`brainseg node drain --json`."""
+    return defs.ref(DrainAnswer)
+
+
+def node_fetch(defs: Definitions) -> Schema:
+    """`brainseg node fetch --json`."""
+    return defs.ref(Fetched)
+
+
+def audit(defs: Definitions) -> Schema:  # noqa: ARG001 - of the others' form
+    """A line of a node's audit: a study that was done, one sent again, or one that was given up."""
+    every = {
+        "schema": {"const": AUDIT_SCHEMA},
+        "id": told(INTEGER, "The line's number; each is there once."),
+        "ended": told(TIME, "When the revision ended."),
+        "study": told({"type": "string", "pattern": "^[0-9a-f]{16}$"}, "The study's key."),
+        "revision": told(INTEGER, "Grows by one each time that the study is opened again."),
+        "received": told(TIME, "When its first image came."),
+        "last_received": told(TIME, "When its last image came."),
+        "images": told(INTEGER, "Number of images."),
+        "bytes": told(INTEGER, "Of the images."),
+        "images_sha256": told(SHA256, "Of the sorted digests of the images' content."),
+        "senders": told(listed(record({"way": TEXT, "aet": TEXT, "host": TEXT, "images": INTEGER})), "By whom."),
+    }
+    sent = record(
+        {
+            "destination": TEXT,
+            "kind": TEXT,
+            "state": {"enum": ["sent", "committed", "quarantined", "superseded"]},
+            "attempts": INTEGER,
+            "accepted": nullable(TIME),
+            "error": nullable(TEXT),
+        }
+    )
+    done = {
+        "event": {"enum": ["done", "resent"]},
+        "current": told(FLAG, "Whether no later revision has replaced the result."),
+        "made": told(TIME, "When the result was made."),
+        "input_sha256": told(SHA256, "Of the images used."),
+        "provenance": told(ANY_OBJECT, "Model, digests, provider, variant, threshold and versions."),
+        "warnings": listed(TEXT),
+        "objects": told(listed(record({"kind": TEXT, "sha256": SHA256})), "What was made."),
+        "sent": told(listed(sent), "Where it went."),
+    }
+    given_up = {"event": {"const": "quarantined"}, "error": nullable(ERROR)}
+    return {"oneOf": [record({**every, **done}), record({**every, **given_up})]}
+
+
 DOCUMENTS: Final[Mapping[str, Callable[[Definitions], Schema]]] = {
     "predictions": predictions,
     "evaluation": evaluation,
     "bench": bench,
     "verification": verification,
+    "golden": golden,
     "doctor": doctor,
     "manifest": manifest,
     "check": check,
@@ -266,6 +395,17 @@ DOCUMENTS: Final[Mapping[str, Callable[[Definitions], Schema]]] = {
     "study": study,
     "studies": studies,
     "inspection": inspection,
+    "node": node,
+    "listening": listening,
+    "node-checks": node_checks,
+    "node-status": node_status,
+    "node-study": node_study,
+    "node-summary": node_summary,
+    "node-drain": node_drain,
+    "node-fetch": node_fetch,
+    "audit": audit,
+    "archive": archive,
+    "archive-entry": archive_entry,
 }
 """Each document's name, which is its file's, and what makes its schema."""
 

@@ -19,12 +19,16 @@ from brainseg_runtime.evaluation.page import MaskOf, evaluation_page, patient_pi
 from brainseg_runtime.evaluation.predicted_masks import find_predictions, predicted_cases
 from brainseg_runtime.evaluation.result import Evaluation, chosen_patients
 from brainseg_runtime.evaluation.rows import missing_lines, score_rows
+from brainseg_runtime.evaluation.stress import stress_dataset
+from brainseg_runtime.evaluation.stress_rows import DICE_HEADERS, dice_rows, marked_headers, marked_rows
+from brainseg_runtime.evaluation.stress_table import StressTable
 from brainseg_runtime.evaluation.summary import Settings
-from brainseg_runtime.html.page import NOT_DEFINED, interval_text
+from brainseg_runtime.html.page import NOT_DEFINED, interval_text, number_text
 from brainseg_runtime.images import read_mask
 from brainseg_runtime.images.dataset import Patient, scan_dataset
 from brainseg_runtime.metrics.lengths import TOLERANCE, SpacingXYZ
 from brainseg_runtime.metrics.scores import keys_text, names_text, table
+from brainseg_runtime.perturbations.table import PERTURBATIONS
 from brainseg_runtime.plurals import counted
 from brainseg_runtime.safe_io.output_paths import check_outputs
 from brainseg_runtime.terminal.application import command
@@ -33,6 +37,27 @@ from brainseg_runtime.terminal.console import Console, write_page
 from brainseg_runtime.version import __version__
 
 Patients = Mapping[str, Patient]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RobustnessOptions:
+    """What is scored beside the slices as they are."""
+
+    stress: Annotated[
+        bool,
+        typer.Option(
+            "--stress",
+            help="Also score the model under perturbations: smaller, moved and turned heads, other scalps, grey "
+            "levels and sizes, missing sequences.",
+        ),
+    ] = False
+    without_tumour: Annotated[
+        bool,
+        typer.Option(
+            "--without-tumour",
+            help="The patients in DATA have no tumour and need no masks: all that is marked is false.",
+        ),
+    ] = False
 
 
 def _scores() -> dict[str, str]:
@@ -44,6 +69,7 @@ def _scores() -> dict[str, str]:
 @command(
     "brainseg evaluate models/resunet data/kaggle_3m --json scores.json --report scores.html",
     "brainseg evaluate --predictions masks data/kaggle_3m --spacing 0.94 0.94 5",
+    "brainseg evaluate models/resunet data/healthy --stress --without-tumour --spacing 0.94 0.94 5 --json stress.json",
     words=_scores,
 )
 def evaluate(
@@ -65,6 +91,7 @@ def evaluate(
             metavar="X", min=0.0, max=1000.0, help="Tolerance of the surface Dice, in pixels, and in mm with --spacing."
         ),
     ] = TOLERANCE,
+    robustness: RobustnessOptions,
     model: ModelOptions,
 ) -> int:
     """Score a model, or existing masks, on patients with true masks.
@@ -74,24 +101,35 @@ def evaluate(
     The JSON has: n_patients, n_slices, threshold, provider, variant, predictions, pooled ({pooled}), volume_dice (mean,
     median, min, ci95), slice_dice_tumour and slice_dice_all (mean, ci95), surface ({surface}), lesions ({lesions},
     ...), volume_error (px, ml, relative), patients (id, n_slices, dice, iou, surface, lesions, volume, ...), missing
-    (reason, figures), run (bundle, digest, data, seconds, left_out, versions), and more that docs/commands.md lists. A
-    figure that is undefined, or would rest on too few patients, is null, and missing says why.
+    (reason, figures), stress (rows of name, dice, difference, marked, patients, ...), run (bundle, digest, data,
+    seconds, left_out, versions), and more that docs/commands.md lists. A figure that is undefined, or would rest on too
+    few patients, is null, and missing says why.
     """
     _require_one_source(len(paths), predictions, model)
+    if predictions is not None and robustness != RobustnessOptions():
+        raise UsageError(
+            "--predictions scores existing masks and runs no model",
+            expected="BUNDLE and DATA with --stress and --without-tumour",
+            got="--predictions",
+        )
     data, source = paths[-1], paths[0] if predictions is None else predictions
     check_outputs({"--json": console.json_target, "--report": report}, folders=[source, data])
     left_out: list[str] = []
-    patients = _patients(console, data, left_out)
+    patients = _patients(console, data, left_out, without_tumour=robustness.without_tumour)
     if predictions is None:
-        scored = _of_model(console, source, model, patients, spacing, tolerance)
+        wanted = _Wanted(spacing=spacing, tolerance=tolerance, robustness=robustness)
+        scored = _of_model(console, source, model, patients, wanted)
     else:
         scored = _of_masks(console, predictions, patients, spacing, tolerance)
     ran = {**scored.source, "data": str(data), "seconds": round(scored.seconds, 3)}
     run = {**ran, "left_out": left_out, "versions": dict(scored.versions)}
-    console.emit({**scored.evaluation.to_json(), "run": run})
+    under_stress = None if scored.stress is None else scored.stress.to_json()
+    console.emit({**scored.evaluation.to_json(), "stress": under_stress, "run": run})
     if report is not None:
         _write_report(report, scored, patients, ran)
     _show(console, scored.evaluation)
+    if scored.stress is not None:
+        _show_stress(console, scored.stress)
     return DONE
 
 
@@ -116,6 +154,15 @@ def _require_one_source(n_paths: int, predictions: Path | None, model: ModelOpti
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class _Wanted:
+    """How a model is to be scored; each as the option of its name."""
+
+    spacing: SpacingXYZ | None
+    tolerance: float
+    robustness: RobustnessOptions
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class _Scored:
     """An evaluation and its origin.
 
@@ -126,6 +173,7 @@ class _Scored:
         versions: Of what ran.
         seconds: How long scoring took.
         mask_of: A patient's predicted masks, for the report's pictures.
+        stress: Scores under perturbations, where they were asked for.
     """
 
     evaluation: Evaluation
@@ -134,29 +182,35 @@ class _Scored:
     versions: Mapping[str, str]
     seconds: float
     mask_of: Callable[[str], MaskOf]
+    stress: StressTable | None = None
 
 
-def _of_model(
-    console: Console,
-    bundle: Path,
-    model: ModelOptions,
-    patients: Patients,
-    spacing: SpacingXYZ | None,
-    tolerance: float,
-) -> _Scored:
+def _of_model(console: Console, bundle: Path, model: ModelOptions, patients: Patients, wanted: _Wanted) -> _Scored:
     """Scores a model."""
     segmenter = model.load(bundle)
     info = segmenter.info
+    n_slices = sum(len(patient.slices) for patient in patients.values())
     console.note(f"{counted(len(patients), 'patient')}, {running(segmenter)}")
     begun = time.perf_counter()
-    with console.progress("slices", sum(len(patient.slices) for patient in patients.values())) as advance:
+    with console.progress("slices", n_slices) as advance:
         evaluation = evaluate_dataset(
             segmenter,
             patients.values(),
-            spacing_mm=spacing,
-            tolerance=tolerance,
+            spacing_mm=wanted.spacing,
+            tolerance=wanted.tolerance,
+            without_tumour=wanted.robustness.without_tumour,
             on_patient=lambda scores: advance(scores.n_slices),
         )
+    stress = None
+    if wanted.robustness.stress:
+        with console.progress("slices under perturbations", n_slices * (1 + len(PERTURBATIONS))) as advance:
+            stress = stress_dataset(
+                segmenter,
+                patients.values(),
+                spacing_mm=wanted.spacing,
+                without_tumour=wanted.robustness.without_tumour,
+                on_slices=advance,
+            )
     return _Scored(
         evaluation=evaluation,
         title=f"Evaluation of {info.provenance.model}",
@@ -164,6 +218,7 @@ def _of_model(
         versions=info.versions,
         seconds=time.perf_counter() - begun,
         mask_of=lambda _: lambda _, image: segmenter.predict(image).mask,
+        stress=stress,
     )
 
 
@@ -192,9 +247,9 @@ def _of_masks(
     )
 
 
-def _patients(console: Console, data: Path, left_out: list[str]) -> dict[str, Patient]:
+def _patients(console: Console, data: Path, left_out: list[str], *, without_tumour: bool) -> dict[str, Patient]:
     """The data set's patients by name; shows what was left out, and adds it to a list."""
-    patients = scan_dataset(data, masks="required", tell=left_out.append)
+    patients = scan_dataset(data, masks="optional" if without_tumour else "required", tell=left_out.append)
     for line in left_out:
         console.note(line)
     return {patient.id: patient for patient in patients}
@@ -213,7 +268,14 @@ def _write_report(path: Path, scored: _Scored, patients: Patients, ran: Mapping[
         used = {"predictions": evaluation.predictions, "data": ran["data"]}
     moment = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S %Z}"
     write_page(
-        path, evaluation_page(evaluation, pictures, {**used, **scored.versions, "written": moment}, title=scored.title)
+        path,
+        evaluation_page(
+            evaluation,
+            pictures,
+            {**used, **scored.versions, "written": moment},
+            title=scored.title,
+            stress=scored.stress,
+        ),
     )
 
 
@@ -228,3 +290,22 @@ def _show(console: Console, evaluation: Evaluation) -> None:
         console.note(line)
     what = f"{evaluation.provider} {evaluation.variant}" if evaluation.predictions is None else evaluation.predictions
     console.say(f"{counted(evaluation.n_patients, 'patient')}, {counted(evaluation.n_slices, 'slice')}, {what}")
+
+
+def _show_stress(console: Console, table: StressTable) -> None:
+    """Shows the stress table."""
+    if rows := dice_rows(table):
+        console.table(DICE_HEADERS, [tuple(map(_shown, row)) for row in rows])
+    if rows := marked_rows(table):
+        console.table([str(header) for header in marked_headers(table)], [tuple(map(_shown, row)) for row in rows])
+    for line in missing_lines(table.missing):
+        console.note(line)
+
+
+def _shown(value: object) -> str:
+    """A cell of the stress table."""
+    if value is None:
+        return NOT_DEFINED
+    if isinstance(value, float):
+        return number_text(round(value, 3))
+    return interval_text([round(end, 3) for end in value]) if isinstance(value, tuple) else str(value)

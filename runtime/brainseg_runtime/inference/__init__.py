@@ -1,7 +1,7 @@
 """One ONNX graph on one execution provider.
 
 - `processor`: what this machine's processor can do, and how many threads to use; `control_groups` reads how many cores
-  a container grants. `processor` is tested by `test_providers`.
+  and how much memory a container grants. `processor` is tested by `test_providers`.
 - `graph_check`: what a model file may hold, read off its bytes before onnxruntime sees them.
 - `providers`: the execution providers, one file each, and the choice between them.
 - `sessions`: onnxruntime sessions with every option stated, checked before use (tested by `test_engine`).

@@ -1,9 +1,10 @@
-"""Cores that Linux control groups, version 2 and 1, grant this process; the groups above its own count too.
+"""Cores and memory that Linux control groups, version 2 and 1, grant this process; the groups above its own count too.
 
 A container sees its own group at the root of the mount; a service or a batch job is some levels below, and the lowest
 limit on the way applies.
 
-Source: Linux kernel documentation, Control Group v2, CPU Interface Files; CFS Bandwidth Control for version 1.
+Source: Linux kernel documentation, Control Group v2, CPU and Memory Interface Files; for version 1 CFS Bandwidth
+Control and Memory Resource Controller.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 
 _GROUPS = Path("/proc/self/cgroup")
 _MOUNT = Path("/sys/fs/cgroup")
+_NO_LIMIT = 1 << 60  # version 1 gives a number near 2^63 where there is none
 
 
 def granted_cores(*, groups: Path = _GROUPS, mount: Path = _MOUNT) -> int | None:
@@ -27,9 +29,24 @@ def granted_cores(*, groups: Path = _GROUPS, mount: Path = _MOUNT) -> int | None
     return min(found, default=None)
 
 
+def granted_memory(*, groups: Path = _GROUPS, mount: Path = _MOUNT) -> int | None:
+    """Bytes that the process's groups grant all of their processes together; None if no group sets a limit.
+
+    Args:
+        groups: As for `granted_cores`.
+        mount: As for `granted_cores`.
+    """
+    texts = [
+        _text(folder / ("memory.limit_in_bytes" if controllers else "memory.max"))
+        for controllers, path in _memberships(groups, "memory")
+        for folder in _upwards(mount / controllers, path)
+    ]
+    return min((int(each) for each in texts if each.isdecimal() and int(each) < _NO_LIMIT), default=None)
+
+
 def _limits(groups: Path, mount: Path) -> Iterator[tuple[str, str]]:
     """Quota and period, microseconds as text, of every group on the way to the process's own."""
-    for controllers, path in _memberships(groups):
+    for controllers, path in _memberships(groups, "cpu"):
         root = mount / controllers
         for folder in _upwards(root, path):
             if controllers:
@@ -39,13 +56,13 @@ def _limits(groups: Path, mount: Path) -> Iterator[tuple[str, str]]:
                 yield quota, period
 
 
-def _memberships(groups: Path) -> Iterator[tuple[str, str]]:
-    """For each hierarchy the name of its mount, empty for version 2, and the process's group."""
+def _memberships(groups: Path, wanted: str) -> Iterator[tuple[str, str]]:
+    """For each hierarchy of a controller the name of its mount, empty for version 2, and the process's group."""
     yield "", "/"  # the mount's root, in any case: in a container the list names paths of the host
     for line in _text(groups).splitlines():
         _, _, rest = line.partition(":")
         controllers, _, path = rest.partition(":")
-        if not controllers or "cpu" in controllers.split(","):
+        if not controllers or wanted in controllers.split(","):
             yield controllers, path
 
 

@@ -25,12 +25,14 @@ from brainseg_runtime.safe_io.strict_json import Json
 START_DEADLINE: Final = 120.0
 """Seconds within which the process must have started, verified the bundle and loaded the model."""
 
-_BOOT: Final = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
+SLICES: Final = (
     "from brainseg_runtime.isolation.server import serve; "
     "from brainseg_runtime.segmenter import Segmenter; "
     "serve(Segmenter)"
 )
+"""What the process runs: an answer for each slice."""
+
+_PATH: Final = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
 
 
 class IsolatedProcess:
@@ -38,13 +40,14 @@ class IsolatedProcess:
 
     Args:
         request: The first message: the model to load.
+        boot: The line of Python that the process runs, once modules are found where this process finds them.
 
     Raises:
         BrainsegError: It could not be started, or could not load the model.
     """
 
-    def __init__(self, request: Mapping[str, Json]) -> None:
-        self._process = _start()
+    def __init__(self, request: Mapping[str, Json], *, boot: str = SLICES) -> None:
+        self._process = _start(boot)
         self._pipe = ThreadPoolExecutor(1, thread_name_prefix="brainseg-isolated")
         self.pid = self._process.pid
         ready = False
@@ -75,6 +78,10 @@ class IsolatedProcess:
         if reply is None:
             raise self._gone()
         return reply
+
+    def kill(self) -> None:
+        """End the process from another thread than the one that waits for its answer, which then gets its error."""
+        self._process.kill()
 
     def end(self, *, patience: float = 0.0) -> None:
         """End the process and free its pipe.
@@ -111,7 +118,7 @@ class IsolatedProcess:
         return WorkerError("the isolated process crashed", got=how, remedy="the next call starts a new one")
 
 
-def _start() -> subprocess.Popen[bytes]:
+def _start(boot: str) -> subprocess.Popen[bytes]:
     """Start the process with this interpreter and this process's module path."""
     if not sys.executable:
         raise WorkerError(
@@ -123,7 +130,7 @@ def _start() -> subprocess.Popen[bytes]:
     path = json.dumps([str(Path(entry).absolute()) for entry in sys.path])
     try:
         return subprocess.Popen(  # noqa: S603 - this interpreter and this package's own module, nothing from outside
-            [sys.executable, "-c", _BOOT, path],
+            [sys.executable, "-c", _PATH + boot, path],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -1,13 +1,16 @@
 """The isolated process: reads messages from standard input, answers on what was its standard output.
 
-Started by `process.IsolatedProcess` and by nothing else.
+Started by `process.IsolatedProcess` and by nothing else. Another server of such a process shares its beginning:
+`take_stdout`, `arriving`, `load_model`, `as_text`.
 """
 
 from __future__ import annotations
 
 import os
+import queue
 import signal
 import sys
+import threading
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -41,31 +44,46 @@ def serve(loader: Loader) -> None:
     """Answer messages until the host closes the pipe."""
     # An interrupt from the terminal is for the host, which ends this process by closing the pipe.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    replies = _take_stdout()
+    replies = take_stdout()
     segmenter: BaseSegmenter | None = None
     while (message := receive(sys.stdin.buffer)) is not None:
         try:
             if segmenter is None:
-                segmenter = _load(message, loader)
+                segmenter = load_model(message, loader)
                 send(replies, {"info": to_json(segmenter.info)})
             else:
                 result = _predict(segmenter, message)
                 reply = PredictReply(area=result.area, warnings=result.warnings, timing=result.timing)
                 send(replies, to_json(reply), [result.mask.data.cast("B"), result.probability.data.cast("B")])
         except BrainsegError as error:
-            send(replies, {"error": _as_text(error)})
+            send(replies, {"error": as_text(error)})
         except MemoryError:
-            send(replies, {"error": _as_text(WorkerError("the isolated process ran out of memory"))})
+            send(replies, {"error": as_text(WorkerError("the isolated process ran out of memory"))})
 
 
-def _take_stdout() -> BinaryIO:
+def take_stdout() -> BinaryIO:
     """Keep standard output for replies alone: anything else that is written to it goes to standard error."""
     replies = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     return replies
 
 
-def _load(message: Message, loader: Loader) -> BaseSegmenter:
+def arriving() -> queue.SimpleQueue[Message]:
+    """The host's messages, read by a thread of their own; when there are no more, the process ends at once."""
+    arrived: queue.SimpleQueue[Message] = queue.SimpleQueue()
+
+    def listen() -> None:
+        try:
+            while (message := receive(sys.stdin.buffer)) is not None:
+                arrived.put(message)
+        finally:
+            os._exit(0)
+
+    threading.Thread(target=listen, daemon=True).start()
+    return arrived
+
+
+def load_model(message: Message, loader: Loader) -> BaseSegmenter:
     """Load the model that the first message names."""
     asked = from_json(LoadRequest, message.head, "load", error=WorkerError, every_key=True)
     if asked.memory_mib is not None:
@@ -96,6 +114,6 @@ def _predict(segmenter: BaseSegmenter, message: Message) -> Prediction:
     return segmenter.predict(image, strict=asked.strict, threshold=asked.threshold)
 
 
-def _as_text(error: BrainsegError) -> dict[str, Json]:
+def as_text(error: BrainsegError) -> dict[str, Json]:
     """An error's parts as text, cut to what a message may hold."""
     return {key: None if part is None else str(part)[:4000] for key, part in error.to_json().items()}

@@ -97,7 +97,7 @@ def segment_studies(
         entry = pending(item)
         try:
             study = item.read()
-            entry = replace(entry, study_uid=study.uid, source=study.source, input_sha256=_digest(study))
+            entry = replace(entry, study_uid=study.uid, source=study.source, input_sha256=input_digest(study))
             before = (known or {}).get(item.name)
             if before is not None and _still_holds(before, entry, out, config):
                 yield replace(before, input=entry.input)
@@ -159,7 +159,7 @@ def _done(entry: StudyEntry, study: Study, result: StudyResult, outputs: tuple[O
     )
 
 
-def _digest(study: Study) -> str:
+def input_digest(study: Study) -> str:
     """SHA-256 of the files of the series used, and of what each is used as; the same wherever the files lie.
 
     Raises:
@@ -243,7 +243,7 @@ def _is_another(item: StudyItem, before: StudyEntry) -> bool:
     if before.source != "nifti" or before.status != "done":
         return False
     try:
-        return _digest(item.read()) != before.input_sha256
+        return input_digest(item.read()) != before.input_sha256
     except BrainsegError:
         return False  # it will fail, and fail alone
 

@@ -49,7 +49,7 @@ def write_bytes(path: Path, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except OSError as error:
         raise _refused(path, error) from error
     finally:
@@ -131,9 +131,9 @@ def replace_folder(path: Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary.mkdir()
         yield temporary
-        _sync_tree(temporary)
+        sync_tree(temporary)
         _swap(temporary, path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except OSError as error:
         raise _refused(path, error) from error
     finally:
@@ -224,16 +224,16 @@ def _swap(new: Path, path: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _sync_tree(folder: Path) -> None:
+def sync_tree(folder: Path) -> None:
     """Flush every file below a folder, then the folders."""
     for parent, _, names in os.walk(folder):
         for name in names:
             with (Path(parent) / name).open("r+b") as file:
                 os.fsync(file.fileno())
-        _sync_folder(Path(parent))
+        sync_folder(Path(parent))
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Flush a folder's entries; Windows cannot open a folder for that and needs no such call."""
     if os.name == "nt":
         return

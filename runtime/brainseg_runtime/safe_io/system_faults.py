@@ -96,7 +96,15 @@ def _is_shortage(error: BaseException) -> bool:
     """Whether an error means that memory ran out."""
     if not isinstance(error, RuntimeError):
         return isinstance(error, MemoryError)
-    text = str(error)
+    return says_shortage(str(error))
+
+
+def says_shortage(text: str) -> bool:
+    """Whether a library's words mean that memory ran out.
+
+    >>> says_shortage("Status Message: std::bad_alloc")
+    True
+    """
     return text.strip() == _PRIMITIVE or any(words in text for words in _SHORTAGES)
 
 

@@ -70,6 +70,19 @@ class Listed:
     about: str
 
 
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Commands under one name, as `status` is in `brainseg node status`.
+
+    Attributes:
+        about: What they are for, in one line.
+        commands: By name, in the order of the help.
+    """
+
+    about: str
+    commands: Mapping[str, Listed]
+
+
 def command(
     *examples: str, interrupted: str = "interrupted", words: Callable[[], Mapping[str, str]] = dict
 ) -> Callable[[Callable[..., int]], Command]:
@@ -77,7 +90,7 @@ def command(
     return lambda work: Command(work, examples, interrupted, words)
 
 
-def application(about: str, commands: Mapping[str, Listed]) -> typer.Typer:
+def application(about: str, commands: Mapping[str, Listed | Group]) -> typer.Typer:
     """A program of several commands.
 
     Args:
@@ -94,8 +107,25 @@ def application(about: str, commands: Mapping[str, Listed]) -> typer.Typer:
     root.__annotations__["version"] = _version_option()
     app.callback(help=about)(root)
     for name, listed in commands.items():
-        app.command(name, cls=_imported_when_asked_for(name, listed.place), short_help=listed.about)(_nothing)
+        if isinstance(listed, Group):
+            app.add_typer(_of_group(listed), name=name)
+        else:
+            _add(app, name, listed)
     return app
+
+
+def _of_group(group: Group) -> typer.Typer:
+    """The commands of a group as an application within another."""
+    app = _bare()
+    app.callback(help=group.about)(_nothing)
+    for name, listed in group.commands.items():
+        _add(app, name, listed)
+    return app
+
+
+def _add(app: typer.Typer, name: str, listed: Listed) -> None:
+    """Adds a command that is imported once it is asked for."""
+    app.command(name, cls=_imported_when_asked_for(name, listed.place), short_help=listed.about)(_nothing)
 
 
 def single_application(only: Command) -> typer.Typer:

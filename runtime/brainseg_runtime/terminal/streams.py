@@ -5,6 +5,8 @@
 - Standard error fails in any way: what goes there is dropped; there is no place left to say so.
 - A stream was closed from the start (`>&-`): the same, and the null device takes its number, so that no file that is
   opened later receives what libraries print.
+
+`stdout_kept_for_results` is for libraries that print on standard output what is no result.
 """
 
 from __future__ import annotations
@@ -111,6 +113,20 @@ class _Guarded:
                 expected="an open stream with space",
                 got=self._error.strerror or self._error,
             ) from self._error
+
+
+@contextlib.contextmanager
+def stdout_kept_for_results() -> Iterator[None]:
+    """Sends to stderr what libraries, and processes that they start, print on stdout meanwhile."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    try:
+        os.dup2(2, 1)
+        yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(kept, 1)
+        os.close(kept)
 
 
 def _fill_descriptors() -> None:

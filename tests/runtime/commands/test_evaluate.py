@@ -12,8 +12,10 @@ import pytest
 import tifffile
 
 from brainseg_runtime import Segmenter
+from brainseg_runtime.perturbations.table import PERTURBATIONS
 from tests.runtime.command_line import BUNDLE, brainseg
 from tests.runtime.made_slices import made_data
+from tests.schemas.validation import violations
 
 PROMISED = {
     "n_patients", "n_slices", "threshold", "provider", "variant", "pooled", "volume_dice", "slice_dice_tumour",
@@ -200,3 +202,59 @@ def test_masks_that_are_not_there_are_a_named_fault(data: Path, tmp_path: Path) 
     assert done.code == 1
     assert "9 × has no predicted mask" in done.err
     assert len(json.loads((tmp_path / "s.json").read_bytes())["fault"]["problems"]) == 9
+
+
+@pytest.fixture(scope="module")
+def stressed(data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], str, str]:
+    """JSON, page and terminal of one run."""
+    report = tmp_path_factory.mktemp("stress") / "page.html"
+    target = report.with_suffix(".json")
+    done = brainseg("evaluate", BUNDLE, data, "--provider", "cpu", "--stress", "--report", report, "--json", target)
+    assert done.code == 0, done.err
+    return json.loads(target.read_bytes()), report.read_text(encoding="utf-8"), done.out
+
+
+def test_stress_adds_a_row_for_each_perturbation(
+    stressed: tuple[dict[str, Any], str, str], scores: dict[str, Any]
+) -> None:
+    found, page, told = stressed
+    assert scores["stress"] is None
+    rows = found["stress"]["rows"]
+    assert [row["name"] for row in rows] == ["unperturbed", *(each.name for each in PERTURBATIONS)]
+    assert [patient["dice"] for patient in rows[0]["patients"]] == [patient["dice"] for patient in scores["patients"]]
+    assert {key for key in scores if found[key] != scores[key]} == {"stress", "run"}
+    assert all(row["name"] in page and row["name"] in told for row in rows)
+    assert not violations("evaluation", found)
+
+
+def test_heads_without_tumour_need_no_masks_and_have_what_was_marked(tmp_path: Path) -> None:
+    healthy = made_data(tmp_path / "healthy", masks=False)
+    assert brainseg("evaluate", BUNDLE, healthy).code == 1, "masks are needed unless they are said to be empty"
+    options = ("--stress", "--without-tumour", "--spacing", 1, 1, 5, "--report", tmp_path / "page.html")
+    done = brainseg("evaluate", BUNDLE, healthy, *options, "--json", tmp_path / "scores.json")
+    assert done.code == 0, done.err
+    found = json.loads((tmp_path / "scores.json").read_bytes())
+    assert (found["stress"]["n_with_tumour"], found["stress"]["n_without_tumour"]) == (0, 2)
+    segmenter = Segmenter.load(BUNDLE, provider="cpu")
+    for patient in found["stress"]["rows"][0]["patients"]:
+        paths = (healthy / patient["id"]).glob("*.tif")
+        marked = sum(int(np.count_nonzero(segmenter.predict(tifffile.imread(path)).mask)) for path in paths)
+        assert patient["marked_px"] == marked
+        assert patient["marked_ml"] == pytest.approx(marked * 0.005)
+        assert patient["dice"] is None
+    assert "patients marked" in done.out
+    assert "without tumour: what was marked" in (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert not violations("evaluation", found)
+
+
+def test_a_mask_with_tumour_contradicts_heads_without(data: Path) -> None:
+    done = brainseg("evaluate", BUNDLE, data, "--without-tumour")
+    assert done.code == 1
+    assert "holds tumour" in done.err
+
+
+@pytest.mark.parametrize("option", ["--stress", "--without-tumour"])
+def test_masks_that_are_there_already_cannot_be_stressed(data: Path, masks: Path, option: str) -> None:
+    done = brainseg("evaluate", "--predictions", masks, data, option)
+    assert done.code == 2
+    assert "runs no model" in done.err

@@ -11,6 +11,8 @@ import pytest
 
 from brainseg_runtime.bundles.bundle import open_bundle
 from tests.runtime.command_line import BUNDLE, brainseg
+from tests.runtime.onnx_bytes import brightest_channel
+from tests.runtime.tiny import replace_file
 
 
 @pytest.fixture
@@ -81,6 +83,42 @@ def test_the_page_says_pass_or_fail_and_stands_alone(copy: Path, tmp_path: Path,
     assert ("extra.bin" in text) == damaged
     assert "<script" not in text
     assert "src=" not in text
+
+
+def test_golden_cases_are_written_beside_the_checks(tmp_path: Path) -> None:
+    done = brainseg("verify", BUNDLE, "--write-golden", tmp_path / "golden")
+    assert done.code == 0, done.err
+    assert "2 golden cases written" in done.out
+    assert (tmp_path / "golden" / "index.json").is_file()
+
+
+def test_no_golden_cases_of_a_bundle_that_is_not_the_approved_one(tmp_path: Path) -> None:
+    done = brainseg("verify", BUNDLE, "--digest", "0" * 64, "--write-golden", tmp_path / "golden")
+    assert done.code == 1
+    assert "no golden cases" in done.err
+    assert not (tmp_path / "golden").exists()
+
+
+def test_golden_cases_are_written_although_this_machine_computes_others(copy: Path, tmp_path: Path) -> None:
+    replace_file(copy, "model.onnx", brightest_channel())
+    done = brainseg("verify", copy, "--write-golden", tmp_path / "golden")
+    assert (done.code, checks(brainseg("verify", copy, "--json", "-").out)["golden fp32"]) == (1, "FAIL")
+    assert (tmp_path / "golden" / "index.json").is_file()
+
+
+@pytest.mark.parametrize("option", ["--json", "--report"])
+def test_other_outputs_lie_outside_the_golden_cases(tmp_path: Path, option: str) -> None:
+    golden = tmp_path / "golden"
+    done = brainseg("verify", BUNDLE, "--write-golden", golden, option, golden / "found")
+    assert done.code == 1
+    assert not golden.exists()
+
+
+def test_golden_cases_stay_out_of_the_bundle(copy: Path) -> None:
+    before = sorted(path.name for path in copy.iterdir())
+    for place in (copy, copy / "golden"):
+        assert brainseg("verify", copy, "--write-golden", place).code == 1
+    assert sorted(path.name for path in copy.iterdir()) == before
 
 
 def test_doctor_tells_what_is_there_and_what_auto_would_choose() -> None:

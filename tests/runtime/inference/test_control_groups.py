@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from brainseg_runtime.inference.control_groups import granted_cores
+from brainseg_runtime.inference.control_groups import granted_cores, granted_memory
 
 
 def machine(tmp_path: Path, groups: str, files: dict[str, str]) -> int | None:
@@ -49,5 +49,24 @@ def test_cores_are_those_of_the_tightest_group(
     assert machine(tmp_path, groups, files) == cores
 
 
+@pytest.mark.parametrize(
+    ("groups", "files", "memory"),
+    [
+        ("0::/\n", {"memory.max": "4294967296\n"}, 1 << 32),
+        ("0::/a/b\n", {"a/memory.max": "1024", "a/b/memory.max": "max", "memory.max": "max"}, 1024),
+        ("4:memory:/a\n", {"memory/a/memory.limit_in_bytes": "2048", "memory/memory.limit_in_bytes": "4096"}, 2048),
+        ("4:memory:/\n", {"memory/memory.limit_in_bytes": "9223372036854771712"}, None),
+        ("0::/\n", {"memory.max": "max"}, None),
+        ("nonsense", {"memory.max": "many"}, None),
+    ],
+)
+def test_memory_is_that_of_the_tightest_group(
+    groups: str, files: dict[str, str], memory: int | None, tmp_path: Path
+) -> None:
+    machine(tmp_path, groups, files)
+    assert granted_memory(groups=tmp_path / "groups", mount=tmp_path / "mount") == memory
+
+
 def test_without_control_groups_there_is_no_limit(tmp_path: Path) -> None:
     assert granted_cores(groups=tmp_path / "none", mount=tmp_path / "none") is None
+    assert granted_memory(groups=tmp_path / "none", mount=tmp_path / "none") is None

@@ -70,3 +70,22 @@ def test_dev_stdout_is_standard_output_and_then_json_alone(tmp_path: Path) -> No
         found = shell(f"{RUNTIME} verify {BUNDLE} --json /dev/stdout {target}").stdout
         assert found.startswith("{")
         assert found == shell(f"{RUNTIME} verify {BUNDLE} --json -").stdout
+
+
+NOISY = """
+import os, sys
+from brainseg_runtime.terminal.streams import guarded_streams, stdout_kept_for_results
+with guarded_streams():
+    print("before")
+    with stdout_kept_for_results():
+        print("noise")
+        os.write(1, b"deeper noise" + os.linesep.encode())
+        os.system("echo a child")
+    print("after")
+"""
+
+
+def test_what_a_library_prints_is_kept_out_of_the_results() -> None:
+    done = subprocess.run([sys.executable, "-c", NOISY], capture_output=True, text=True, check=True)
+    assert done.stdout == "before\nafter\n"
+    assert sorted(done.stderr.splitlines()) == ["a child", "deeper noise", "noise"]
