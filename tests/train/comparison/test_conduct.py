@@ -8,6 +8,9 @@ import re
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +20,17 @@ import torch
 
 from brainseg_runtime.metrics import count, dice
 from brainseg_train import checkpoint
-from brainseg_train.data.dataset import load_dataset
+from brainseg_train.comparison import conduct
+from brainseg_train.data.dataset import DataSet, load_dataset
 from brainseg_train.data.persons import PersonRule
 from brainseg_train.data.split_file import SplitFile
 from brainseg_train.errors import ConfigError, StudyError
 from brainseg_train.models.pipeline import InferencePipeline
+from brainseg_train.runs.records import RunRecord
 from brainseg_train.tuning import study, worker_pool
 from brainseg_train.tuning.file_lock import FileLock
 from brainseg_train.tuning.plan import Plan, layout, make_request, open_study
+from brainseg_train.tuning.progress import display
 from brainseg_train.tuning.study import Study
 from tests.train.studies import TWO, board_of, run_command, tiny, without_times
 
@@ -253,11 +259,40 @@ def test_a_run_that_diverges_is_a_fault_that_is_named(
     assert "more epochs" not in said
 
 
-def test_a_second_command_helps_and_leaves_the_results_to_the_first(
-    small_patients: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_a_second_command_helps_and_stays_until_the_study_is_complete_whoever_leads(
+    small_patients: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    arguments = ["all", *tiny(small_patients, tmp_path, "--models", "unet,deeplab")]
-    dataset = load_dataset(small_patients)
+    monkeypatch.setattr(conduct, "WAIT_SECONDS", 0.01)
+    current, dataset = opened(small_patients, tmp_path)
+    lead = FileLock(current.folder / "lead.lock")
+    assert lead.acquire(wait=False)
+    with ThreadPoolExecutor(1) as pool:
+        helper = pool.submit(carried_out, current, dataset)
+        try:
+            wait_for(lambda: all(run.status == "complete" for run in records(current)) and len(records(current)) == 2)
+            with pytest.raises(TimeoutError):  # it waits for the leader
+                helper.result(timeout=0.3)
+        finally:
+            lead.release()  # as the system does for a leader that is killed after the last trial has ended
+        done = helper.result(timeout=60)
+    assert done.record.status == "complete"
+    assert study.load(tmp_path, current.record.id).record == done.record
+
+
+def test_a_helper_shows_what_the_leader_measured(
+    small_patients: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conduct, "WAIT_SECONDS", 0.01)
+    current, dataset = opened(small_patients, tmp_path)
+    with FileLock(current.folder / "lead.lock"), ThreadPoolExecutor(1) as pool:
+        helper = pool.submit(carried_out, current, dataset)
+        wait_for(lambda: all(run.status == "complete" for run in records(current)) and len(records(current)) == 2)
+        led = conduct.finish(current, dataset)
+        assert helper.result(timeout=60).record == led.record
+
+
+def opened(patients: Path, runs: Path) -> tuple[Study, DataSet]:
+    """A new study of two networks, not yet begun."""
     wanted = Plan(
         kind="all",
         models=("unet", "deeplab"),
@@ -266,14 +301,24 @@ def test_a_second_command_helps_and_leaves_the_results_to_the_first(
         workers=1,
         threads=1,
     )
-    current, _ = open_study(wanted, dataset, tmp_path, resume=False)
-    with FileLock(current.folder / "lead.lock"):
-        assert run_command(*arguments, "--resume") == 0
-        assert "led by another process" in capsys.readouterr().err
-        assert not (tmp_path / "leaderboard.json").exists()
-    assert run_command(*arguments, "--resume") == 0
-    assert len(board_of(tmp_path)["rows"]) == 2
-    assert len(list(tmp_path.glob("*/run.json"))) == 2
+    dataset = load_dataset(patients)
+    return open_study(wanted, dataset, runs, resume=False)[0], dataset
+
+
+def carried_out(current: Study, dataset: DataSet) -> Study:
+    with display(conduct.epochs_left(current), quiet=True) as shown:
+        return conduct.carry_out(current, dataset, workers=1, cache=None, display=shown)
+
+
+def records(current: Study) -> list[RunRecord]:
+    return [run for unit in current.request.units for run in current.run_records(unit).values()]
+
+
+def wait_for(until: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 120
+    while not until():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def plan(**changes: object) -> Plan:

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import safetensors
 import safetensors.torch
 from torch import Tensor
@@ -28,9 +29,26 @@ MAX_JSON_BYTES: Final = 8 << 20
 """Largest JSON that is read; a resume state carries the history, about 400 bytes an epoch."""
 
 
+_WRITING_COPIES: Final = 3
+"""Of the tensors, at most, while safetensors writes them: as bytes, in its own buffer, and what it returns."""
+
+_READING_COPIES: Final = 2
+"""Of the tensors, at most, while safetensors reads them: what it slices from the file, and the tensors."""
+
+_SLACK_BYTES: Final = 4 << 20
+"""For the names, the header and the allocator's rounding."""
+
+
 def write_tensors(stem: Path, kind: str, tensors: Mapping[str, Tensor], body: Mapping[str, Any]) -> None:
-    """Write the tensors, then the JSON that vouches for them: `kind`, the body, size and digests."""
-    payload = safetensors.torch.save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
+    """Write the tensors, then the JSON that vouches for them: `kind`, the body, size and digests.
+
+    Raises:
+        FileWriteError: A file could not be written.
+        MemoryError: There is not enough memory for the copies that this takes.
+    """
+    held = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    _require_memory(_WRITING_COPIES * sum(tensor.nbytes for tensor in held.values()))
+    payload = safetensors.torch.save(held)
     head = {"format": kind, **body, "bytes": len(payload), "sha256": hashlib.sha256(payload).hexdigest()}
     files.write_bytes(tensor_path(stem), payload)
     files.write_json(json_path(stem), {**head, "digest": _digest(head)})
@@ -41,6 +59,7 @@ def read_tensors(stem: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, An
 
     Raises:
         CheckpointError: A file is missing, damaged, too large or of another kind.
+        MemoryError: There is not enough memory for the copies that this takes.
     """
     head, size = _read_head(stem, kind)
     path = tensor_path(stem)
@@ -49,6 +68,7 @@ def read_tensors(stem: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, An
         raise CheckpointError(f"{path} is truncated", expected=f"{size} bytes", got=f"{len(payload)}")
     if hashlib.sha256(payload).hexdigest() != head["sha256"]:
         raise CheckpointError(f"{path} is damaged", expected=f"SHA-256 {head['sha256']}", got="another")
+    _require_memory(_READING_COPIES * size)
     try:
         return safetensors.torch.load(payload), head
     except (safetensors.SafetensorError, ValueError, KeyError) as error:
@@ -93,6 +113,14 @@ def _read_head(stem: Path, kind: str) -> tuple[dict[str, Any], int]:
     if not isinstance(size, int) or not isinstance(sha256, str):
         raise CheckpointError(f"{path} lacks keys", expected="bytes and sha256", got=f"{size!r} and {sha256!r}")
     return head, size
+
+
+def _require_memory(size: int) -> None:
+    """Raises `MemoryError` unless so many bytes can be had: safetensors ends the process where they cannot.
+
+    Its allocator is Rust's, which has no error for it. The memory is asked for and given back, never touched.
+    """
+    np.empty(size + _SLACK_BYTES, np.uint8)
 
 
 def _digest(head: Mapping[str, Any]) -> str:

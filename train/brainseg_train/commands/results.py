@@ -67,13 +67,10 @@ def tell_differences(other: str, differences: Sequence[str], console: Console) -
 
 
 def tell_leaderboard(study: Study, console: Console) -> None:
-    """Writes leaderboard and report, and shows the table; only a note if another process leads the study."""
+    """Writes a complete study's leaderboard and report, and shows the table."""
     from brainseg_train.comparison import leaderboard
     from brainseg_train.comparison.page import write_report
 
-    if study.record.status != "complete":
-        console.note(f"study {study.record.id} is led by another process, which writes the results when its runs end")
-        return
     board = leaderboard.make_leaderboard(study)
     leaderboard.write(study, board)
     page = write_report(study, board)

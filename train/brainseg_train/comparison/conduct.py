@@ -34,11 +34,11 @@ WAIT_SECONDS = 1.0
 def carry_out(current: Study, dataset: DataSet, *, workers: int, cache: Path | None, display: Display) -> Study:
     """Carry out the rest of a study.
 
-    The first process leads: it chooses and measures once every trial has ended. Others help, and stay until then: they
-    take up the trials of a process that dies, and one of them leads if it was the leader.
+    The first process leads: it chooses and measures once every trial has ended. Others help, and stay until the study
+    is complete: they take up the trials of a process that dies, and one of them leads if it was the leader.
 
     Returns:
-        The complete study; or, if another process leads it, the study so far, once every trial has ended.
+        The complete study, whichever process led it.
 
     Raises:
         StudyError: No trial of a network left weights, or a process failed.
@@ -57,13 +57,12 @@ def carry_out(current: Study, dataset: DataSet, *, workers: int, cache: Path | N
     lead = FileLock(current.folder / "lead.lock")
     while not lead.acquire(wait=False):
         train()
-        if not _unfinished(current):
-            return current
-        time.sleep(WAIT_SECONDS)  # another process works on them, and may die
+        if (done := _complete_by_now(current)) is not None:
+            return done
+        time.sleep(WAIT_SECONDS)  # another process works on it, and may die: before the last trial ends, or after it
     try:
-        latest = study.load(current.runs, current.record.id)
-        if latest.record.status == "complete":
-            return latest
+        if (done := _complete_by_now(current)) is not None:
+            return done
         began = time.monotonic()
         train()
         while _unfinished(current):
@@ -108,6 +107,12 @@ def epochs_left(current: Study) -> int:
         fresh = current.request.search.trials - len(runs)
         left += open_runs + fresh * current.request.configs[unit.model].epochs
     return left
+
+
+def _complete_by_now(current: Study) -> Study | None:
+    """The study as its record has it now, if another process has completed it."""
+    latest = study.load(current.runs, current.record.id)
+    return latest if latest.record.status == "complete" else None
 
 
 def _unfinished(current: Study) -> bool:
