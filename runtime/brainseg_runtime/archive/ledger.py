@@ -1,35 +1,31 @@
-"""The ledger: `rows.jsonl`, a line for each reference, added when its objects are in place; what a later start trusts.
+"""The ledger: a line for each reference, added when its objects are in place; what a later start trusts.
 
-Only the driver writes it, and one driver at a time has OUT. A line is flushed to the disk before the next study is
-taken over. What a killed driver left of a line is cut off; what the disk did not take of one, too.
+Only the driver writes it, and one driver at a time has OUT. A line is on the disk before the next study is taken over.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import secrets
 import shutil
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Final, Self
 
+from brainseg_runtime.archive.lines import Lines, as_line, opened
 from brainseg_runtime.archive.references import Reference
 from brainseg_runtime.archive.rows import Answer, Duplicate, Entry, Row, error_parts
 from brainseg_runtime.errors import FileWriteError, InputError, StudyError
+from brainseg_runtime.safe_io.exclusive import lock_at_once
 from brainseg_runtime.safe_io.files import make_folder, read_capped, sync_folder, write_json
-from brainseg_runtime.safe_io.typed_json import from_json, to_json
 
 FILE: Final = "rows.jsonl"
 OBJECTS: Final = "objects"
 WORK: Final = ".work"
 RUN: Final = "run.json"
 LOCK: Final = ".lock"
-_MOST_LINE: Final = 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +81,7 @@ class Ledger:
         try:
             shutil.rmtree(self.out / WORK, ignore_errors=True)  # attempts of a driver that was killed
             make_folder(self.work)
-            self._file = _opened(self.out / FILE)
+            self._lines = Lines(self.out / FILE)
         except BaseException:
             self._lock.close()
             raise
@@ -94,9 +90,10 @@ class Ledger:
         self._uids: dict[str, tuple[str, str]] = {}
         self._recent: set[str] = set()
         try:
-            self._end = self._read()
+            for entry, offset in self._lines.recover():
+                self._enter(entry, offset)
         except BaseException:
-            self._file.close()
+            self._lines.close()
             self._lock.close()
             raise
 
@@ -110,7 +107,7 @@ class Ledger:
 
     def close(self) -> None:
         """Let another driver have the folder."""
-        self._file.close()
+        self._lines.close()
         shutil.rmtree(self.out / WORK, ignore_errors=True)
         self._lock.close()
 
@@ -167,7 +164,7 @@ class Ledger:
         entry = Entry(
             source=answer.source, fingerprint=answer.fingerprint, rows=tuple(rows), duplicates=tuple(duplicates)
         )
-        line = _line(entry)
+        line = as_line(entry)
         for row in rows:
             if row.objects:
                 self._place(row, home)
@@ -187,10 +184,7 @@ class Ledger:
 
     def entries(self) -> Iterator[Entry]:
         """The line of each reference that counts, in order."""
-        with (self.out / FILE).open("rb") as file:
-            for known in sorted(self.known.values(), key=lambda each: each.offset):
-                file.seek(known.offset)
-                yield _entry(file.readline(_MOST_LINE), self.out / FILE)
+        return self._lines.at(sorted(known.offset for known in self.known.values()))
 
     def rows(self) -> Iterator[Row]:
         """Every row that counts, each identity once."""
@@ -214,10 +208,7 @@ class Ledger:
 
     def _withdraw(self, source: str, uids: set[str]) -> list[tuple[str, bool]]:
         """Fail those of a reference's studies that another reference shares, and remove their objects."""
-        known = self.known[source]
-        with (self.out / FILE).open("rb") as file:
-            file.seek(known.offset)
-            entry = _entry(file.readline(_MOST_LINE), self.out / FILE)
+        (entry,) = self._lines.at([self.known[source].offset])
         done = [row for row in entry.rows if row.study_uid in uids and row.status == "done"]
         if not done:
             return []
@@ -225,7 +216,7 @@ class Ledger:
             shutil.rmtree(self.out / OBJECTS / row.id, ignore_errors=True)
         rows = tuple(_parted(row) if row in done else row for row in entry.rows)
         failed = replace(entry, rows=rows)
-        self._append(failed, _line(failed))
+        self._append(failed, as_line(failed))
         return [(source, source in self._recent)] * len(done)
 
     def _place(self, row: Row, home: Path) -> None:
@@ -244,38 +235,8 @@ class Ledger:
             ) from error
 
     def _append(self, entry: Entry, line: bytes) -> None:
-        """Add a line, whole or not at all."""
-        try:
-            self._file.seek(self._end)
-            rest = memoryview(line)
-            while rest:
-                rest = rest[self._file.write(rest) :]
-            os.fsync(self._file.fileno())
-        except OSError as error:
-            with contextlib.suppress(OSError):
-                self._file.truncate(self._end)
-            raise FileWriteError(
-                f"{self.out / FILE} cannot be written",
-                expected="a disk with space",
-                got=error.strerror,
-                remedy="free some space and start again: what is there is kept",
-            ) from error
-        self._enter(entry, self._end)
-        self._end += len(line)
-
-    def _read(self) -> int:
-        """Read what is there; returns where the last whole line ends, and cuts off what follows."""
-        end = 0
-        with (self.out / FILE).open("rb") as file:
-            while line := file.readline(_MOST_LINE):
-                if not line.endswith(b"\n"):
-                    if len(line) == _MOST_LINE:
-                        raise _damaged(self.out / FILE, "a line that is too long")
-                    break
-                self._enter(_entry(line, self.out / FILE), end)
-                end += len(line)
-        self._file.truncate(end)
-        return end
+        """Add a line and remember it."""
+        self._enter(entry, self._lines.append(line))
 
     def _enter(self, entry: Entry, offset: int) -> None:
         """Remember a line; it takes the place of an earlier one of the same reference."""
@@ -356,56 +317,11 @@ def require_same(out: Path, now: dict[str, str]) -> None:
         )
 
 
-def _entry(line: bytes, path: Path) -> Entry:
-    """A line of the ledger."""
-    try:
-        return from_json(Entry, json.loads(line), str(path), error=InputError)
-    except (ValueError, RecursionError, InputError) as error:
-        raise _damaged(path, str(error)[:200]) from error
-
-
-def _damaged(path: Path, got: str) -> InputError:
-    return InputError(
-        f"{path} is damaged",
-        expected="lines that brainseg archive wrote",
-        got=got,
-        remedy="restore the file, or give another folder with -o",
-    )
-
-
-def _line(entry: Entry) -> bytes:
-    """An entry as its line; one that could not be read again is refused."""
-    line = json.dumps(to_json(entry), allow_nan=False, separators=(",", ":")).encode() + b"\n"
-    if len(line) > _MOST_LINE:
-        raise InputError(
-            f"{entry.source} holds too many studies for one reference",
-            expected=f"at most {_MOST_LINE >> 20} MiB of rows",
-            got=f"{len(entry.rows)} studies in {len(line) >> 20} MiB",
-            remedy="name the studies' folders one by one in the list",
-        )
-    return line
-
-
-def _opened(path: Path) -> IO[bytes]:
-    try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
-        return os.fdopen(descriptor, "r+b", buffering=0)  # a buffer would keep, and write again, what the disk refused
-    except OSError as error:
-        raise FileWriteError(f"{path} cannot be opened", expected="a writable file", got=error.strerror) from error
-
-
 def _locked(path: Path) -> IO[bytes]:
     """A file that stays locked until it is closed or the process ends, however it ends."""
-    file = _opened(path)
+    file = opened(path)
     try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock_at_once(file)
     except OSError as error:
         file.close()
         raise InputError(

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from brainseg_runtime.archive.figures import Group, Spread
 from brainseg_runtime.archive.outliers import BETWEEN, Outlier
-from brainseg_runtime.archive.summary import Archive, Group, Spread
+from brainseg_runtime.archive.summary import Archive
 from brainseg_runtime.errors import BrainsegError
 from brainseg_runtime.html.charts import Trace, line_chart
 from brainseg_runtime.html.page import NOT_DEFINED, number_text, render

@@ -6,12 +6,13 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Final, Literal
 
 from brainseg_runtime.archive.drive import Drive
 from brainseg_runtime.archive.engines import Engine
+from brainseg_runtime.archive.figures import Figures, figures
 from brainseg_runtime.archive.job import Crew, Job, Preview, Settings
 from brainseg_runtime.archive.ledger import LOCK, Ledger, require_same
 from brainseg_runtime.archive.local import LocalEngine, default_workers, threads_each
@@ -20,7 +21,7 @@ from brainseg_runtime.archive.page import PAGE, archive_page
 from brainseg_runtime.archive.references import Reference, is_address
 from brainseg_runtime.archive.rows import Entry, error_parts
 from brainseg_runtime.archive.sources import ZIP_OF_PICTURES, Found, references, unpack_remedy
-from brainseg_runtime.archive.summary import FILE, Archive, Figures, figures
+from brainseg_runtime.archive.summary import FILE, Archive
 from brainseg_runtime.archive.tables import write_tables
 from brainseg_runtime.archive.work import PREVIEW
 from brainseg_runtime.bundles.bundle import open_bundle
@@ -211,7 +212,6 @@ def _whole(
         n_skipped=drive.counts.n_skipped,
         n_known=drive.counts.n_known,
         n_duplicates=drive.counts.n_duplicates,
-        n_rows=made.n_rows,
         n_slices=drive.slices,
         bundle={"path": path_text(asked.bundle), "digest": model.digest},
         provider=model.provider,
@@ -224,16 +224,8 @@ def _whole(
         first_seconds=None if drive.first_seconds is None else round(drive.first_seconds, 3),
         table=table,
         left_out=grouped(found.left_out),
-        volume_unit=made.volume_unit,
-        volume=made.volume,
-        area=made.area,
-        confidence=made.confidence,
-        warnings=made.warnings,
-        errors=made.errors,
-        sites=made.sites,
-        scanners=made.scanners,
-        outliers=made.outliers,
         fault=None if ended.fault is None else error_parts(ended.fault),
+        **{each.name: getattr(made, each.name) for each in fields(made)},
     )
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 from typing import Final
 
 from brainseg_runtime.archive.job import Job
@@ -16,9 +15,9 @@ from brainseg_runtime.archive.references import Reference
 from brainseg_runtime.archive.rows import Answer
 from brainseg_runtime.archive.work import previewed, taken
 from brainseg_runtime.errors import BrainsegError, WorkerError
-from brainseg_runtime.isolation.messages import send
-from brainseg_runtime.isolation.server import Loader, arriving, as_text, load_model, take_stdout
-from brainseg_runtime.safe_io.system_faults import as_fault
+from brainseg_runtime.isolation.messages import Message
+from brainseg_runtime.isolation.server import Loader, Reply, answer_each
+from brainseg_runtime.safe_io.system_faults import as_fault, kind_and_place
 from brainseg_runtime.safe_io.typed_json import from_json, to_json
 from brainseg_runtime.segmentation.base_segmenter import BaseSegmenter
 
@@ -36,24 +35,21 @@ def serve(loader: Loader) -> None:
     Args:
         loader: Loads the bundle that the first message names.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt from the terminal is for the driver
-    replies = take_stdout()
-    segmenter: BaseSegmenter | None = None
-    messages = arriving()
-    while True:
-        message = messages.get()
-        try:
-            if segmenter is None:
-                segmenter = load_model(message, loader)
-                send(replies, {"pid": os.getpid()})
-            else:
-                reference = from_json(Reference, message.head.get("reference"), "reference", error=WorkerError)
-                job = from_json(Job, message.head.get("job"), "job", error=WorkerError)
-                send(replies, {}, [answered(segmenter, reference, job)])
-        except BrainsegError as error:
-            send(replies, {"error": as_text(error)})
-        except Exception as error:  # noqa: BLE001 - the process's edge
-            send(replies, {"error": as_text(as_fault(error) or unexpected(error))})
+    answer_each(loader, _loaded, _answer, _named)
+
+
+def _loaded(_: BaseSegmenter) -> Reply:
+    return {"pid": os.getpid()}, []
+
+
+def _answer(segmenter: BaseSegmenter, message: Message) -> Reply:
+    reference = from_json(Reference, message.head.get("reference"), "reference", error=WorkerError)
+    job = from_json(Job, message.head.get("job"), "job", error=WorkerError)
+    return {}, [answered(segmenter, reference, job)]
+
+
+def _named(error: Exception) -> BrainsegError:
+    return error if isinstance(error, BrainsegError) else as_fault(error) or unexpected(error)
 
 
 def answered(segmenter: BaseSegmenter, reference: Reference, job: Job) -> bytes:
@@ -73,9 +69,4 @@ def answered(segmenter: BaseSegmenter, reference: Reference, job: Job) -> bytes:
 
 def unexpected(error: Exception) -> WorkerError:
     """The error for an unexpected exception: its kind and place, since its text may quote a study."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    file = "" if trace is None else trace.tb_frame.f_code.co_filename.replace("\\", "/").rpartition("/")[2]
-    place = "" if trace is None else f" at {file}:{trace.tb_lineno}"
-    return WorkerError("a worker met an unexpected fault", got=f"{type(error).__name__}{place}")
+    return WorkerError("a worker met an unexpected fault", got=kind_and_place(error))

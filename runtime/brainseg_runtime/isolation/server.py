@@ -1,7 +1,6 @@
 """The isolated process: reads messages from standard input, answers on what was its standard output.
 
-Started by `process.IsolatedProcess` and by nothing else. Another server of such a process shares its beginning:
-`take_stdout`, `arriving`, `load_model`, `as_text`.
+Started by `process.IsolatedProcess` and by nothing else. Servers of other work than one image share `answer_each`.
 """
 
 from __future__ import annotations
@@ -11,6 +10,7 @@ import queue
 import signal
 import sys
 import threading
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -24,6 +24,9 @@ from brainseg_runtime.safe_io.strict_json import Json
 from brainseg_runtime.safe_io.typed_json import from_json, to_json
 from brainseg_runtime.segmentation.base_segmenter import BaseSegmenter
 from brainseg_runtime.segmentation.results import Prediction
+
+Reply = tuple[dict[str, Json], Sequence[bytes]]
+"""A message's head and blobs."""
 
 
 class Loader(Protocol):
@@ -66,6 +69,38 @@ def take_stdout() -> BinaryIO:
     replies = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     return replies
+
+
+def answer_each(
+    loader: Loader,
+    loaded: Callable[[BaseSegmenter], Reply],
+    answer: Callable[[BaseSegmenter, Message], Reply],
+    named: Callable[[Exception], BrainsegError],
+) -> None:
+    """Load the model of the first message and answer every other, until the host closes the pipe or dies.
+
+    The process then ends at once, even in the middle of an answer, so that nothing of it outlives the host.
+
+    Args:
+        loader: Loads the model.
+        loaded: The reply to the first message.
+        answer: The reply to any other.
+        named: The error to tell for one that any of these raised.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt from the terminal is for the host
+    replies = take_stdout()
+    segmenter: BaseSegmenter | None = None
+    messages = arriving()
+    while True:
+        message = messages.get()
+        try:
+            if segmenter is None:
+                segmenter = load_model(message, loader)
+                send(replies, *loaded(segmenter))
+            else:
+                send(replies, *answer(segmenter, message))
+        except Exception as error:  # noqa: BLE001 - the process's edge
+            send(replies, {"error": as_text(named(error))})
 
 
 def arriving() -> queue.SimpleQueue[Message]:

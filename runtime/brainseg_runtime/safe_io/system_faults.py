@@ -38,6 +38,23 @@ def as_fault(error: BaseException) -> BrainsegError | None:
     return None
 
 
+def kind_and_place(error: BaseException) -> str:
+    """An exception's kind, and the file and line that raised it: what can be told when its text may quote a study.
+
+    Args:
+        error: The exception.
+
+    >>> kind_and_place(ValueError("a name"))
+    'ValueError'
+    """
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return type(error).__name__
+    return f"{type(error).__name__} at {Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}"
+
+
 @contextlib.contextmanager
 def naming_shortage(what: str) -> Iterator[None]:
     """Turns a shortage of memory in here into an error that says what the memory was for.

@@ -170,7 +170,7 @@ def test_a_line_that_could_not_be_read_again_is_not_written(tmp_path: Path, monk
     with Ledger(tmp_path) as ledger:
         ledger.take(reference("p"), answer("p", row("p")))
         whole = (tmp_path / FILE).read_bytes()
-        monkeypatch.setattr("brainseg_runtime.archive.ledger._MOST_LINE", len(whole) - 1)
+        monkeypatch.setattr("brainseg_runtime.archive.lines._LONGEST", len(whole) - 1)
         with pytest.raises(InputError, match="too many studies"):
             ledger.take(reference("q"), answer("q", row("q", "other")))
     with pytest.raises(InputError, match="damaged"):  # and one that is there is not cut off

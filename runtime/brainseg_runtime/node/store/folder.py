@@ -14,6 +14,7 @@ from typing import IO, Final
 
 from brainseg_runtime.errors import NodeFolderError
 from brainseg_runtime.node.store.faults import named
+from brainseg_runtime.safe_io.exclusive import lock_at_once
 from brainseg_runtime.safe_io.files import read_capped, sync_folder
 
 FOLDER_MODE: Final = 0o700
@@ -170,14 +171,7 @@ def _locked(path: Path) -> IO[bytes]:
     """A file that stays locked until it is closed or the process ends, however it ends."""
     file = private_file(path, os.O_RDWR)
     try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock_at_once(file)
     except OSError as error:
         file.close()
         raise NodeFolderError(

@@ -7,7 +7,6 @@ the middle of a study, so that nothing of it outlives a node that was killed.
 from __future__ import annotations
 
 import os
-import signal
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -15,8 +14,8 @@ from pathlib import Path
 from typing import Final
 
 from brainseg_runtime.errors import BrainsegError, OutOfMemoryError, StudyError, WorkerError
-from brainseg_runtime.isolation.messages import send
-from brainseg_runtime.isolation.server import Loader, arriving, as_text, load_model, take_stdout
+from brainseg_runtime.isolation.messages import Message
+from brainseg_runtime.isolation.server import Loader, Reply, answer_each
 from brainseg_runtime.node.heap import give_back, keep_small
 from brainseg_runtime.node.records import MadeObject, MadeResult
 from brainseg_runtime.node.working.advice import advised
@@ -26,7 +25,7 @@ from brainseg_runtime.node.working.requests import PREDECESSOR, RESULT, StudyReq
 from brainseg_runtime.node.working.scrubbing import Scrubber
 from brainseg_runtime.prediction.segment_studies import input_digest
 from brainseg_runtime.safe_io.strict_json import Json
-from brainseg_runtime.safe_io.system_faults import as_fault
+from brainseg_runtime.safe_io.system_faults import as_fault, kind_and_place
 from brainseg_runtime.safe_io.typed_json import from_json, to_json
 from brainseg_runtime.segmentation.base_segmenter import BaseSegmenter
 from brainseg_runtime.studies.reading import read_study
@@ -52,26 +51,20 @@ def serve(loader: Loader) -> None:
     Args:
         loader: Loads the bundle that the first message names.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt from the terminal is for the node
     os.umask(0o077)
     keep_small(at_once=False)
-    replies = take_stdout()
-    segmenter: BaseSegmenter | None = None
-    messages = arriving()
-    while True:
-        message = messages.get()
-        try:
-            if segmenter is None:
-                segmenter = load_model(message, loader)
-                send(replies, {"info": to_json(segmenter.info)})
-            else:
-                request = from_json(StudyRequest, message.head, "study", error=WorkerError, every_key=True)
-                send(replies, {"made": _answer(segmenter, request)})
-                give_back()
-        except BrainsegError as error:
-            send(replies, {"error": as_text(as_disk_fault(error) or error)})
-        except Exception as error:  # noqa: BLE001 - the process's edge: a fault is told by its kind and place
-            send(replies, {"error": as_text(as_disk_fault(error) or _fault(error))})
+    answer_each(loader, _loaded, _reply, lambda error: as_disk_fault(error) or _fault(error))
+
+
+def _loaded(segmenter: BaseSegmenter) -> Reply:
+    return {"info": to_json(segmenter.info)}, []
+
+
+def _reply(segmenter: BaseSegmenter, message: Message) -> Reply:
+    request = from_json(StudyRequest, message.head, "study", error=WorkerError, every_key=True)
+    made = _answer(segmenter, request)
+    give_back()
+    return {"made": made}, []
 
 
 def _answer(segmenter: BaseSegmenter, request: StudyRequest) -> dict[str, Json]:
@@ -199,13 +192,11 @@ def _scrubbed(error: BrainsegError, scrub: Scrubber) -> BrainsegError:
 
 def _fault(error: Exception) -> BrainsegError:
     """An error of the system's, by name; any other by its kind and place alone, since its text may quote the study."""
+    if isinstance(error, BrainsegError):
+        return error
     named = as_fault(error)
     if isinstance(named, OutOfMemoryError):
         return OutOfMemoryError("the isolated process ran out of memory", remedy="raise work.memory_mib")
     if named is not None:
         return type(named)("the system refused a file", got=getattr(error, "strerror", None))
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    place = "" if trace is None else f" at {Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}"
-    return WorkerError("the isolated process met an unexpected fault", got=f"{type(error).__name__}{place}")
+    return WorkerError("the isolated process met an unexpected fault", got=kind_and_place(error))

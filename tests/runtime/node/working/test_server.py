@@ -20,6 +20,7 @@ import pytest
 from brainseg_runtime import Segmenter
 from brainseg_runtime.contract import DEFAULT_LIMITS
 from brainseg_runtime.errors import BrainsegError, FileWriteError, OutOfMemoryError, RolesError, StudyError, WorkerError
+from brainseg_runtime.isolation import server as isolation_server
 from brainseg_runtime.isolation.messages import LoadRequest, Message, receive
 from brainseg_runtime.node.working import server
 from brainseg_runtime.node.working.advice import BY_HEADERS
@@ -172,8 +173,8 @@ def _served(monkeypatch: pytest.MonkeyPatch, heads: list[Any], loader: Any = Seg
 
     replies = io.BytesIO()
     mask = os.umask(0o022)
-    monkeypatch.setattr(server, "arriving", following)
-    monkeypatch.setattr(server, "take_stdout", lambda: replies)
+    monkeypatch.setattr(isolation_server, "arriving", following)
+    monkeypatch.setattr(isolation_server, "take_stdout", lambda: replies)
     monkeypatch.setattr(signal, "signal", lambda *_: None)
     try:
         with pytest.raises(_NoMoreError):

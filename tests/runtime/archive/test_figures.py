@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from brainseg_runtime.archive.figures import Spread, figures, kind_of_error, kind_of_warning
 from brainseg_runtime.archive.rows import Row
-from brainseg_runtime.archive.summary import Spread, figures, kind_of_error, kind_of_warning
 
 RNG = np.random.default_rng(3)
 ROWS = [
