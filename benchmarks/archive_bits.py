@@ -17,15 +17,15 @@ from pathlib import Path
 
 from benchmarks.archive_speed import BUNDLE
 from brainseg_runtime import Segmenter
-from brainseg_runtime.archive.drive import Drive
-from brainseg_runtime.archive.engines import Engine
-from brainseg_runtime.archive.job import Crew, Job, Settings
-from brainseg_runtime.archive.ledger import Ledger
-from brainseg_runtime.archive.local import LocalEngine
-from brainseg_runtime.archive.references import Reference
-from brainseg_runtime.archive.rows import Row
-from brainseg_runtime.archive.sources import Found, references
-from brainseg_runtime.archive.work import taken
+from brainseg_runtime.archive.engines.engine import Engine
+from brainseg_runtime.archive.engines.local import LocalEngine
+from brainseg_runtime.archive.finding.references import Reference
+from brainseg_runtime.archive.finding.sources import Found, references
+from brainseg_runtime.archive.ledger.drive import Drive
+from brainseg_runtime.archive.ledger.ledger import Ledger
+from brainseg_runtime.archive.working.job import Crew, Job, Settings
+from brainseg_runtime.archive.working.rows import Row
+from brainseg_runtime.archive.working.work import taken
 from brainseg_runtime.bundles.bundle import open_bundle
 from brainseg_runtime.contract import DEFAULT_LIMITS
 from brainseg_runtime.isolation.messages import LoadRequest
@@ -66,7 +66,7 @@ def main() -> int:
             "local, 2": _through(LocalEngine(Crew(load=load, count=2)), load, given),
         }
         if asked.ray:
-            from brainseg_runtime.archive.ray_engine import RayEngine
+            from brainseg_runtime.archive.engines.ray_engine import RayEngine
 
             digests["ray, 2"] = _through(RayEngine(Crew(load=load, count=2)), load, given)
         for way, digest in digests.items():

@@ -20,11 +20,11 @@ from pathlib import Path
 from typing import Any
 
 from brainseg_runtime import Segmenter
-from brainseg_runtime.archive.drive import Drive
-from brainseg_runtime.archive.ledger import Ledger
-from brainseg_runtime.archive.ray_engine import RayEngine, environment
-from brainseg_runtime.archive.references import Reference
-from brainseg_runtime.archive.work import taken
+from brainseg_runtime.archive.engines.ray_engine import RayEngine, environment
+from brainseg_runtime.archive.finding.references import Reference
+from brainseg_runtime.archive.ledger.drive import Drive
+from brainseg_runtime.archive.ledger.ledger import Ledger
+from brainseg_runtime.archive.working.work import taken
 from tests.runtime.archive.made_archive import crew_of, job_of, made_source, plain, references_of
 from tests.runtime.command_line import BUNDLE
 

@@ -19,10 +19,10 @@ import numpy as np
 import tifffile
 
 from benchmarks.curves import curve
-from brainseg_runtime.archive.drive import Drive
-from brainseg_runtime.archive.ledger import Ledger
-from brainseg_runtime.archive.local import LocalEngine
-from brainseg_runtime.archive.references import Reference
+from brainseg_runtime.archive.engines.local import LocalEngine
+from brainseg_runtime.archive.finding.references import Reference
+from brainseg_runtime.archive.ledger.drive import Drive
+from brainseg_runtime.archive.ledger.ledger import Ledger
 from tests.runtime.archive.made_archive import crew_of, job_of
 
 PATIENT = 36

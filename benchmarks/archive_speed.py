@@ -22,13 +22,13 @@ from typing import Final
 
 from benchmarks.machine import describe
 from brainseg_runtime import Segmenter
-from brainseg_runtime.archive.drive import Drive
-from brainseg_runtime.archive.engines import Engine
-from brainseg_runtime.archive.job import Crew, Job, Settings
-from brainseg_runtime.archive.ledger import Ledger
-from brainseg_runtime.archive.local import LocalEngine
-from brainseg_runtime.archive.references import Reference
-from brainseg_runtime.archive.sources import Found, references
+from brainseg_runtime.archive.engines.engine import Engine
+from brainseg_runtime.archive.engines.local import LocalEngine
+from brainseg_runtime.archive.finding.references import Reference
+from brainseg_runtime.archive.finding.sources import Found, references
+from brainseg_runtime.archive.ledger.drive import Drive
+from brainseg_runtime.archive.ledger.ledger import Ledger
+from brainseg_runtime.archive.working.job import Crew, Job, Settings
 from brainseg_runtime.bundles.bundle import open_bundle
 from brainseg_runtime.contract import DEFAULT_LIMITS
 from brainseg_runtime.images import read_image
@@ -89,7 +89,7 @@ def _ways(load: LoadRequest, with_ray: bool, started: ExitStack) -> list[Callabl
     segmenter = Segmenter.load(load.path, provider=load.provider, variant=load.variant, threads=1)
     engines: dict[str, Engine] = {f"local, {count}": LocalEngine(Crew(load=load, count=count)) for count in (1, 2)}
     if with_ray:
-        from brainseg_runtime.archive.ray_engine import RayEngine
+        from brainseg_runtime.archive.engines.ray_engine import RayEngine
 
         engines["ray, 2"] = RayEngine(Crew(load=load, count=2))
     for engine in engines.values():

@@ -8,8 +8,8 @@ from typing import Any, Final
 from brainseg_export.evidence.gate import Verdict
 from brainseg_export.evidence.parity import Agreement
 from brainseg_export.evidence.threshold import Calibration as ExportCalibration
-from brainseg_runtime.archive.rows import Duplicate, Entry, Row
-from brainseg_runtime.archive.summary import Archive
+from brainseg_runtime.archive.results.summary import Archive
+from brainseg_runtime.archive.working.rows import Duplicate, Entry, Row
 from brainseg_runtime.bundles.manifest import ChannelRange, FileEntry, Fingerprint, Manifest
 from brainseg_runtime.commands.inspect import Inspection, StudyInspection
 from brainseg_runtime.contract import CHANNELS

@@ -10,20 +10,20 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Final, Literal
 
-from brainseg_runtime.archive.drive import Drive
-from brainseg_runtime.archive.engines import Engine
-from brainseg_runtime.archive.figures import Figures, figures
-from brainseg_runtime.archive.job import Crew, Job, Preview, Settings
-from brainseg_runtime.archive.ledger import LOCK, Ledger, require_same
-from brainseg_runtime.archive.local import LocalEngine, default_workers, threads_each
-from brainseg_runtime.archive.outliers import Outlier
-from brainseg_runtime.archive.page import PAGE, archive_page
-from brainseg_runtime.archive.references import Reference, is_address
-from brainseg_runtime.archive.rows import Entry, error_parts
-from brainseg_runtime.archive.sources import ZIP_OF_PICTURES, Found, references, unpack_remedy
-from brainseg_runtime.archive.summary import FILE, Archive
-from brainseg_runtime.archive.tables import write_tables
-from brainseg_runtime.archive.work import PREVIEW
+from brainseg_runtime.archive.engines.engine import Engine
+from brainseg_runtime.archive.engines.local import LocalEngine, default_workers, threads_each
+from brainseg_runtime.archive.finding.references import Reference, is_address
+from brainseg_runtime.archive.finding.sources import ZIP_OF_PICTURES, Found, references, unpack_remedy
+from brainseg_runtime.archive.ledger.drive import Drive
+from brainseg_runtime.archive.ledger.ledger import LOCK, Ledger, require_same
+from brainseg_runtime.archive.results.figures import Figures, figures
+from brainseg_runtime.archive.results.outliers import Outlier
+from brainseg_runtime.archive.results.page import PAGE, archive_page
+from brainseg_runtime.archive.results.summary import FILE, Archive
+from brainseg_runtime.archive.results.tables import write_tables
+from brainseg_runtime.archive.working.job import Crew, Job, Preview, Settings
+from brainseg_runtime.archive.working.rows import Entry, error_parts
+from brainseg_runtime.archive.working.work import PREVIEW
 from brainseg_runtime.bundles.bundle import open_bundle
 from brainseg_runtime.contract import DEFAULT_LIMITS
 from brainseg_runtime.errors import BrainsegError, InputError, StudyError
@@ -295,7 +295,7 @@ def _engine(name: EngineName, crew: Crew) -> Engine:
     """The engine of a name."""
     if name == "local":
         return LocalEngine(crew)
-    from brainseg_runtime.archive.ray_engine import RayEngine
+    from brainseg_runtime.archive.engines.ray_engine import RayEngine
 
     return RayEngine(crew)
 

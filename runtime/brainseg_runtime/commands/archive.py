@@ -8,11 +8,11 @@ from typing import Annotated, Literal
 
 import typer
 
-from brainseg_runtime.archive.job import KINDS, Settings, check_write
-from brainseg_runtime.archive.rows import Entry
+from brainseg_runtime.archive.results.summary import Archive
+from brainseg_runtime.archive.results.tables import QUARANTINE
 from brainseg_runtime.archive.run import Asked, Told, run_archive
-from brainseg_runtime.archive.summary import Archive
-from brainseg_runtime.archive.tables import QUARANTINE
+from brainseg_runtime.archive.working.job import KINDS, Settings, check_write
+from brainseg_runtime.archive.working.rows import Entry
 from brainseg_runtime.commands.options import BundleArgument, ModelOptions, SpacingOption
 from brainseg_runtime.errors import ArgumentError, InputError, UsageError
 from brainseg_runtime.plurals import counted

@@ -8,10 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from brainseg_runtime.archive.job import Crew, Job, Settings
-from brainseg_runtime.archive.ledger import Ledger
-from brainseg_runtime.archive.references import Reference
-from brainseg_runtime.archive.rows import Row
+from brainseg_runtime.archive.finding.references import Reference
+from brainseg_runtime.archive.ledger.ledger import Ledger
+from brainseg_runtime.archive.working.job import Crew, Job, Settings
+from brainseg_runtime.archive.working.rows import Row
 from brainseg_runtime.bundles.bundle import open_bundle
 from brainseg_runtime.contract import DEFAULT_LIMITS
 from brainseg_runtime.isolation.messages import LoadRequest

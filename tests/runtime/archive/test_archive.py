@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 
-from brainseg_runtime.archive.figures import Spread
-from brainseg_runtime.archive.page import archive_page
-from brainseg_runtime.archive.summary import Archive
+from brainseg_runtime.archive.results.figures import Spread
+from brainseg_runtime.archive.results.page import archive_page
+from brainseg_runtime.archive.results.summary import Archive
 from brainseg_runtime.errors import DataError
 from brainseg_runtime.safe_io.typed_json import from_json
 from tests.runtime.archive.made_archive import lines, made_source

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import archive_bits, archive_memory, archive_speed
-from brainseg_runtime.archive.rows import Row
+from brainseg_runtime.archive.working.rows import Row
 from tests.runtime.archive.made_archive import made_source
 from tests.runtime.command_line import BUNDLE
 
