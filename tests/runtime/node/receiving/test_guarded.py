@@ -191,12 +191,12 @@ def test_a_pdu_that_drips_is_cut_off(node: Listening) -> None:
         peer.hear()
         begun = time.monotonic()
         said = pdu(4, b"\0" * 1000)
-        while time.monotonic() - begun < 4 and not _hung_up(peer):
+        while time.monotonic() - begun < 30 and not _hung_up(peer):
             peer.say_what_is_heard(said[:1])
             said = said[1:]
             time.sleep(0.05)
 
-        assert time.monotonic() - begun < 3
+        assert time.monotonic() - begun < 20  # the whole of it would take 50 s
     assert is_quiet(node)
 
 

