@@ -82,6 +82,9 @@ def _run(chosen: argparse.Namespace) -> int:
     dataset = packed.open_set(chosen.data)
     device = torch.device(chosen.device)
     complete = campaign.run(dataset, chosen.out, seconds=chosen.budget, device=device, epochs=chosen.epochs)
+    ended = len(Folder(chosen.out).results())
+    left = "all runs are done" if complete else "the budget has ended, and the same command goes on"
+    sys.stderr.write(f"runs done: {ended}; {left}\n")
     return 0 if complete else 1
 
 

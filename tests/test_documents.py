@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 import importlib
+import importlib.util
+import json
 import re
+import runpy
 import shlex
 import shutil
 import subprocess
@@ -16,7 +20,10 @@ import torch
 import typer
 from torch.utils.flop_counter import FlopCounterMode
 
+from benchmarks import __main__ as benchmarks
 from benchmarks.hosts import RECIPES, lines_of
+from benchmarks.pages import render
+from benchmarks.record import Figure
 from brainseg_train import models
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -119,7 +126,22 @@ def _parsed(words: list[str]) -> dict[str, Any]:
     return dict(given)
 
 
+def _measuring() -> set[str]:
+    """Every `python -m benchmarks...` and `python -m experiments...` of the documents, from its module on."""
+    pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("hosts/*/README.md"), *ROOT.glob("models/*.md")]
+    found = set()
+    for page in [*pages, ROOT / "benchmarks" / "README.md"]:
+        whole = page.read_text(encoding="utf-8").replace("\\\n", " ")
+        whole = re.sub(r"(?<=\S)\n(?=\S)", " ", whole)  # a command in prose may go on in the next line
+        for line in re.findall(r"`python -m ([^`\n]+)`|^(?:    |\$ )python -m (.+)$", whole, re.MULTILINE):
+            words = "".join(line).partition("   ")[0].partition(" #")[0].strip()
+            if re.match(r"(benchmarks|experiments)\b", words):
+                found.add(words)
+    return found
+
+
 COMMANDS = _commands()
+MEASURING = sorted(_measuring())
 
 
 @pytest.mark.parametrize("line", list(COMMANDS))
@@ -127,6 +149,43 @@ def test_a_command_in_the_documents_has_the_options_that_it_is_given(line: str) 
     given = _parsed(COMMANDS[line])
     if given.get("address") is not None:
         assert given.get("workers") is not None, "a cluster's address needs the number of workers"
+
+
+class _ParsedError(Exception):
+    """The command line of a program has been read."""
+
+
+@pytest.mark.parametrize("line", [line for line in MEASURING if " " in line and line != "benchmarks --pages"])
+def test_a_measurement_in_the_documents_has_the_options_that_it_is_given(
+    line: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parse = argparse.ArgumentParser.parse_args
+
+    def parse_alone(parser: argparse.ArgumentParser, *arguments: Any) -> None:  # noqa: ANN401 - argparse's own
+        parse(parser, *arguments)
+        raise _ParsedError
+
+    monkeypatch.setattr(argparse.ArgumentParser, "parse_args", parse_alone)
+    name, *words = shlex.split(line)
+    monkeypatch.setattr("sys.argv", [name, *words])
+    place = ROOT / name.replace(".", "/")
+    module = place / "__main__.py" if place.is_dir() else place.with_suffix(".py")
+    with pytest.raises(_ParsedError):
+        runpy.run_path(str(module), run_name="__main__")
+
+
+def test_a_module_that_the_documents_measure_by_exists() -> None:
+    assert len(MEASURING) > 10
+    assert not [line for line in MEASURING if importlib.util.find_spec(line.split()[0]) is None]
+
+
+def test_the_benchmarks_page_and_tables_are_those_of_their_records() -> None:
+    record = json.loads(benchmarks.RESULTS.read_text(encoding="utf-8"))
+    figures = [Figure.from_json(value) for value in record["figures"]]
+    page = render(figures, record["machine"], benchmarks._shipped_dice())
+    assert page == benchmarks.PAGE.read_text(encoding="utf-8"), "python -m benchmarks --pages makes it again"
+    tables = benchmarks.README.read_text(encoding="utf-8")
+    assert benchmarks._with_tables(tables, record) == tables, "python -m benchmarks --pages makes them again"
 
 
 def test_the_documents_have_commands_of_every_program() -> None:
@@ -156,7 +215,11 @@ def test_jobs_for_kubernetes_are_documents_whose_command_has_its_options() -> No
     page = (ROOT / "docs" / "archive.md").read_text(encoding="utf-8")
     (text,) = re.findall(r"^```yaml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
     (container,) = yaml.safe_load(text)["spec"]["template"]["spec"]["containers"]
-    assert "out" in _parsed(container.get("command") or container["args"])
+    assert "out" in _parsed(container["command"])
+    held = re.findall(r"^COPY .* (/\S+)$", (ROOT / "deploy" / "Dockerfile").read_text(encoding="utf-8"), re.MULTILINE)
+    places = [*held, *(each["mountPath"] for each in container["volumeMounts"])]
+    named = [word for word in container["command"] if word.startswith("/")]
+    assert not [word for word in named if not any(Path(word).is_relative_to(place) for place in places)]
 
 
 def test_the_hosts_table_has_every_host_and_bundle_and_the_lines_of_today() -> None:

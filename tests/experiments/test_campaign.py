@@ -50,6 +50,7 @@ def test_a_campaign_trains_and_measures_every_run_and_a_second_call_does_nothing
     before = (out / "results.jsonl").stat().st_mtime_ns
     assert command.main(words) == 0
     assert (out / "results.jsonl").stat().st_mtime_ns == before
+    assert capsys.readouterr().err == 2 * f"runs done: {len(jobs)}; all runs are done\n"
     assert command.main(["table", str(out)]) == 0
     assert "| `unet` | 10 |" in capsys.readouterr().out
 
@@ -67,6 +68,15 @@ def test_a_campaign_that_was_cut_goes_on_where_it_ended(
     for job in small_jobs[:2]:
         one, other = (checkpoint.load_weights(folder.runs / job.name)[0] for folder in (cut, whole))
         assert all(torch.equal(tensor, other[name]) for name, tensor in one.items())
+
+
+def test_a_budget_that_ends_early_says_that_more_is_left(
+    small_set: DataSet, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pack(small_set, tmp_path / "set.npz")
+    words = ["--data", str(tmp_path / "set.npz"), "--out", str(tmp_path / "out"), "--budget", "0.001s"]
+    assert command.main(["run", *words, "--device", "cpu"]) == 1
+    assert capsys.readouterr().err == "runs done: 0; the budget has ended, and the same command goes on\n"
 
 
 def test_the_perfect_network_scores_one(small_set: DataSet, small_jobs: tuple[Job, ...]) -> None:

@@ -70,6 +70,23 @@ def test_the_page_and_the_node_name_one_policy() -> None:
     assert "".join(re.findall(r'"([^"]*)"', declared[1])) == PAGE_POLICY
 
 
+def test_the_document_states_the_sizes_of_what_is_built(page: Path) -> None:
+    table = (WEB.parent / "docs" / "web.md").read_text(encoding="utf-8")
+    stated = {what: float(size) for what, size in re.findall(r"^\| ([^|]+) \| ([\d.]+) [KM]B \|", table, re.MULTILINE)}
+    files = {path.name: path.stat().st_size for path in page.rglob("*") if path.is_file()}
+    workers = sorted((size for name, size in files.items() if name.startswith("worker-")), reverse=True)
+    wasm = sum(size for name, size in files.items() if name.endswith(".wasm"))
+    rest = sum(size for name, size in files.items() if not name.startswith("ort-") and not name.endswith(".js"))
+    found = {
+        "onnxruntime's WebAssembly (SIMD, threads; no WebGPU)": wasm / 1e6,
+        "the page's script": sum(size for name, size in files.items() if re.fullmatch(r"page-.*\.js", name)) / 1e3,
+        "the worker that opens images": workers[0] / 1e3,
+        "the worker that segments": workers[1] / 1e3,
+        "style sheet, HTML, service worker, icon": (rest + files["sw.js"]) / 1e3,
+    }
+    assert stated == {what: pytest.approx(size, rel=0.04) for what, size in found.items()}
+
+
 @pytest.mark.parametrize("kind", ["", "faults.", "warnings."])
 def test_both_languages_have_the_same_words_with_the_same_values(kind: str) -> None:
     english, german = (_words(WEB / "src" / "app" / "strings" / f"{kind}{code}.ts") for code in ("en", "de"))

@@ -31,6 +31,7 @@ from brainseg_runtime.errors import (
     OutOfMemoryError,
     WorkerError,
 )
+from brainseg_runtime.images.dataset import site_of
 from brainseg_runtime.prediction.kinds import told_kind
 from brainseg_runtime.problems import printable
 from brainseg_runtime.safe_io.files import write_bytes, write_text
@@ -178,7 +179,7 @@ def failed(name: str, error: BrainsegError, reference: Reference, job: Job, seco
         status="failed",
         source=reference.name,
         name=name,
-        site=reference.site,
+        site=reference.site or site_of(name.rpartition("/")[2]),
         seconds=seconds,
         bundle=job.bundle,
         error=error_parts(error),

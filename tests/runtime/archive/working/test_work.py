@@ -15,7 +15,7 @@ from brainseg_runtime.archive.finding.references import Reference
 from brainseg_runtime.archive.ledger.ledger import Ledger
 from brainseg_runtime.archive.working.identity import row_id
 from brainseg_runtime.archive.working.job import TRIES, Preview, check_write
-from brainseg_runtime.archive.working.work import PREVIEW, WHY, mark_of, previewed, taken
+from brainseg_runtime.archive.working.work import PREVIEW, WHY, given_up, mark_of, previewed, taken
 from brainseg_runtime.errors import ArgumentError, FileWriteError, OutOfMemoryError
 from brainseg_runtime.segmenter import Segmenter
 from brainseg_runtime.studies import read_study, segment_study
@@ -114,6 +114,21 @@ def test_what_cannot_be_read_is_one_failed_row(tmp_path: Path, segmenter: Segmen
     with Ledger(tmp_path / "out") as ledger:
         found = taken(segmenter, Reference(name=name, paths=(str(folder),)), job_of(ledger))
     assert (found.found, [row.status for row in found.rows]) == (1, ["failed"])
+
+
+@pytest.mark.parametrize(("listed", "site"), [("", "DU"), ("North", "North")])
+def test_a_patient_that_fails_is_counted_at_its_site(
+    tmp_path: Path, segmenter: Segmenter, listed: str, site: str
+) -> None:
+    folder = made_patient(tmp_path / "TCGA_DU_5800_19950101", slices=3, masks=False)
+    (folder / f"{folder.name}_2.tif").write_bytes(b"no picture")
+    reference = Reference(name=f"ward/{folder.name}", paths=(str(folder),), site=listed)
+    with Ledger(tmp_path / "out") as ledger:
+        job = job_of(ledger)
+        (unreadable,) = taken(segmenter, reference, job).rows
+        given = given_up(reference, job).rows[0]
+    assert (unreadable.status, unreadable.site) == ("failed", site)
+    assert (given.status, given.site) == ("failed", site)
 
 
 def test_a_reference_that_costs_workers_again_and_again_is_given_up(tmp_path: Path, segmenter: Segmenter) -> None:
