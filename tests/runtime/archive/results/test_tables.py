@@ -68,6 +68,7 @@ def test_quarantine_lists_what_failed_and_why(tmp_path: Path) -> None:
     with (tmp_path / QUARANTINE).open(newline="", encoding="utf-8") as file:
         (line,) = csv.DictReader(file)
     assert (line["source"], line["error_kind"], line["attempts"]) == ("q", "StudyError", "3")
+    assert all(word in line["error"] for word in ("it is damaged", "a file", "fetch it"))
 
 
 def test_a_table_that_cannot_be_written_leaves_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
