@@ -222,6 +222,30 @@ def test_jobs_for_kubernetes_are_documents_whose_command_has_its_options() -> No
     assert not [word for word in named if not any(Path(word).is_relative_to(place) for place in places)]
 
 
+def _stressed(name: str) -> dict[str, Any]:
+    """The stress table of a shipped bundle's manifest, by perturbation."""
+    manifest = json.loads((ROOT / "models" / name / "manifest.json").read_text(encoding="utf-8"))
+    return {row["name"]: row for row in manifest["training"]["stress"]["rows"]}
+
+
+@pytest.mark.parametrize(("column", "name"), [(0, "deeplab"), (1, "resunet"), (2, "unet")])
+def test_the_stress_page_has_the_figures_of_the_shipped_bundles(column: int, name: str) -> None:
+    page = (ROOT / "docs" / "stress.md").read_text(encoding="utf-8").replace("\N{MINUS SIGN}", "-")
+    means, _, losses = page.partition("## Measured")[2].partition("Loss against the same bundle")
+    rows = _stressed(name)
+    cells = {row[0]: row[1:] for row in re.findall(r"^\| `([^`]+)` \| (.+) \| (.+) \| (.+) \|$", means, re.MULTILINE)}
+    stated = {each: f"{row['dice']['mean']:.3f}" for each, row in rows.items()}
+    assert {each: row[column].partition("→ ")[2].strip("*") for each, row in cells.items()} == stated
+    lost = re.findall(
+        r"^\| `([^`]+)` \| [^|]+ \| (.+) \| (.+) \| (.+) \|$", losses.partition("Bold: the aim")[0], re.MULTILINE
+    )
+    assert len(lost) > 10
+    for each, *row in lost:
+        mean, least = re.fullmatch(r".*→ \**([-+][.\d]+)\** \(lowest ([-+][.\d]+)\)", row[column]).groups()  # type: ignore[union-attr]
+        found = rows[each]["difference"]
+        assert (mean, least) == (f"{found['mean']:+.3f}", f"{found['min']:+.2f}"), each
+
+
 def test_the_hosts_table_has_every_host_and_bundle_and_the_lines_of_today() -> None:
     page = (ROOT / "docs" / "hosts.md").read_text(encoding="utf-8")
     table = page.partition("<!-- hosts:begin -->")[2].partition("<!-- hosts:end -->")[0]

@@ -90,7 +90,8 @@ def grey(values: NDArray[Any]) -> NDArray[np.uint8]:
 
 
 def centre(mask: NDArray[np.uint8]) -> NDArray[np.float64]:
-    return np.argwhere(mask).mean(axis=0)
+    place: NDArray[np.float64] = np.argwhere(mask).mean(axis=0)
+    return place
 
 
 def test_every_perturbation_is_measured_here() -> None:
