@@ -163,6 +163,13 @@ def test_the_shipped_preset_ends_slowly_and_averages(model: str) -> None:
     assert config.augment.healthy > 0
 
 
+@pytest.mark.parametrize("model", NAMES)
+def test_the_shipped_preset_is_the_recipe_of_the_shipped_bundle(model: str) -> None:
+    manifest = Path(__file__).resolve().parents[2] / "models" / model / "manifest.json"
+    recipe = json.loads(manifest.read_text(encoding="utf-8"))["training"]["config"]
+    assert preset("shipped", model).to_json() == recipe
+
+
 def test_a_file_of_settings_changes_what_it_names_and_nothing_else(tmp_path: Path) -> None:
     path = tmp_path / "settings.json"
     path.write_text('{"epochs": 7, "augment": {"noise": 0.5}}')
