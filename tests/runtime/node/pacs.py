@@ -81,14 +81,14 @@ def orthanc(folder: Path, *, node_port: int, stable_seconds: int = 1) -> Iterato
     """Orthanc, until the block ends.
 
     Args:
-        folder: Gets its configuration and its storage.
+        folder: Gets its configuration and its storage; what an earlier one left there is used.
         node_port: Where the node listens.
         stable_seconds: How long a study must be quiet before the rule sends it.
     """
     name = program("Orthanc", "orthanc orthanc-dicomweb")
     if not PLUGIN.exists():
         pytest.skip("Orthanc's DICOMweb is not installed: apt-get install orthanc-dicomweb")
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     http_port, dicom_port = free_port(), free_port()
     configuration = {
         "StorageDirectory": str(folder / "storage"),
@@ -100,6 +100,7 @@ def orthanc(folder: Path, *, node_port: int, stable_seconds: int = 1) -> Iterato
         "AuthenticationEnabled": False,
         "Plugins": [str(PLUGIN)],
         "LuaScripts": [str(ROOT / "deploy" / "orthanc.lua")],
+        "LuaHeartBeatPeriod": 1,
         "UserMetadata": {"BrainsegSent": 4200},
         "DicomModalities": {"brainseg": ["BRAINSEG", HOST, node_port]},
         "StableAge": stable_seconds,

@@ -11,6 +11,7 @@ from pathlib import Path
 import highdicom
 import numpy as np
 import pydicom
+from pydicom.uid import SecondaryCaptureImageStorage
 
 from tests.runtime.command_line import BUNDLE, brainseg
 from tests.runtime.node.node_process import NodeProcess, running_node, settings
@@ -19,16 +20,19 @@ from tests.schemas.validation import violations
 from tests.studies_made.readback import mask_by_itk
 from tests.studies_made.series import write_study
 from tests.studies_made.shapes import axial_grid, made_head
+from tests.studies_made.uids import made_uid
 
 GRID = axial_grid((6, 64, 64), spacing=(15.0, 3.6, 3.6))
 MODALITY, SERIES_DESCRIPTION, COUNT = "00080060", "0008103E", "00201209"
 CAPTURES = 5
+REMEMBERED = 10
+"""Most ended jobs that Orthanc remembers, by default."""
 
 
-def made_study(folder: Path, *roles: str) -> str:
+def made_study(folder: Path, *roles: str, **tags: str) -> str:
     """Writes a small study; its UID."""
     head = made_head(GRID)
-    write_study(folder, {role: getattr(head, role) for role in roles}, GRID)
+    write_study(folder, {role: getattr(head, role) for role in roles}, GRID, tags=tags)
     return str(pydicom.dcmread(next(folder.rglob("*.dcm")), stop_before_pixels=True).StudyInstanceUID)
 
 
@@ -111,3 +115,44 @@ def test_a_late_series_opens_the_study_again_and_its_result_supersedes(tmp_path:
             assert referred.ReferencedSOPInstanceUID == first.SOPInstanceUID
             (study,) = node.studies()
             assert (study["state"], study["revision"], study["images"]) == ("done", 2, 18)
+
+
+def test_screen_captures_called_mr_do_not_keep_a_study_from_the_node(tmp_path: Path) -> None:
+    made_study(tmp_path / "study", "pre", "flair", "post")
+    capture = pydicom.dcmread(next((tmp_path / "study" / "pre").iterdir()))
+    capture.SOPClassUID = capture.file_meta.MediaStorageSOPClassUID = SecondaryCaptureImageStorage
+    capture.SeriesInstanceUID, capture.SeriesNumber = made_uid("captures"), 2
+    capture.SOPInstanceUID = capture.file_meta.MediaStorageSOPInstanceUID = made_uid("capture")
+    capture.save_as(tmp_path / "study" / "capture.dcm")
+    node_port = free_port()
+    with (
+        orthanc(tmp_path / "pacs", node_port=node_port) as pacs,
+        running_node(tmp_path / "node", settings(dicom={"port": node_port})) as node,
+    ):
+        send_by_storescu(tmp_path / "study", pacs.dicom_port)
+        (study,) = node.wait_for_state("done")
+        assert study["images"] == 18
+        jobs = pacs.json("/jobs?expand")
+        assert [each["State"] for each in jobs] == ["Success"]
+
+
+def test_studies_that_a_drained_node_refuses_are_sent_again_also_by_a_pacs_that_was_started_again(
+    tmp_path: Path,
+) -> None:
+    count = REMEMBERED + 2
+    for number in range(count + 1):
+        made_study(tmp_path / str(number), "flair", StudyInstanceUID=made_uid("study", number))
+    node_port = free_port()
+    with running_node(tmp_path / "node", settings(dicom={"port": node_port})) as node:
+        node.client.ask("POST", "/drain")
+        with orthanc(tmp_path / "pacs", node_port=node_port) as pacs:
+            for number in range(count):
+                send_by_storescu(tmp_path / str(number), pacs.dicom_port)
+            wait_for(lambda: len(node.events("image_refused")) >= count, "a refusal of every study")
+        assert len((tmp_path / "pacs" / "storage" / "brainseg-waiting").read_text().split()) == count
+        node.client.ask("DELETE", "/drain")
+        with orthanc(tmp_path / "pacs", node_port=node_port) as pacs:
+            send_by_storescu(tmp_path / str(count), pacs.dicom_port)
+            studies = node.wait_for_state("done", studies=count + 1)
+            assert {each["images"] for each in studies} == {6}
+            wait_for(lambda: not (tmp_path / "pacs" / "storage" / "brainseg-waiting").read_text(), "the last answer")
