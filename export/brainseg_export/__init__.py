@@ -21,3 +21,5 @@ What to add where: a variant is a file in `graphs` and a candidate in `export`; 
 entry in the runtime; a network needs nothing here as long as its operators are known to the runtime's graph check; a
 sentence of the model card stands in its template.
 """
+
+import brainseg_runtime  # noqa: F401 - first of all: it keeps onnxruntime from reporting to its maker

@@ -8,6 +8,7 @@
 #include <string>
 
 #include <dlfcn.h>
+#include <stdlib.h>
 
 #include "bundle.hpp"
 
@@ -17,6 +18,7 @@ class Session {
   std::string version;  // of onnxruntime
 
   Session(const std::string& library, const Bytes& model) {
+    setenv("ORT_DISABLE_TELEMETRY", "1", 0);  // official builds report to their maker by default
     void* opened = dlopen(library.c_str(), RTLD_NOW | RTLD_LOCAL);
     void* entry = opened == nullptr ? nullptr : dlsym(opened, "OrtGetApiBase");
     if (entry == nullptr) throw Fault("onnxruntime cannot be opened", "its shared library", dlerror(), "name it with --library");

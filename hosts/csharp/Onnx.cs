@@ -14,12 +14,14 @@ static class Native
     [DllImport("libc")] static extern long lseek(int file, long offset, int whence);
     [DllImport("libc")] static extern IntPtr read(int file, byte[] data, UIntPtr count);
     [DllImport("libc")] static extern int close(int file);
+    [DllImport("libc")] static extern int setenv(string name, string value, int overwrite);
     [DllImport("libc")] static extern IntPtr realpath(string path, IntPtr made);
     [DllImport("libc")] static extern IntPtr readlink(string path, byte[] target, UIntPtr count);
 
     /// <summary>The address of a library's function, or zero.</summary>
     public static IntPtr Load(string library, string function)
     {
+        setenv("ORT_DISABLE_TELEMETRY", "1", 0); // official builds report to their maker by default
         var opened = dlopen(library, 2); // RTLD_NOW
         return opened == IntPtr.Zero ? opened : dlsym(opened, function);
     }

@@ -47,6 +47,8 @@ final class Onnx {
     Onnx(String library, byte[] model) {
         Pointer base;
         try {
+            // Official builds report to their maker by default.
+            Function.getFunction("c", "setenv").invokeInt(new Object[] {"ORT_DISABLE_TELEMETRY", "1", 0});
             NativeLibrary opened = NativeLibrary.getInstance(library);
             OPEN.add(opened);
             base = opened.getFunction("OrtGetApiBase").invokePointer(new Object[0]);

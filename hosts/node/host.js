@@ -17,6 +17,7 @@ async function main(words) {
   const options = parseArguments(words)
   const began = process.hrtime.bigint()
   const bundle = openBundle(options.bundle, options.variant, options.digest)
+  process.env.ORT_DISABLE_TELEMETRY ??= '1' // official builds report to their maker by default
   const { loadModel, run, VERSION } = await import('./model.js') // onnxruntime is loaded for a bundle that is whole
   const session = await loadModel(bundle.model)
   const answer = (...image) => run(session, ...image)

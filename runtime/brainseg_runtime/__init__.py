@@ -5,8 +5,9 @@
     segmenter = Segmenter.load("models/resunet", digest="...")
     result = segmenter.predict(image)  # (H, W, 3) uint8 -> .mask (H, W) uint8, .probability (H, W) float32
 
-Importing has no side effects. Names are imported on first use, so that a command can be interrupted before numpy has
-loaded; onnxruntime is loaded with the first model.
+Importing has one side effect: unless the environment says otherwise, onnxruntime is kept from reporting to its maker,
+which its official builds do by default. Names are imported on first use, so that a command can be interrupted before
+numpy has loaded; onnxruntime is loaded with the first model.
 
 The folders, from the ground up; each imports only from those before it, and its `__init__` says what is in it:
 
@@ -51,8 +52,11 @@ Where to add things:
 from __future__ import annotations
 
 import importlib
+import os
 
 from brainseg_runtime.version import __version__
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read when onnxruntime is loaded; processes of ours inherit it
 
 TYPE_CHECKING = False  # as `typing` has it, whose import takes longer than this whole package's
 if TYPE_CHECKING:

@@ -154,6 +154,16 @@ class HostContract:
             assert 0 <= case["max_probability_difference"] <= tolerance["cpu"]["probability"]
             assert case["mask_pixels_different"] >= 0
 
+    def test_onnxruntime_keeps_no_identifier_for_reports(
+        self, host: Host, tiny: Path, raw_slices: Slices, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        cache = tmp_path / "cache"
+        cache.mkdir()
+        monkeypatch.delenv("ORT_DISABLE_TELEMETRY", raising=False)
+        monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+        assert host.segment(tiny, raw_slices, tmp_path / "mask.raw").code == 0
+        assert list(cache.rglob("deviceid")) == []
+
     def test_a_slice_gets_the_mask_that_python_gives(self, host: Host, raw_slices: Slices, tmp_path: Path) -> None:
         self._same_as_python(host, TINY, raw_slices, tmp_path)
 
