@@ -188,8 +188,7 @@ def _dicom(config: NodeConfig) -> str:
 
 
 def _http(config: NodeConfig) -> str:
-    """The HTTP port is free, and access is limited."""
-    access(config.http)
+    """The HTTP port is free, and its certificate fits its key."""
     if config.http.tls is not None:
         server_context(config.http.tls)
     return _listens("http", config.http.host, config.http.port)
@@ -202,8 +201,9 @@ def _destination(config: NodeConfig, destination: Destination) -> str:
 
 
 def _http_token(config: NodeConfig) -> str:
-    """No bearer token goes over the network in clear."""
+    """The token can be read, is asked for where it must be, and does not go over the network in clear."""
     http = config.http
+    access(http)
     if http.token_file is None:
         return "none"
     if http.tls is None and not is_loopback(http.host):

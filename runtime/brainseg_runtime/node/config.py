@@ -267,6 +267,8 @@ def read_config(path: Path) -> NodeConfig:
         raise UsageError(f"{path} is not TOML", expected="text in UTF-8", got=f"byte {error.start}") from error
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{path} is not TOML", got=error, remedy="see docs/node.example.toml") from error
+    if isinstance(table.get("send"), dict):
+        raise UsageError(f"{path}.send is one table", expected="[[send]] above each destination", got="[send]")
     schema = table.pop("schema", SCHEMA)
     if schema != SCHEMA:
         raise UsageError(f"{path} is of another schema", expected=SCHEMA, got=shown(schema))
@@ -284,19 +286,29 @@ def require_consistent(config: NodeConfig, where: str = "the configuration") -> 
         where: What they are called in errors.
 
     Raises:
-        UsageError: A destination lacks its address or has another's name, a certificate lacks its key, a caller in
-            `allow` is not "AET@HOST", or `pull` names no DICOMweb service.
+        UsageError: DICOM and HTTP have the same port, a destination lacks its address or has another's name, a
+            certificate lacks its key, a caller in `allow` is not "AET@HOST", or `pull` names no DICOMweb service.
     """
     for number, caller in enumerate(config.dicom.allow):
         split_caller(caller, f"{where}.dicom.allow[{number}]")
     for place, tls in (("dicom.tls", config.dicom.tls), ("http.tls", config.http.tls)):
         if tls is not None and (tls.certificate is None or tls.key is None):
             raise UsageError(f"{where}.{place} is incomplete", expected="certificate and key")
+    if _one_port(config):
+        raise UsageError(
+            f"{where} has one port for DICOM and HTTP",
+            expected="two ports",
+            got=f"dicom.port and http.port {config.http.port}",
+        )
     seen: set[str] = set()
     for number, destination in enumerate(config.send):
         _require_address(destination, f"{where}.send[{number}]")
         if destination.name in seen:
-            raise UsageError(f"{where}.send has two destinations of one name", got=destination.name)
+            raise UsageError(
+                f"{where}.send has two destinations of one name",
+                got=destination.name,
+                remedy="give each a name of its own in a configuration file, under [[send]]",
+            )
         seen.add(destination.name)
     services = [each.name for each in config.send if each.kind == "stow"]
     if config.pull is not None and config.pull not in services:
@@ -320,6 +332,13 @@ def split_caller(text: str, where: str = "--allow") -> tuple[str, str]:
     if not sign or not _TITLE.fullmatch(title) or not _HOST.fullmatch(host):
         raise UsageError(f"{where} is wrong", expected="AET@HOST, as in MR1@10.0.0.7", got=shown(text))
     return title, host
+
+
+def _one_port(config: NodeConfig) -> bool:
+    """Whether DICOM and HTTP would listen at the same place."""
+    dicom, http = config.dicom, config.http
+    hosts = {dicom.host.strip("[]"), http.host.strip("[]")}
+    return dicom.port == http.port != 0 and (len(hosts) == 1 or bool(hosts & {"0.0.0.0", "::"}))  # noqa: S104 - compared
 
 
 def _require_address(destination: Destination, where: str) -> None:

@@ -39,9 +39,9 @@ def test_a_configuration_that_would_start_passes_and_leaves_nothing(tmp_path: Pa
 # pynetdicom leaves the socket of a connection that was refused to the garbage collector.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_each_thing_that_would_fail_is_named(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        text = f"[work]\ndigest = '{'0' * 64}'\n[intake]\nmin_free_mib = 16777216\n[http]\nport = {port}\n"
+    with socket.create_server(("127.0.0.1", 0)) as taken, socket.create_server(("127.0.0.1", 0)) as other:
+        port, http = taken.getsockname()[1], other.getsockname()[1]
+        text = f"[work]\ndigest = '{'0' * 64}'\n[intake]\nmin_free_mib = 16777216\n[http]\nport = {http}\n"
         text += "[[send]]\nname = 'pacs'\naet = 'PACS'\nhost = '127.0.0.1'\nport = 1\n"
         code, found = checked("--folder", tmp_path / "state", "--port", port, "--config", file(tmp_path, text))
     failed = {name for name, status in found.items() if status == "FAIL"}
@@ -68,7 +68,7 @@ def test_a_caller_that_could_never_get_in_is_named(tmp_path: Path, host: str, ca
 
 
 ANYWHERE = "0.0.0.0"  # noqa: S104 - nothing listens on it
-TOKEN_FILE = Path("token")
+TOKEN_FILE = Path("token")  # made in the test's folder
 PACS = Destination(name="pacs", aet="PACS", host="10.0.0.5", commitment=True)
 WEB = Destination(name="web", kind="stow", url="http://pacs.invalid/dicom-web", token_file=TOKEN_FILE)
 
@@ -97,9 +97,19 @@ def test_what_would_start_and_is_not_safe_or_cannot_work_is_warned_of(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], name: str, status: str
 ) -> None:
     monkeypatch.setattr(check, "reach", lambda *_: None)  # the places are made up
+    monkeypatch.chdir(tmp_path)
+    TOKEN_FILE.write_text("t0ken" * 6)
+    TOKEN_FILE.chmod(0o600)
     config = NodeConfig(folder=tmp_path / "state", **changes)
     found = {each.name: each for each in check_node(config, BUNDLE).checks}
     assert found[name].status == status, found[name].detail
+
+
+def test_a_token_that_cannot_be_used_is_not_blamed_on_the_port(tmp_path: Path) -> None:
+    http = HttpSettings(port=0, token_file=tmp_path / "none")
+    found = {each.name: each for each in check_node(NodeConfig(folder=tmp_path / "state", http=http), BUNDLE).checks}
+    assert (found["HTTP port"].status, found["HTTP token"].status) == ("PASS", "FAIL")
+    assert "No such file" in found["HTTP token"].detail
 
 
 def test_warnings_do_not_fail() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import highdicom
 import numpy as np
 import pydicom
-from pydicom.uid import SecondaryCaptureImageStorage
+from pydicom.uid import UID, SecondaryCaptureImageStorage
 
 from tests.runtime.command_line import BUNDLE, brainseg
 from tests.runtime.node.node_process import NodeProcess, running_node, settings
@@ -121,8 +121,8 @@ def test_screen_captures_called_mr_do_not_keep_a_study_from_the_node(tmp_path: P
     made_study(tmp_path / "study", "pre", "flair", "post")
     capture = pydicom.dcmread(next((tmp_path / "study" / "pre").iterdir()))
     capture.SOPClassUID = capture.file_meta.MediaStorageSOPClassUID = SecondaryCaptureImageStorage
-    capture.SeriesInstanceUID, capture.SeriesNumber = made_uid("captures"), 2
-    capture.SOPInstanceUID = capture.file_meta.MediaStorageSOPInstanceUID = made_uid("capture")
+    capture.SeriesInstanceUID, capture.SeriesNumber = UID(made_uid("captures")), 2
+    capture.SOPInstanceUID = capture.file_meta.MediaStorageSOPInstanceUID = UID(made_uid("capture"))
     capture.save_as(tmp_path / "study" / "capture.dcm")
     node_port = free_port()
     with (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import hmac
 import os
@@ -177,7 +178,7 @@ def _locked(path: Path) -> IO[bytes]:
         raise NodeFolderError(
             "the node's folder is in use",
             expected="one node at a time",
-            got=error.strerror,
+            got="another one" if error.errno in {errno.EAGAIN, errno.EACCES} else error.strerror,
             remedy="stop the other node, or name another folder with --folder",
         ) from error
     return file

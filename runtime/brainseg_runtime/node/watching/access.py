@@ -10,8 +10,11 @@ from __future__ import annotations
 import hashlib
 import hmac
 import ipaddress
+import os
 import re
 import stat
+import struct
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +34,10 @@ _HOST: Final = re.compile(r"(\[[0-9a-f:.]{2,45}\]|[a-z0-9](?:[a-z0-9._-]{0,252})
 _TOKEN: Final = re.compile(r"[!-~]+")
 _BEARER: Final = re.compile(rb"bearer +([!-~]+)", re.IGNORECASE)
 _LONGEST_FILE: Final = 4096  # bytes: a token and a comment below it
+
+_ACL: Final = "system.posix_acl_access"
+_GROUPS: Final = (0x04, 0x08)  # the file's own group, and others
+_MASK: Final = 0x10
 
 Headers: TypeAlias = Iterable[tuple[bytes, bytes]]
 """Names in lower case, and values, as ASGI has them."""
@@ -124,7 +131,7 @@ def read_token(path: Path) -> bytes:
             text = file.read(_LONGEST_FILE)
     except OSError as error:
         raise UsageError("the token's file cannot be read", got=error.strerror, remedy="see http.token_file") from error
-    if stat.S_IMODE(mode) & 0o077:
+    if others_may_read(path, mode):
         raise UsageError(
             "others may read the token's file",
             expected="mode 0600",
@@ -140,6 +147,30 @@ def read_token(path: Path) -> bytes:
             remedy="make one with: openssl rand -base64 32",
         )
     return token.encode("ascii")
+
+
+def others_may_read(path: Path, mode: int) -> bool:
+    """Whether the group or everybody may read or change a file; users that its access list names do not count.
+
+    systemd hands credentials over with such a list, whose mask then stands in the mode in place of the group's rights.
+
+    Args:
+        path: The file.
+        mode: Its mode.
+
+    Source: acl(5), "Correspondence between ACL entries and file permission bits"; linux/posix_acl_xattr.h.
+    """
+    if not stat.S_IMODE(mode) & 0o077:
+        return False
+    try:
+        acl = os.getxattr(path, _ACL) if sys.platform == "linux" else b""
+    except OSError:  # none
+        acl = b""
+    entries = list(struct.iter_unpack("<HHI", acl[4:])) if len(acl) % 8 == 4 else []
+    if stat.S_IMODE(mode) & 0o007 or not entries:
+        return True
+    mask = next((rights for tag, rights, _ in entries if tag == _MASK), 0o7)
+    return any(tag in _GROUPS and rights & mask for tag, rights, _ in entries)
 
 
 def host_name(header: str) -> str | None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import struct
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,8 @@ from brainseg_runtime.node.config import HttpSettings, TlsSettings
 from brainseg_runtime.node.watching.access import access, host_name, is_loopback, read_token
 
 TOKEN = "k3yZ" * 8
+NOBODY = 0xFFFFFFFF
+"""The number in entries that are about no user or group in particular."""
 OWN = (b"host", b"127.0.0.1:8080")
 
 
@@ -141,6 +146,37 @@ def test_an_unfit_file_of_a_token_is_refused_and_not_quoted(text: str, mode: int
 def test_a_missing_file_of_a_token_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cannot be read"):
         read_token(tmp_path / "none")
+
+
+def listed(*entries: tuple[int, int, int]) -> bytes:
+    """An access list as Linux keeps it: version 2, then tag, rights and number of each entry."""
+    return struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *each) for each in entries)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="access lists as Linux has them")
+@pytest.mark.parametrize(
+    ("groups", "may"),
+    [
+        ([(0x04, 0, NOBODY)], False),  # as systemd hands a credential over: the mode is 0440
+        ([(0x04, 4, NOBODY)], True),
+        ([(0x04, 0, NOBODY), (0x08, 4, 4242)], True),
+    ],
+)
+def test_a_token_for_one_user_by_an_access_list_is_closed_to_others(
+    groups: list[tuple[int, int, int]], may: bool, tmp_path: Path
+) -> None:
+    path = token_file(tmp_path)
+    acl = listed((0x01, 4, NOBODY), (0x02, 4, 65123), *groups, (0x10, 4, NOBODY), (0x20, 0, NOBODY))
+    try:
+        os.setxattr(path, "system.posix_acl_access", acl)
+    except OSError:
+        pytest.skip("the file system keeps no access lists")
+    assert path.stat().st_mode & 0o777 == 0o440
+    if may:
+        with pytest.raises(UsageError, match="others may read"):
+            read_token(path)
+    else:
+        assert read_token(path) == TOKEN.encode()
 
 
 def test_the_token_is_the_first_line(tmp_path: Path) -> None:
