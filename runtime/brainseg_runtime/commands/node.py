@@ -13,6 +13,7 @@ from brainseg_runtime.errors import UsageError
 from brainseg_runtime.html.page import NOT_DEFINED
 from brainseg_runtime.node.asking import NodeClient
 from brainseg_runtime.node.config import read_config
+from brainseg_runtime.node.receiving.identity import is_uid
 from brainseg_runtime.plurals import counted
 from brainseg_runtime.problems import printable
 from brainseg_runtime.safe_io.strict_json import Json
@@ -94,6 +95,8 @@ def fetch(
 
     The JSON has: key, series, kept, refused. It ends when the images are in the node's queue.
     """
+    if not is_uid(study_uid):
+        raise UsageError("STUDY_UID is no UID", expected="digits and dots, at most 64, as in 1.2.840.113619.2.55.3.1")
     found = address.client().ask("POST", "/fetch", {"study_uid": study_uid}, seconds=_FETCH_SECONDS)
     console.emit(found)
     refused = f", {found['refused']} refused" if found.get("refused") else ""

@@ -86,7 +86,7 @@ class NodeClient:
             raise NodeError(
                 f"no node answers at {self.url}",
                 got=getattr(error, "strerror", None) or type(error).__name__,
-                remedy="name it with --url, or its configuration with --config",
+                remedy=self._remedy(error),
             ) from error
         finally:
             connection.close()
@@ -94,6 +94,20 @@ class NodeClient:
         if not 200 <= response.status < 300 and "error" in answer:
             raise _refusal(answer["error"], response.status)
         return answer
+
+    def _remedy(self, error: Exception) -> str:
+        """What may help where no answer came."""
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return (
+                "give the authority's certificate by --authorities, and by --url a name that the node's certificate has"
+            )
+        if isinstance(
+            error, (ConnectionResetError, BrokenPipeError, ssl.SSLError)
+        ):  # http.client's RemoteDisconnected too
+            if self.url.startswith("http:"):
+                return "give an https:// address by --url, if the node speaks TLS"
+            return "give certificate and key by --certificate, if the node asks for one"
+        return "see that it runs, and name it with --url, or its configuration with --config"
 
     def _connection(self, seconds: float) -> http.client.HTTPConnection:
         """A connection that is opened by the first request."""
@@ -111,7 +125,11 @@ class NodeClient:
             if self.certificate is not None:
                 context.load_cert_chain(self.certificate)
         except (OSError, ssl.SSLError) as error:
-            raise UsageError("a certificate cannot be used", got=error.strerror or type(error).__name__) from error
+            raise UsageError(
+                "a certificate cannot be used",
+                expected="PEM: certificates by --authorities, certificate and key in one file by --certificate",
+                got=error.strerror or type(error).__name__,
+            ) from error
         return http.client.HTTPSConnection(parts.hostname, port, timeout=seconds, context=context)
 
 

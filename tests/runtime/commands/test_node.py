@@ -13,6 +13,7 @@ import pytest
 from brainseg_runtime.errors import NodeError, UsageError
 from brainseg_runtime.node.asking import NodeClient
 from tests.runtime.command_line import brainseg
+from tests.runtime.node.certificates import certificates
 from tests.runtime.node.node_process import NodeProcess, running_node, settings
 from tests.runtime.node.pacs import Orthanc, free_port, orthanc, send_by_storescu
 from tests.schemas.validation import violations
@@ -80,6 +81,32 @@ def test_a_drained_node_takes_nothing_until_that_is_ended(node: NodeProcess) -> 
 
 def test_a_key_that_is_none_is_wrong_usage() -> None:
     assert brainseg("node", "rerun", "1.2.840").code == 2
+
+
+def test_a_study_that_is_no_uid_is_wrong_usage() -> None:
+    done = brainseg("node", "fetch", "Smith, Anna")
+    assert done.code == 2
+    assert "STUDY_UID is no UID" in done.err
+
+
+@pytest.mark.parametrize(
+    ("options", "remedy"),
+    [
+        ({}, "--authorities"),
+        ({"authorities": "ca"}, "--certificate"),
+        ({"url": "http"}, "https:// address"),
+    ],
+)
+def test_who_asks_a_node_without_what_tls_needs_is_told_what(
+    options: dict[str, str], remedy: str, tmp_path: Path
+) -> None:
+    made = certificates(tmp_path / "tls")
+    tls = {"certificate": str(made.server), "key": str(made.server_key), "authorities": str(made.authority)}
+    with running_node(tmp_path / "node", {**settings(), "http.tls": tls}) as node:
+        url = node.where["http_url"].replace("https", options.get("url", "https"))
+        client = NodeClient(url=url, authorities=made.authority if "authorities" in options else None)
+        with pytest.raises(NodeError, match=remedy):
+            client.ask("GET", "/ready")
 
 
 @pytest.mark.parametrize("url", ["ftp://a", "http://a:port", "http://a/b", "a"])

@@ -56,6 +56,15 @@ def test_who_speaks_no_tls_is_turned_away(tmp_path: Path) -> None:
 
         assert answer.returncode != 0
         assert not node.named("association_accepted")
+        assert [each["reason"] for each in node.named("association_rejected")] == ["tls"]
+
+
+def test_who_calls_from_elsewhere_is_told_of_in_the_log_once_a_minute(tmp_path: Path) -> None:
+    with listening(tmp_path, with_dicom(allow=("MR1@192.0.2.7",))) as node:
+        for _ in range(2):
+            answer = run(program("echoscu"), "-to", "2", "-aec", "BRAINSEG", "localhost", str(node.port))
+            assert answer.returncode != 0
+        assert [each["reason"] for each in node.named("association_rejected")] == ["address"]
 
 
 def test_pynetdicom_calls_with_the_client_context(tmp_path: Path) -> None:

@@ -20,7 +20,9 @@ _NAMES_SECONDS: Final = 60.0
 _SPARE: Final = 16
 """Connections beyond the associations, for those that are about to be turned away."""
 
-Reason = Literal["address", "calling_title", "called_title", "too_many", "stopping"]
+Reason = Literal["calling_title", "called_title", "too_many", "stopping"]
+Unheard = Literal["address", "tls"]
+"""Why a connection is closed before anything was said: it comes from elsewhere, or speaks no TLS that is taken."""
 
 
 @dataclass(frozen=True, slots=True)

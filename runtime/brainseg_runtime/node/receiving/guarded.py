@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from pynetdicom.association import Association
     from pynetdicom.pdu_primitives import P_DATA
 
-    from brainseg_runtime.node.receiving.admission import Admission
+    from brainseg_runtime.node.receiving.admission import Admission, Unheard
     from brainseg_runtime.node.receiving.taking import Intake
 
 MOST_PDU: Final = 1 << 17
@@ -67,6 +67,7 @@ class GuardedServer(ThreadedAssociationServer):
         seconds: Longest silence of a peer, and longest time for a PDU, s.
         tls: The context, if TLS is spoken.
         ended: Called with each association when it is over.
+        unheard: Told the address and the reason when a connection is closed before it could say anything.
 
     Raises:
         OSError: The address cannot be listened on.
@@ -75,7 +76,7 @@ class GuardedServer(ThreadedAssociationServer):
     daemon_threads = True  # a thread that a peer holds up must not keep the process from ending
     request_queue_size = 64
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what the listener, its limits and its log need
         self,
         ae: ApplicationEntity,
         address: tuple[str, int],
@@ -86,11 +87,13 @@ class GuardedServer(ThreadedAssociationServer):
         seconds: float,
         tls: ssl.SSLContext | None,
         ended: Callable[[Association], None],
+        unheard: Callable[[str, Unheard], None],
     ) -> None:
         self.admission = admission
         self.intake = intake
         self.seconds = seconds
         self.ended = ended
+        self.unheard = unheard
         self.faults = 0
         self._tls = tls
         super().__init__(
@@ -122,12 +125,18 @@ class GuardedServer(ThreadedAssociationServer):
     def process_request_thread(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - the library's
         """All of a connection."""
         try:
-            if not self.admission.knows(str(client_address[0])):
+            address = str(client_address[0])
+            if not self.admission.knows(address):
+                self.unheard(address, "address")
                 return
             request.settimeout(self.seconds)
             request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self._tls is not None:
-                request = self._tls.wrap_socket(request, server_side=True)
+                try:
+                    request = self._tls.wrap_socket(request, server_side=True)
+                except OSError:  # holds ssl.SSLError
+                    self.unheard(address, "tls")
+                    raise
             self.finish_request(request, client_address)
         except FAULTS:  # OSError, such as a failed handshake, among them
             self.faults += 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 import warnings
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Final, cast
 from brainseg_runtime.errors import BrainsegError, UsageError
 from brainseg_runtime.node.commitment_answer import read_answer, record
 from brainseg_runtime.node.config import NodeConfig
-from brainseg_runtime.node.receiving.admission import Admission
+from brainseg_runtime.node.receiving.admission import Admission, Unheard
 from brainseg_runtime.node.receiving.classes import IMAGE_CLASSES, TRANSFER_SYNTAXES
 from brainseg_runtime.node.receiving.taking import Intake, Refusal, RefusedError
 from brainseg_runtime.node.records import Caller
@@ -35,6 +36,9 @@ _COMMITMENT: Final = "1.2.840.10008.1.20.1"
 _NATIVE_SYNTAXES: Final = list(TRANSFER_SYNTAXES[:2])
 _REQUEST_SECONDS: Final = 10.0
 """Longest wait for the request after a connection was made, s: what comes before TLS and admission is short."""
+
+_TOLD_SECONDS: Final = 60.0
+_MOST_TOLD: Final = 1000  # addresses that are remembered
 
 _POLL: Final = 0.05
 """Pause between looks at what must end, s."""
@@ -61,6 +65,7 @@ class Receiver:
         self._admission = Admission(config.dicom)
         self._tls = None if config.dicom.tls is None else server_context(config.dicom.tls)
         self._sessions: dict[Association, _Session] = {}
+        self._told: dict[tuple[str, Unheard], float] = {}
         self._lock = threading.Lock()
         self._server: GuardedServer | None = None
 
@@ -102,6 +107,7 @@ class Receiver:
                 seconds=self._settings.association_seconds,
                 tls=self._tls,
                 ended=self._ended,
+                unheard=self._unheard,
             )
         except OSError as error:
             raise UsageError(
@@ -165,6 +171,17 @@ class Receiver:
         self._log.event("association_rejected", reason=Label(rejection.reason), caller=title, host=host)
         association.acse.send_reject(rejection.result, rejection.source, rejection.diagnostic)
         association.kill()  # waits until the answer is sent, as the library's own rejections do
+
+    def _unheard(self, address: str, reason: Unheard) -> None:
+        """A connection was closed before it could say anything: a line a minute for each address at most."""
+        now = time.monotonic()
+        with self._lock:
+            if now - self._told.get((address, reason), -math.inf) < _TOLD_SECONDS:
+                return
+            if len(self._told) >= _MOST_TOLD:
+                self._told.clear()
+            self._told[address, reason] = now
+        self._log.event("association_rejected", reason=Label(reason), host=self._intake.label(address))
 
     @staticmethod
     def _one_at_a_time(_: Event) -> None:
