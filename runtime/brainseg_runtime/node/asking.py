@@ -98,12 +98,8 @@ class NodeClient:
     def _remedy(self, error: Exception) -> str:
         """What may help where no answer came."""
         if isinstance(error, ssl.SSLCertVerificationError):
-            return (
-                "give the authority's certificate by --authorities, and by --url a name that the node's certificate has"
-            )
-        if isinstance(
-            error, (ConnectionResetError, BrokenPipeError, ssl.SSLError)
-        ):  # http.client's RemoteDisconnected too
+            return "give the authority's certificate by --authorities, and a name of the node's certificate by --url"
+        if isinstance(error, ConnectionResetError | BrokenPipeError | ssl.SSLError):  # RemoteDisconnected among them
             if self.url.startswith("http:"):
                 return "give an https:// address by --url, if the node speaks TLS"
             return "give certificate and key by --certificate, if the node asks for one"
