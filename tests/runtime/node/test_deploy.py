@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -11,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from brainseg_runtime.node.node import RECEIVER_SECONDS, SENDER_SECONDS, STOP_SECONDS
-from tests.runtime.node.pacs import ROOT
+from tests.runtime.node.node_process import running_node, settings
+from tests.runtime.node.pacs import ROOT, free_port
 
 UNIT = ROOT / "deploy" / "brainseg.service"
 EXPOSED = 20
@@ -37,6 +39,23 @@ def test_the_unit_waits_for_a_stop_in_order() -> None:
     found = re.search(r"^TimeoutStopSec=(\d+)$", UNIT.read_text(), re.MULTILINE)
     assert found is not None
     assert int(found[1]) > STOP_SECONDS + RECEIVER_SECONDS + SENDER_SECONDS
+
+
+def test_the_containers_check_of_health_takes_any_answer_of_the_node_and_nothing_else(tmp_path: Path) -> None:
+    found = re.search(r"^HEALTHCHECK .*\n +CMD (\[.*\])$", (ROOT / "deploy" / "Dockerfile").read_text(), re.MULTILINE)
+    assert found is not None
+    (_, *arguments) = json.loads(found[1])
+
+    def healthy(port: int) -> bool:
+        command = [sys.executable, *(each.replace("8080", str(port)) for each in arguments)]
+        return subprocess.run(command, capture_output=True, timeout=60, check=False).returncode == 0
+
+    token = tmp_path / "token"
+    token.write_text("t0ken" * 6)
+    token.chmod(0o600)
+    with running_node(tmp_path / "node", settings(http={"token_file": str(token)})) as node:
+        assert healthy(int(node.where["http_url"].rpartition(":")[2]))
+    assert not healthy(free_port())
 
 
 def test_hadolint_finds_nothing_wrong_with_the_dockerfile() -> None:
