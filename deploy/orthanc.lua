@@ -23,7 +23,8 @@ local studies = {} -- by job
 
 -- Orthanc remembers ten failed jobs, so the studies are kept in a file.
 local function File()
-  return GetOrthancConfiguration()['IndexDirectory'] .. '/brainseg-waiting'
+  local settings = GetOrthancConfiguration()
+  return (settings['IndexDirectory'] or settings['StorageDirectory'] or 'OrthancStorage') .. '/brainseg-waiting'
 end
 
 local function Keep()

@@ -92,7 +92,6 @@ def orthanc(folder: Path, *, node_port: int, stable_seconds: int = 1) -> Iterato
     http_port, dicom_port = free_port(), free_port()
     configuration = {
         "StorageDirectory": str(folder / "storage"),
-        "IndexDirectory": str(folder / "storage"),
         "HttpPort": http_port,
         "DicomPort": dicom_port,
         "DicomAet": "PACS",
