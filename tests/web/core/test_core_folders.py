@@ -228,6 +228,14 @@ def test_series_are_chosen_by_hand(core: CorePage, tmp_path: Path) -> None:
     assert read_alike(core, where, flair="1.2.3")["fault"] == "roles-unknown"
 
 
+def test_another_modality_is_refused_by_hand(core: CorePage, tmp_path: Path) -> None:
+    where = study(tmp_path)
+    write_series(where / "ct", HEAD.flair, GRID, tags={**FLAIR, "SeriesNumber": 9, "Modality": "CT"})
+    uid = {each["number"]: each["uid"] for each in read_alike(core, where)["series"]}
+    for role in ("flair", "pre", "post"):
+        assert read_alike(core, where, **{role: uid[9]})["fault"] == "series-modality"
+
+
 def test_the_list_of_series_names_no_patient(core: CorePage, tmp_path: Path) -> None:
     answer = core.ask("open", files=folder(study(tmp_path)))
     assert "Made^Patient" not in str(answer)
