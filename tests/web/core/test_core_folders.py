@@ -228,6 +228,17 @@ def test_series_are_chosen_by_hand(core: CorePage, tmp_path: Path) -> None:
     assert read_alike(core, where, flair="1.2.3")["fault"] == "roles-unknown"
 
 
+def test_a_study_compressed_with_loss_is_read_though_it_says_derived(core: CorePage, tmp_path: Path) -> None:
+    """Both dcmtk and gdcm write so when they compress with loss, and so do archives."""
+    derived = {"ImageType": ["DERIVED", "PRIMARY", "M", "ND"], "LossyImageCompression": "01"}
+    where = write_study(
+        tmp_path / "study", VOLUMES, GRID, by_role={"flair": {**FLAIR, **derived}, "pre": PRE, "post": POST}
+    )
+    codes = {each["code"] for each in read_alike(core, where)["warnings"]}
+    assert "lossy-compression" in codes
+    assert "sequence-missing" not in codes
+
+
 def test_another_modality_is_refused_by_hand(core: CorePage, tmp_path: Path) -> None:
     where = study(tmp_path)
     write_series(where / "ct", HEAD.flair, GRID, tags={**FLAIR, "SeriesNumber": 9, "Modality": "CT"})

@@ -16,7 +16,7 @@ from brainseg_runtime.errors import StudyError
 from brainseg_runtime.studies.dicom.elements import number, numbers, text, texts, uid, whole, word
 from brainseg_runtime.studies.dicom.files import NATIVE, Parsed, PixelElement, parse
 from brainseg_runtime.studies.dicom.headers import TAGS as HEADER_TAGS
-from brainseg_runtime.studies.dicom.headers import header, moment
+from brainseg_runtime.studies.dicom.headers import header, is_lossy, moment
 from brainseg_runtime.studies.dicom.multiframe import frames
 from brainseg_runtime.studies.dicom.placed import Placed, placed
 from brainseg_runtime.studies.series import SeriesHeader
@@ -206,7 +206,7 @@ def _described(
         syntax=parsed.syntax,
         pixels=parsed.pixels,
         format=pixel_format,
-        lossy=text(dataset, 0x00282110) == "01",
+        lossy=is_lossy(dataset),
         fault=fault,
     )
 
