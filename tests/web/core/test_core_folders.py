@@ -239,6 +239,14 @@ def test_a_study_compressed_with_loss_is_read_though_it_says_derived(core: CoreP
     assert "sequence-missing" not in codes
 
 
+def test_a_mosaic_is_refused(core: CorePage, tmp_path: Path) -> None:
+    where = write_study(tmp_path / "study", VOLUMES, GRID)
+    mosaic = {**FLAIR, "SeriesNumber": 9, "ImageType": ["ORIGINAL", "PRIMARY", "M", "ND", "MOSAIC"]}
+    write_series(where / "mosaic", HEAD.flair[:1], GRID, tags=mosaic)
+    uid = {each["number"]: each["uid"] for each in read_alike(core, where)["series"]}
+    assert read_alike(core, where, flair=uid[9])["fault"] == "dicom-kind"
+
+
 def test_another_modality_is_refused_by_hand(core: CorePage, tmp_path: Path) -> None:
     where = study(tmp_path)
     write_series(where / "ct", HEAD.flair, GRID, tags={**FLAIR, "SeriesNumber": 9, "Modality": "CT"})

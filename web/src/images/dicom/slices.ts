@@ -125,6 +125,7 @@ function named(tag: number): string {
 /** How a file's pixels are stored, checked. */
 function pixelsOf({ data, pixels, body }: Parsed, { name, sopClass, syntax }: SourceFile): { format: PixelFormat; pixels: PixelElement } {
   if (!SINGLE.has(sopClass) && !MULTI.has(sopClass)) throw kind(name, "an MR image", "another object");
+  if (data.texts(0x00080008).includes("MOSAIC")) throw kind(name, "a picture for each slice", "a mosaic of slices in one picture");
   if (pixels === undefined) throw damaged(name, "pixels", "none: it may be cut off");
   if (pixels.tag !== PIXEL_DATA || data.text(0x00102210) === "QUADRUPED" || data.has(0x00283000)) {
     throw kind(name, "integers of a human’s images, no table", "other values");
