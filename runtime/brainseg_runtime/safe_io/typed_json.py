@@ -329,7 +329,7 @@ def _scalar(hint: Any, value: object) -> object:  # noqa: ANN401 - as above
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if hint is float and isinstance(value, int | float) and number and math.isfinite(value):
         return float(value)
-    if hint is Path and isinstance(value, str):
+    if hint is Path and isinstance(value, str) and "\0" not in value:
         return Path(value)
     if hint is float or not isinstance(value, hint) or (hint is int and not number):
         raise _MisfitError(_IN_WORDS.get(hint, str(hint)), value)
