@@ -114,6 +114,7 @@ def test_relative_paths_are_taken_from_the_files_folder(tmp_path: Path) -> None:
         ("folder = 1979-05-27\n", "folder is wrong"),
         ('folder = "a\\u0000b"\n', "folder is wrong; expected a path"),
         ('[http.tls]\ncertificate = "a\\u0000"\nkey = "b"\n', "certificate is wrong; expected a path"),
+        ("[intake]\nquiet_seconds = " + "9" * 400 + "\n", "quiet_seconds is wrong; expected a number"),
         ("pull = " + "9" * 5000 + "\n", "is not TOML"),
         ("pull = " + "[" * 5000 + "\n", "is not TOML"),
         ("pull = " + "{a=" * 5000 + "\n", "is not TOML"),
