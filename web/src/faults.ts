@@ -39,6 +39,7 @@ export type FaultCode =
   | "roles-unknown" // {got}: no series is known to be FLAIR, or pre and post cannot be told apart
   | "roles-several" // {role, got}: several series could be it
   | "roles-twice" // {series}: chosen for two roles
+  | "series-modality" // {series, expected, got}: chosen by hand, and not MR
   | "grids-differ" // {series}: on another grid than FLAIR; registration is the study command's
   | "series-values" // {series, expected, got}: blank, not finite, standardised
   // segmentation

@@ -265,7 +265,7 @@ def read_config(path: Path) -> NodeConfig:
         table = tomllib.loads(text)
     except UnicodeDecodeError as error:
         raise UsageError(f"{path} is not TOML", expected="text in UTF-8", got=f"byte {error.start}") from error
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # tomllib lets both pass: numbers of 5,000 digits, brackets as deep
         raise UsageError(f"{path} is not TOML", got=error, remedy="see docs/node.example.toml") from error
     if isinstance(table.get("send"), dict):
         raise UsageError(f"{path}.send is one table", expected="[[send]] above each destination", got="[send]")

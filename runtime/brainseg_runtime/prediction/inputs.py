@@ -10,6 +10,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 from brainseg_runtime.errors import DatasetError, InputError
@@ -90,6 +91,21 @@ def missing_numbers(numbers: Iterable[int | None]) -> tuple[int, ...]:
     if not known or max(known) - min(known) > 10_000:  # numbers that far apart do not count slices
         return ()
     return tuple(number for number in range(min(known), max(known)) if number not in known)
+
+
+def in_ranges(numbers: Iterable[int]) -> tuple[str, ...]:
+    """Numbers as a message shows them: those that follow one another together.
+
+    >>> in_ranges([3, 4, 5, 9, 11, 12])
+    ('3 to 5', '9', '11 to 12')
+    """
+    runs = [[number for _, number in run] for _, run in groupby(enumerate(sorted(numbers)), _behind)]
+    return tuple(str(run[0]) if len(run) == 1 else f"{run[0]} to {run[-1]}" for run in runs)
+
+
+def _behind(counted: tuple[int, int]) -> int:
+    """How far a number is ahead of its place, which those that follow one another share."""
+    return counted[1] - counted[0]
 
 
 class _Gathered:

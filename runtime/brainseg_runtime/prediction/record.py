@@ -19,8 +19,9 @@ from typing import Annotated, Final, Literal, TypeAlias
 from brainseg_runtime.errors import BrainsegError
 from brainseg_runtime.images.names import folder_name
 from brainseg_runtime.metrics.lengths import SpacingXYZ
-from brainseg_runtime.prediction.inputs import Item, missing_numbers
+from brainseg_runtime.prediction.inputs import Item, in_ranges, missing_numbers
 from brainseg_runtime.prediction.layout import Layout, path_text
+from brainseg_runtime.problems import first_few
 from brainseg_runtime.safe_io.files import read_capped, write_json
 from brainseg_runtime.safe_io.typed_json import Matches, from_json, to_json
 from brainseg_runtime.segmentation.results import SegmenterInfo
@@ -32,6 +33,10 @@ DECISIVE: Final = ("brainseg", "onnxruntime")
 """Packages whose version may change a mask's bits."""
 
 Sha256: TypeAlias = Annotated[str, Matches(re.compile("[0-9a-f]{64}"), "64 hexadecimal digits")]
+
+
+_RANGES: Final = 10
+"""Most ranges of missing slices that a warning shows."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -135,7 +140,8 @@ class PatientEntry:
         whole = n_done == len(slices) and len(sizes) == 1
         volume = sum(entry.area_px or 0 for entry in slices) if whole else None
         gaps = missing_numbers(entry.number for entry in slices)
-        warnings = [f"slices missing between the first and the last: {', '.join(map(str, gaps))}"] if gaps else []
+        shown = first_few(in_ranges(gaps), few=_RANGES)
+        warnings = [f"slices missing between the first and the last: {shown}"] if gaps else []
         if n_done < len(slices):
             warnings.append("not every slice is done, so no volume is given")
         if len(sizes) > 1:

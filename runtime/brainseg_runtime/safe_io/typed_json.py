@@ -21,6 +21,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
+import sys
 import types
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -327,9 +328,9 @@ def _scalar(hint: Any, value: object) -> object:  # noqa: ANN401 - as above
     if type(value) is hint and hint is not float:
         return value
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    if hint is float and isinstance(value, int | float) and number and math.isfinite(value):
-        return float(value)
-    if hint is Path and isinstance(value, str):
+    if hint is float and isinstance(value, int | float) and number and abs(value) <= sys.float_info.max:
+        return float(value)  # neither NaN, nor infinite, nor an integer that no float holds
+    if hint is Path and isinstance(value, str) and "\0" not in value:
         return Path(value)
     if hint is float or not isinstance(value, hint) or (hint is int and not number):
         raise _MisfitError(_IN_WORDS.get(hint, str(hint)), value)

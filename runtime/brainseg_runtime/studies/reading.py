@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 
 AnyPath = str | os.PathLike[str]
 
+_OTHER_VOLUMES: Final = (".hdr", ".img", ".hdr.gz", ".img.gz", ".nrrd", ".nhdr", ".mha", ".mhd", ".mgz", ".mgh", ".mnc")
+"""How names of volumes in other formats end, pairs of NIfTI's among them."""
+
 _LISTED: Final = 20
 """Most studies that an error lists."""
 
@@ -319,6 +322,8 @@ def no_study(paths: Iterable[AnyPath]) -> StudyError:
         remedy = f"unpack the zip and name the folder: slices are read from folders, as {format_names()}"
     elif any(map(is_image_name, others)):
         remedy += "; slices (TIFF, PNG, JPEG) are no study: brainseg predict takes them as they are"
+    elif any(name.lower().endswith(_OTHER_VOLUMES) for name in others):
+        remedy = "give the DICOM files, or convert them to NIfTI in one file (.nii.gz)"
     return StudyError(
         f"{first_few([printable(str(path)) for path in given])} holds no study",
         expected="DICOM images or NIfTI files, in folders or a zip archive",

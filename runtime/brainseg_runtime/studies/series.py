@@ -53,6 +53,8 @@ class SeriesHeader:
     body_part: str = ""
     diffusion_b: float | None = None
     """DiffusionBValue, s/mm²."""
+    lossy: bool = False
+    """Whether LossyImageCompression says that something was lost; what compressed it then called the image derived."""
     has_patient_orientation: bool = True
     """False if a NIfTI file states no orientation."""
 

@@ -115,6 +115,12 @@ def test_relative_paths_are_taken_from_the_files_folder(tmp_path: Path) -> None:
         ('schema = "brainseg/node/2"\n', "is of another schema; expected brainseg/node/1"),
         ("[dicom\n", "is not TOML"),
         ("folder = 1979-05-27\n", "folder is wrong"),
+        ('folder = "a\\u0000b"\n', "folder is wrong; expected a path"),
+        ('[http.tls]\ncertificate = "a\\u0000"\nkey = "b"\n', "certificate is wrong; expected a path"),
+        ("[intake]\nquiet_seconds = " + "9" * 400 + "\n", "quiet_seconds is wrong; expected a number"),
+        ("pull = " + "9" * 5000 + "\n", "is not TOML"),
+        ("pull = " + "[" * 5000 + "\n", "is not TOML"),
+        ("pull = " + "{a=" * 5000 + "\n", "is not TOML"),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_is_named(tmp_path: Path, text: str, where: str) -> None:

@@ -7,9 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from brainseg_runtime.errors import InputError
-from brainseg_runtime.prediction.inputs import collect, missing_numbers
+from brainseg_runtime.prediction.inputs import collect, in_ranges, missing_numbers
 
 
 def touch(*paths: Path) -> None:
@@ -125,3 +127,12 @@ def test_gaps_in_a_volume_are_found() -> None:
     assert missing_numbers([3, 1, 6, None]) == (2, 4, 5)
     assert missing_numbers([None]) == ()
     assert missing_numbers([1, 10**9]) == ()
+
+
+@given(st.sets(st.integers(0, 60)))
+def test_ranges_hold_each_number_once(numbers: set[int]) -> None:
+    told: list[int] = []
+    for text in in_ranges(numbers):
+        first, _, last = text.partition(" to ")
+        told += range(int(first), int(last or first) + 1)
+    assert told == sorted(numbers)

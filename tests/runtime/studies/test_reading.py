@@ -223,3 +223,12 @@ def test_a_folder_of_slices_is_no_study_and_the_error_says_what_takes_them(tmp_p
     with pytest.raises(StudyError, match="holds no study") as fault:
         read_study(tmp_path / "patient")
     assert "brainseg predict takes them as they are" in str(fault.value)
+
+
+@pytest.mark.parametrize("name", ["flair.hdr", "flair.img.gz", "flair.NRRD", "flair.mha", "orig.mgz", "flair.mnc"])
+def test_volumes_in_other_formats_are_no_study_and_the_error_says_what_to_convert_them_to(
+    tmp_path: Path, name: str
+) -> None:
+    (tmp_path / name).write_bytes(bytes(400))
+    with pytest.raises(StudyError, match=r"holds no study.*convert them to NIfTI in one file \(\.nii\.gz\)"):
+        read_study(tmp_path)

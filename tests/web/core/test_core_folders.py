@@ -228,6 +228,33 @@ def test_series_are_chosen_by_hand(core: CorePage, tmp_path: Path) -> None:
     assert read_alike(core, where, flair="1.2.3")["fault"] == "roles-unknown"
 
 
+def test_a_study_compressed_with_loss_is_read_though_it_says_derived(core: CorePage, tmp_path: Path) -> None:
+    """Both dcmtk and gdcm write so when they compress with loss, and so do archives."""
+    derived = {"ImageType": ["DERIVED", "PRIMARY", "M", "ND"], "LossyImageCompression": "01"}
+    where = write_study(
+        tmp_path / "study", VOLUMES, GRID, by_role={"flair": {**FLAIR, **derived}, "pre": PRE, "post": POST}
+    )
+    codes = {each["code"] for each in read_alike(core, where)["warnings"]}
+    assert "lossy-compression" in codes
+    assert "sequence-missing" not in codes
+
+
+def test_a_mosaic_is_refused(core: CorePage, tmp_path: Path) -> None:
+    where = write_study(tmp_path / "study", VOLUMES, GRID)
+    mosaic = {**FLAIR, "SeriesNumber": 9, "ImageType": ["ORIGINAL", "PRIMARY", "M", "ND", "MOSAIC"]}
+    write_series(where / "mosaic", HEAD.flair[:1], GRID, tags=mosaic)
+    uid = {each["number"]: each["uid"] for each in read_alike(core, where)["series"]}
+    assert read_alike(core, where, flair=uid[9])["fault"] == "dicom-kind"
+
+
+def test_another_modality_is_refused_by_hand(core: CorePage, tmp_path: Path) -> None:
+    where = study(tmp_path)
+    write_series(where / "ct", HEAD.flair, GRID, tags={**FLAIR, "SeriesNumber": 9, "Modality": "CT"})
+    uid = {each["number"]: each["uid"] for each in read_alike(core, where)["series"]}
+    for role in ("flair", "pre", "post"):
+        assert read_alike(core, where, **{role: uid[9]})["fault"] == "series-modality"
+
+
 def test_the_list_of_series_names_no_patient(core: CorePage, tmp_path: Path) -> None:
     answer = core.ask("open", files=folder(study(tmp_path)))
     assert "Made^Patient" not in str(answer)

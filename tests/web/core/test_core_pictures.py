@@ -135,7 +135,7 @@ def patient(tmp_path: Path, numbers: tuple[int, ...]) -> Path:
     made = tmp_path / "ann_20200101"
     made.mkdir()
     for number in numbers:
-        Image.fromarray(SLICE // 2 + number).save(made / f"ann_20200101_{number}.tif")
+        Image.fromarray(SLICE // 2 + number % 100).save(made / f"ann_20200101_{number}.tif")
         Image.fromarray(np.full(SLICE.shape[:2], 255, np.uint8)).save(made / f"ann_20200101_{number}_mask.tif")
     return made
 
@@ -145,7 +145,13 @@ def test_a_patients_slices_come_by_number_without_masks(core: CorePage, tmp_path
     assert (answer["kind"], answer["count"], answer["name"]) == ("patient", 4, "")
     first = core.values("pixels", "u1", 4, 70, 53, 3)[:, 0, 0, 0]
     assert (first - first[0]).tolist() == [0, 1, 8, 9]
-    assert [each["code"] for each in answer["warnings"]] == ["missing-slices"]
+    assert [(each["code"], each["values"]["numbers"]) for each in answer["warnings"]] == [("missing-slices", "3–8")]
+
+
+def test_many_missing_slices_are_shown_as_ranges_and_no_more_than_can_be_read(core: CorePage, tmp_path: Path) -> None:
+    answer = core.ask("open", files=folder(patient(tmp_path, (1, 2000, *range(2002, 2030, 2)))))
+    (numbers,) = [each["values"]["numbers"] for each in answer["warnings"] if each["code"] == "missing-slices"]
+    assert numbers == "2–1999, " + ", ".join(str(number) for number in range(2001, 2019, 2)) + ", …"
 
 
 def test_slices_of_two_sizes_are_a_fault(core: CorePage, tmp_path: Path) -> None:

@@ -11,6 +11,8 @@ import { type ByHand, StudyFault } from "../studies/series";
 
 /** Files whose first bytes are looked at together. */
 const AT_ONCE = 32;
+/** Most ranges of numbers that a warning shows. */
+const RANGES = 10;
 /** Faults of DICOM files that hold no image at all. */
 const OF_NO_IMAGE: ReadonlySet<string> = new Set(["nothing-opened", "dicom-kind", "dicom-damaged"]);
 
@@ -66,7 +68,7 @@ async function openPictures(images: readonly Given[]): Promise<Opened> {
   const slices = images.length === 1 ? numbered : ordered(numbered);
   const warnings: Warning[] = [];
   const missing = missingNumbers(slices.map(({ number }) => number));
-  if (missing.length > 0) warnings.push({ code: "missing-slices", values: { numbers: missing.join(", ") } });
+  if (missing.length > 0) warnings.push({ code: "missing-slices", values: { numbers: inRanges(missing) } });
   const decoded: { pixels: Uint8Array; height: number; width: number }[] = [];
   const notes: Warning[][] = [];
   for (const { file } of slices) {
@@ -100,6 +102,18 @@ function ordered<T extends { file: File; number: number | undefined }>(slices: r
   const twice = sorted.find(({ number }, at) => at > 0 && number === sorted[at - 1]?.number);
   if (twice !== undefined) throw new Fault("slices-numbers", { file: twice.file.name, got: `number ${twice.number ?? 0} twice` });
   return sorted;
+}
+
+/** Ascending numbers as a warning shows them: those that follow one another together, and no more than can be read. */
+function inRanges(numbers: readonly number[]): string {
+  const runs: [number, number][] = [];
+  for (const number of numbers) {
+    const last = runs.at(-1);
+    if (last?.[1] === number - 1) last[1] = number;
+    else runs.push([number, number]);
+  }
+  const shown = runs.slice(0, RANGES).map(([first, last]) => (first === last ? `${first}` : `${first}–${last}`));
+  return shown.join(", ") + (runs.length > RANGES ? ", …" : "");
 }
 
 function missingNumbers(numbers: readonly (number | undefined)[]): number[] {

@@ -41,7 +41,11 @@ export function choose(series: readonly Series[], byHand: ByHand = {}, named: Re
     found.set(role, each);
     if (judged.get(each)?.byTimeAlone === true) warnings.push({ code: "role-by-time", values: { series: each.name, role } });
   }
-  for (const each of found.values()) if (each.fault !== undefined) throw each.fault;
+  for (const each of found.values()) {
+    if (each.fault !== undefined) throw each.fault;
+    const { modality } = each.header;
+    if (modality !== "" && modality !== "MR") throw new Fault("series-modality", { series: each.name, expected: "MR", got: shown(modality) });
+  }
   const missing = (["pre", "post"] as const).filter((role) => !found.has(role));
   for (const each of series) {
     const contrast = judged.get(each)?.contrast;

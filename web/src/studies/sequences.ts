@@ -50,7 +50,7 @@ function isLeftOut(header: SeriesHeader): boolean {
   if (header.modality !== "" && header.modality !== "MR") return true;
   if ((header.diffusion ?? 0) > 0 || header.scanningSequence.includes("EP")) return true;
   const types = header.imageType.map((value) => value.toUpperCase());
-  if (types.some((value) => Object.hasOwn(IMAGE_TYPES, value)) || types[0] === "DERIVED" || types[1] === "SECONDARY") return true;
+  if (types.some((value) => Object.hasOwn(IMAGE_TYPES, value)) || (types[0] === "DERIVED" && !header.lossy) || types[1] === "SECONDARY") return true;
   const acquired = header.scanningSequence.includes("GR") && header.scanningSequence.includes("IR");
   return whyLeftOut(text) !== undefined || (namesReformat(text) && !acquired);
 }

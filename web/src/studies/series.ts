@@ -26,6 +26,8 @@ export interface SeriesHeader {
   readonly number?: number | undefined;
   readonly bodyPart: string;
   readonly diffusion?: number | undefined;
+  /** Whether the header says that something was lost; what compressed it then called the image derived. */
+  readonly lossy: boolean;
 }
 
 export interface Series {
@@ -61,5 +63,5 @@ export class StudyFault extends Fault {
 
 export const NO_HEADER: SeriesHeader = {
   modality: "", description: "", protocol: "", sequenceName: "", scanningSequence: [], sequenceVariant: [], scanOptions: [], imageType: [],
-  agent: "", bodyPart: "",
+  agent: "", bodyPart: "", lossy: false,
 };

@@ -44,6 +44,8 @@ _DICOM: Final = (".dcm", ".dicom", ".ima")
 _NIFTI: Final = (".nii", ".nii.gz")
 _STUDY_UID: Final = 0x0020000D
 _MOST_PATH: Final = 4096
+_TEXTS: Final = ("string", "large_string", "string_view")
+"""What Parquet's columns of text are called; bytes and lists would be taken for paths in Python's own notation."""
 
 
 @dataclass(slots=True)
@@ -301,6 +303,7 @@ def _parquet_lines(path: Path) -> Iterator[tuple[str, str]]:
     try:
         from pyarrow import ArrowException
         from pyarrow.parquet import ParquetFile
+        from pyarrow.types import is_dictionary
     except ImportError as error:
         raise MissingExtraError(
             "lists in Parquet need pyarrow, which is not installed", got=error, remedy=install_remedy("archive")
@@ -310,11 +313,14 @@ def _parquet_lines(path: Path) -> Iterator[tuple[str, str]]:
             names = file.schema_arrow.names
             if "path" not in names:
                 raise _no_column(path, names)
+            kind = file.schema_arrow.field("path").type
+            if str(kind.value_type if is_dictionary(kind) else kind) not in _TEXTS:
+                raise InputError(f"{path} holds no text in the column path", expected="strings", got=str(kind)[:200])
             wanted = [name for name in ("path", "site") if name in names]
             for batch in file.iter_batches(batch_size=4096, columns=wanted):
                 for line in batch.to_pylist():
                     yield str(line["path"] or ""), str(line.get("site") or "")
-    except (OSError, ArrowException) as error:
+    except (OSError, UnicodeDecodeError, ArrowException) as error:
         raise InputError(f"{path} cannot be read as Parquet", got=type(error).__name__) from error
 
 

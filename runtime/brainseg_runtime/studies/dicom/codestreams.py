@@ -33,8 +33,8 @@ _REMEDY: Final = "fetch the file again from where it came from"
 _MOST_TILES: Final = 4096
 """JPEG 2000 codecs keep a structure for each tile."""
 
-_PADDING: Final = 16
-"""Bytes at the end of a frame in which JPEG's end of image must be; writers pad frames to an even length."""
+_PADDING: Final = b"\0\xff"
+"""What writers pad a frame to an even length with: 0 by the standard, 255 by some makers of JPEG 2000."""
 
 _SLACK: Final = 1 << 16
 """Bytes that headers and tables may add to a frame that compression has made no smaller."""
@@ -60,7 +60,7 @@ def check_codestream(frame: bytes, syntax: str, size: tuple[int, int], pixel_byt
         if syntax == RLE:
             _check_rle(frame, pixels, pixel_bytes, label)
             return
-        if frame.rstrip(b"\0")[-2:] != _END:
+        if not frame.rstrip(_PADDING).endswith(_END):
             raise StudyError(f"{label}: its compressed pixels are cut off", remedy=_REMEDY)
         rows, columns, samples = _jpeg_2000(frame) if syntax in _JPEG_2000 else _jpeg(frame)
     except (struct.error, ValueError, IndexError) as error:

@@ -20,7 +20,7 @@ TAGS: Final = (
     0x00080008, 0x00080012, 0x00080020, 0x00080021, 0x00080022, 0x00080023, 0x0008002A, 0x00080030, 0x00080031,
     0x00080032, 0x00080033, 0x00080060, 0x00080070, 0x0008103E, 0x00081090, 0x00180010, 0x00180012, 0x00180015,
     0x00180020, 0x00180021, 0x00180022, 0x00180024, 0x00180080, 0x00180081, 0x00180082, 0x00181030, 0x00181314,
-    0x00189005, 0x00189008, 0x00189087, 0x00200011, 0x52009229, 0x52009230,
+    0x00189005, 0x00189008, 0x00189087, 0x00200011, 0x00282110, 0x52009229, 0x52009230,
 )  # fmt: skip
 """The elements that headers are made of."""
 
@@ -57,7 +57,13 @@ def header(dataset: Dataset) -> SeriesHeader:
         model=text(dataset, 0x00081090),
         body_part=text(dataset, 0x00180015) or _anatomy(groups),
         diffusion_b=_either(number(dataset, 0x00189087), groups.number(0x00189117, 0x00189087)),
+        lossy=is_lossy(dataset),
     )
+
+
+def is_lossy(dataset: Dataset) -> bool:
+    """Whether a header says that its image was compressed with loss, now or before."""
+    return text(dataset, 0x00282110) == "01"
 
 
 def moment(dataset: Dataset) -> tuple[int | None, float] | None:

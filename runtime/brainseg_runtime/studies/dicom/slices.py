@@ -16,7 +16,7 @@ from brainseg_runtime.errors import StudyError
 from brainseg_runtime.studies.dicom.elements import number, numbers, text, texts, uid, whole, word
 from brainseg_runtime.studies.dicom.files import NATIVE, Parsed, PixelElement, parse
 from brainseg_runtime.studies.dicom.headers import TAGS as HEADER_TAGS
-from brainseg_runtime.studies.dicom.headers import header, moment
+from brainseg_runtime.studies.dicom.headers import header, is_lossy, moment
 from brainseg_runtime.studies.dicom.multiframe import frames
 from brainseg_runtime.studies.dicom.placed import Placed, placed
 from brainseg_runtime.studies.series import SeriesHeader
@@ -40,6 +40,9 @@ MULTI: Final = {
 """Objects whose slices are frames, each with its own place."""
 
 _DIRECTORY: Final = "1.2.840.10008.1.3.10"
+_MOSAIC: Final = "MOSAIC"
+"""What Siemens scanners write into ImageType of a picture that holds all slices of a volume side by side."""
+
 _MOST_SIDE: Final = 4096
 """Largest number of rows and columns; scanners make up to 1024."""
 
@@ -206,7 +209,7 @@ def _described(
         syntax=parsed.syntax,
         pixels=parsed.pixels,
         format=pixel_format,
-        lossy=text(dataset, 0x00282110) == "01",
+        lossy=is_lossy(dataset),
         fault=fault,
     )
 
@@ -231,6 +234,12 @@ def _pixel_format(parsed: Parsed, label: str) -> PixelFormat:
         raise StudyError(f"{label} is a directory of other files")
     if sop_class not in SINGLE and sop_class not in MULTI:
         raise StudyError(f"{label} is no MR image", got=_name(sop_class))
+    if _MOSAIC in texts(dataset, 0x00080008):
+        raise StudyError(
+            f"{label} is a mosaic: many slices in one picture, without a place for each",
+            expected="a picture for each slice, or an enhanced object",
+            remedy="convert the series with dcm2niix, and give NIfTI",
+        )
     if parsed.pixels is None:
         raise StudyError(f"{label} has no pixels", remedy="fetch it again: it may be cut off")
     if parsed.pixels.keyword != "PixelData" or text(dataset, 0x00102210) == "QUADRUPED" or 0x00283000 in dataset:

@@ -14,7 +14,7 @@ from typing import Final
 
 import numpy as np
 
-from brainseg_runtime.errors import RolesError
+from brainseg_runtime.errors import RolesError, StudyError
 from brainseg_runtime.problems import printable
 from brainseg_runtime.studies.roles.contrast import Judged, judge
 from brainseg_runtime.studies.roles.sequences import Sequence as Kind
@@ -59,7 +59,7 @@ def choose(
     Raises:
         RolesError: It cannot be told which series is which, or a series by hand is not in the study; the candidates
             are listed.
-        StudyError: The series for FLAIR, or one chosen by hand, is faulty: its own fault.
+        StudyError: The series for FLAIR, or one chosen by hand, is faulty: its own fault; or it is not MR.
     """
     given = _by_hand(series, {"flair": flair, "pre": pre, "post": post})
     kinds = {each.uid: what_is(each.header) for each in series}
@@ -76,6 +76,7 @@ def choose(
     for each, _ in chosen.values():
         if each.fault is not None:
             raise each.fault
+        _check_modality(each)
     missing: list[Role] = [role for role in ("pre", "post") if role not in chosen]
     faulty = [
         each
@@ -139,6 +140,17 @@ def _by_hand(series: Sequence[Series], values: Mapping[Role, ByHand]) -> dict[Ro
             )
         given[role] = matches[0]
     return given
+
+
+def _check_modality(series: Series) -> None:
+    """Refuses another modality, which only a choice by hand can bring: models know MR alone, and mark a CT too."""
+    if series.header.modality not in ("", "MR"):
+        raise StudyError(
+            f"{name(series)} is no MR image",
+            expected="modality MR",
+            got=printable(series.header.modality)[:16],
+            remedy="choose an MR series; brainseg inspect lists them",
+        )
 
 
 def _meant(series: Series, value: str | int | Path) -> bool:

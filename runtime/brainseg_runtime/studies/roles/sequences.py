@@ -129,13 +129,13 @@ def _left_out(header: SeriesHeader) -> str | None:
 
 
 def _by_image_type(header: SeriesHeader) -> str | None:
-    """Why a series is out by its ImageType."""
+    """Why a series is out by its ImageType; lossy compression makes DERIVED of ORIGINAL (DICOM PS3.3 C.7.6.1.1.2)."""
     types = tuple(value.upper() for value in header.image_type)
     shown = "\\".join(types)
     for value in types:
         if value in _IMAGE_TYPES:
             return f"{_IMAGE_TYPES[value]} by its ImageType ({shown})"
-    if types[:1] == ("DERIVED",) or types[1:2] == ("SECONDARY",):
+    if (types[:1] == ("DERIVED",) and not header.lossy) or types[1:2] == ("SECONDARY",):
         return f"a derived image by its ImageType ({shown})"
     return None
 

@@ -242,3 +242,29 @@ def test_names_that_are_no_text_are_escaped(tmp_path: Path) -> None:
         archive.writestr("a", "b")
     (tmp_path / "a.zip").rename(zipped)
     assert list(found_in(tmp_path)[0]) == ["m\\udcfcller.zip"]
+
+
+@pytest.mark.parametrize("fault", ["bytes", "lists", "not UTF-8"])
+def test_a_parquet_list_without_text_is_an_error(tmp_path: Path, fault: str) -> None:
+    """Bytes and lists are not turned into text in Python's notation, and damaged text is no traceback."""
+    pa, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    values = {
+        "bytes": pa.array([b"a"], pa.binary()), "lists": pa.array([["a"]]),
+        "not UTF-8": pa.array([b"\xff\xfe"], pa.binary()).view(pa.string()),
+    }  # fmt: skip
+    path = tmp_path / "list.parquet"
+    parquet.write_table(pa.table({"path": values[fault]}), path)
+    with pytest.raises(
+        InputError, match="cannot be read as Parquet" if fault == "not UTF-8" else "no text in the column"
+    ):
+        list(references(str(path), Found()))
+
+
+@pytest.mark.parametrize("kind", ["string", "large_string", "dictionary"])
+def test_a_parquet_list_may_hold_any_of_the_formats_texts(tmp_path: Path, kind: str) -> None:
+    pa, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    column = pa.array(["a", "b"], pa.large_string() if kind == "large_string" else pa.string())
+    parquet.write_table(
+        pa.table({"path": column.dictionary_encode() if kind == "dictionary" else column}), tmp_path / "l.parquet"
+    )
+    assert [each.name for each in references(str(tmp_path / "l.parquet"), Found())] == ["a", "b"]

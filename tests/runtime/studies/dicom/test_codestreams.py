@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from pathlib import Path
 
+import numpy as np
 import pydicom
 import pytest
 from pydicom.encaps import encapsulate, generate_frames
@@ -32,6 +33,19 @@ def made_frame(folder: Path, syntax: str) -> tuple[Path, bytes, str]:
 def test_what_encoders_write_is_accepted(tmp_path: Path, syntax: str) -> None:
     _, frame, uid = made_frame(tmp_path, syntax)
     check_codestream(frame, uid, SIZE, 2, "f")
+
+
+@pytest.mark.parametrize("syntax", ["jpeg-ls", "jpeg-2000", "jpeg-lossless-dcmtk"])
+@pytest.mark.parametrize("padding", [b"\0", b"\xff"])
+def test_a_frame_padded_to_an_even_length_is_read(tmp_path: Path, syntax: str, padding: bytes) -> None:
+    """Some makers of JPEG 2000 pad with 255."""
+    path, frame, _ = made_frame(tmp_path, syntax)
+    before = only_series(path).load().voxels
+    dataset = pydicom.dcmread(path)
+    end = frame.rindex(b"\xff\xd9") + 2
+    dataset.PixelData = encapsulate([frame[:end] + padding * (2 - end % 2)])
+    dataset.save_as(path)
+    np.testing.assert_array_equal(only_series(path).load().voxels, before)
 
 
 @pytest.mark.parametrize("syntax", SYNTAXES)

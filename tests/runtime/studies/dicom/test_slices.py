@@ -100,3 +100,10 @@ def test_the_patients_identifier_is_kept_as_a_digest_alone(tmp_path: Path) -> No
     file, _ = read_slices(one(tmp_path), "f")
     assert len(file.patient) == 64
     assert "MADE-0001" not in str(vars(file))
+
+
+def test_a_mosaic_is_refused_since_its_tags_place_one_slice(tmp_path: Path) -> None:
+    file, slices = read_slices(one(tmp_path, ImageType=["ORIGINAL", "PRIMARY", "M", "ND", "MOSAIC"]), "f")
+    assert not slices
+    assert "f is a mosaic" in str(file.fault)
+    assert "dcm2niix" in str(file.fault)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from brainseg_runtime.errors import GeometryError, RolesError
+from brainseg_runtime.errors import GeometryError, RolesError, StudyError
 from brainseg_runtime.studies.roles.choice import choose
 from brainseg_runtime.studies.series import Series
 from tests.runtime.studies.made_series import FLAIR, MPRAGE, T1, made_series
@@ -155,6 +155,14 @@ def test_by_hand_with_a_number_a_uid_or_a_path(value: str | int | Path) -> None:
 def test_a_series_by_hand_that_is_not_one_is_an_error(value: str | int | Path) -> None:
     with pytest.raises(RolesError, match="SeriesInstanceUID"):
         roles(made_series(FLAIR, 2), made_series(T1, 3), flair=value)
+
+
+@pytest.mark.parametrize("role", ["flair", "pre", "post"])
+@pytest.mark.parametrize("modality", ["CT", "PT"])
+def test_a_series_by_hand_of_another_modality_is_an_error(role: str, modality: str) -> None:
+    study = made_series(FLAIR, 2), made_series(FLAIR, 7, modality=modality)
+    with pytest.raises(StudyError, match=f"series 7.* is no MR image; expected modality MR; got {modality}"):
+        roles(*study, **{role: 7})
 
 
 def test_one_series_for_two_roles_is_an_error() -> None:

@@ -94,6 +94,13 @@ def test_fat_suppression_is_told() -> None:
      ("DERIVED", "PRIMARY", "PROJECTION IMAGE", "M_SE")],
 )  # fmt: skip
 def test_derived_images_are_left_out(image_type: tuple[str, ...]) -> None:
-    found = what_is(replace(FLAIR_TIMES, description="AX FLAIR", image_type=image_type))
-    assert found.kind == "other"
-    assert "ImageType" in found.reason
+    for lossy in (False, True):
+        found = what_is(replace(FLAIR_TIMES, description="AX FLAIR", image_type=image_type, lossy=lossy))
+        assert found.kind == "other"
+        assert "ImageType" in found.reason
+
+
+def test_images_that_are_derived_by_lossy_compression_alone_are_taken() -> None:
+    derived = replace(FLAIR_TIMES, image_type=("DERIVED", "PRIMARY", "M", "ND"))
+    assert what_is(derived).kind == "other"
+    assert what_is(replace(derived, lossy=True)).kind == "flair"

@@ -171,6 +171,10 @@ export const faults: FaultTexts = {
     got: "Zweimal dieselbe.",
     remedy: "Wählen Sie für eine davon eine andere Serie, oder überlassen Sie sie den Kopfdaten.",
   },
+  "series-modality": {
+    what: "Die Serie {series} ist keine MR-Serie, und die Modelle kennen nur MR.",
+    remedy: "Wählen Sie eine MR-Serie.",
+  },
   "grids-differ": {
     what: "Die Serie {series} hat ein anderes Gitter als FLAIR, und diese Seite registriert keine Bilder.",
     expected: "Serien auf demselben Gitter.",

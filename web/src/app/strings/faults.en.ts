@@ -187,6 +187,10 @@ export const faults: FaultTexts = {
     got: "One series twice.",
     remedy: "Choose another series for one of them, or leave one to the headers.",
   },
+  "series-modality": {
+    what: "The series {series} is not MR, and the models know MR alone.",
+    remedy: "Choose an MR series.",
+  },
   "grids-differ": {
     what: "The series {series} has another grid than FLAIR, and this page does not register images.",
     expected: "Series that share a grid.",

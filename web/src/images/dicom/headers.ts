@@ -7,7 +7,7 @@ import type { DataSet } from "./elements";
 export const HEADER_TAGS = [
   0x00080005, 0x00080008, 0x00080012, 0x00080020, 0x00080021, 0x00080022, 0x00080023, 0x0008002a, 0x00080030, 0x00080031, 0x00080032,
   0x00080033, 0x00080060, 0x0008103e, 0x00180010, 0x00180012, 0x00180015, 0x00180020, 0x00180021, 0x00180022, 0x00180024, 0x00180080, 0x00180081,
-  0x00180082, 0x00181030, 0x00189005, 0x00189008, 0x00189087, 0x00200011, 0x52009229, 0x52009230,
+  0x00180082, 0x00181030, 0x00189005, 0x00189008, 0x00189087, 0x00200011, 0x00282110, 0x52009229, 0x52009230,
 ] as const;
 
 /** When images were acquired: the day, if it is known, and seconds of that day. */
@@ -36,8 +36,13 @@ export function headerOf(data: DataSet): SeriesHeader {
     inversion: data.number(0x00180082) ?? groups.number(0x00189115, 0x00189079),
     agent: groups.text(0x00189341, 0x00189342) === "NO" ? "" : agent, number: data.whole(0x00200011),
     bodyPart: data.text(0x00180015) || groups.anatomy().toUpperCase(),
-    diffusion: data.number(0x00189087) ?? groups.number(0x00189117, 0x00189087),
+    diffusion: data.number(0x00189087) ?? groups.number(0x00189117, 0x00189087), lossy: isLossy(data),
   };
+}
+
+/** Whether a header says that its image was compressed with loss, now or before. */
+export function isLossy(data: DataSet): boolean {
+  return data.text(0x00282110) === "01";
 }
 
 /** When a file's images were acquired: of the acquisition, else of the frame, the content, the series. */

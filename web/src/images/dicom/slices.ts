@@ -9,7 +9,7 @@ import type { Triple } from "../../studies/geometry";
 import type { SeriesHeader } from "../../studies/series";
 import type { DataSet, PixelElement } from "./elements";
 import { BIG_ENDIAN, NATIVE, parse, type Parsed } from "./files";
-import { HEADER_TAGS, headerOf, type Moment, momentOf } from "./headers";
+import { HEADER_TAGS, headerOf, isLossy, type Moment, momentOf } from "./headers";
 
 const SINGLE = new Set(["1.2.840.10008.5.1.4.1.1.4", "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.128"]);
 const MULTI = new Set([
@@ -113,7 +113,7 @@ function described({ data, syntax, body }: Parsed, name: string): SourceFile {
   return {
     name, body, studyUid, seriesUid, sopClass, sopUid, patient: data.text(0x00100020), frameOfReference: data.uid(0x00200052),
     header: headerOf(data), moment: momentOf(data), instance: data.whole(0x00200013) ?? 0, imagesExpected: data.whole(0x00201002) ?? 0,
-    lossy: data.text(0x00282110) === "01", syntax, modules: new Map(MODULES.map((tag) => [named(tag), data.raw(tag)])),
+    lossy: isLossy(data), syntax, modules: new Map(MODULES.map((tag) => [named(tag), data.raw(tag)])),
   };
 }
 
@@ -125,6 +125,7 @@ function named(tag: number): string {
 /** How a file's pixels are stored, checked. */
 function pixelsOf({ data, pixels, body }: Parsed, { name, sopClass, syntax }: SourceFile): { format: PixelFormat; pixels: PixelElement } {
   if (!SINGLE.has(sopClass) && !MULTI.has(sopClass)) throw kind(name, "an MR image", "another object");
+  if (data.texts(0x00080008).includes("MOSAIC")) throw kind(name, "a picture for each slice", "a mosaic of slices in one picture");
   if (pixels === undefined) throw damaged(name, "pixels", "none: it may be cut off");
   if (pixels.tag !== PIXEL_DATA || data.text(0x00102210) === "QUADRUPED" || data.has(0x00283000)) {
     throw kind(name, "integers of a human’s images, no table", "other values");
