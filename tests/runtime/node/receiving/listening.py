@@ -27,7 +27,7 @@ MR = "1.2.840.10008.5.1.4.1.1.4"
 CT = "1.2.840.10008.5.1.4.1.1.2"
 
 SETTINGS = NodeConfig(
-    dicom=DicomSettings(port=0, allow=("STORESCU@127.0.0.1", "ECHOSCU@localhost"), association_seconds=2.0),
+    dicom=DicomSettings(port=0, allow=("STORESCU@127.0.0.1", "ECHOSCU@localhost"), association_seconds=20.0),
     intake=IntakeSettings(max_instance_mib=2, min_free_mib=0),
 )
 
