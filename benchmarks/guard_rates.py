@@ -89,6 +89,13 @@ def jumping(images: Images) -> Images:
     return made
 
 
+def emptied(images: Images) -> Images:
+    """Every third slice of FLAIR without content, as from files that were decoded in part."""
+    made = images.copy()
+    made[1::3, ..., 1] = 0
+    return made
+
+
 def two_legs(images: Images) -> Images:
     """The head pressed to half its width, twice side by side."""
     half = images[:, :, ::2]
@@ -116,6 +123,7 @@ FAULTS: Final[Mapping[str, tuple[str, Callable[[Images], Images]]]] = {
     "T1s moved by 25 pixels": ("alignment", moved),
     "T1 in half the slices": ("coverage", half_covered),
     "every second slice moved": ("motion", jumping),
+    "every third slice of FLAIR empty": ("empty slices", emptied),
     "inverted": ("bright background", lambda images: 255 - images),
 }
 """What each fault is, the check that should see it, and how it is made."""

@@ -41,6 +41,7 @@ export type WarningCode =
   | "frame-of-reference" // {series}
   | "no-head"
   | "bright-background" // {series, got}
+  | "empty-slices" // {series, empty, count}
   | "sequence-order" // {got, like}
   | "fat-suppressed" // {got}
   | "skull-stripped" // {got}

@@ -36,6 +36,7 @@ COPIED = axial_grid((6, 256, 256), spacing=(12.0, 0.9, 0.9))
 RESAMPLED = turned(axial_grid((7, 192, 224), spacing=(10.0, 1.1, 1.1)), degrees=(9, -4, 6))
 CODES = {
     "missing sequence": "sequence-missing", "no head": "no-head", "bright background": "bright-background",
+    "empty slices": "empty-slices",
     "sequence order": "sequence-order", "fat-suppressed scalp": "fat-suppressed", "skull-stripped": "skull-stripped",
     "saturation": "saturation", "no axial head": "no-axial-head", "coverage": "coverage", "alignment": "alignment",
     "motion": "motion", "size": "size", "implausible mask": "implausible-mask", "scattered mask": "scattered-mask",
@@ -125,6 +126,24 @@ def test_sagittal_and_coronal_acquisitions_are_cut_axially(
 def test_flair_alone_stands_for_the_others(core: CorePage, tmp_path: Path) -> None:
     write_series(tmp_path / "study/flair", made_head(COPIED).flair, COPIED)
     compared(core, tmp_path / "study")
+
+
+@pytest.mark.parametrize("role", ["flair", "post"])
+def test_slices_that_show_nothing_between_others_are_told(core: CorePage, tmp_path: Path, role: str) -> None:
+    volumes = head(COPIED)
+    volumes[role][2:4] = 0
+    expected, _ = compared(core, nifti(tmp_path / "study", volumes, COPIED))
+    name = {"flair": "FLAIR", "post": "T1 after contrast"}[role]
+    told = f"empty slices: 2 of 6 slices of {name} show nothing although slices on both sides do"
+    assert any(each.startswith(told) for each in expected.warnings), expected.warnings
+
+
+def test_slices_that_show_nothing_at_the_ends_are_no_fault(core: CorePage, tmp_path: Path) -> None:
+    volumes = head(COPIED)
+    for voxels in volumes.values():
+        voxels[[0, -1]] = 0
+    expected, _ = compared(core, nifti(tmp_path / "study", volumes, COPIED))
+    assert not [each for each in expected.warnings if each.startswith("empty slices")]
 
 
 def test_an_enhanced_object_gives_the_runtimes_mask(core: CorePage, tmp_path: Path) -> None:

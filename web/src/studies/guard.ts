@@ -7,7 +7,7 @@ import type { Warning } from "../types";
 import type { Volume } from "./geometry";
 import { insideHead, type Shape } from "./head";
 import {
-  areasOf, background, channelOf, coverage, depths, findHead, type Head, median, overlap, pieces, scalp, shapeOf, type Stack,
+  areasOf, background, channelOf, coverage, depths, emptyWithin, findHead, type Head, median, overlap, pieces, scalp, shapeOf, type Stack,
   sum, texture, touching,
 } from "./measures";
 
@@ -50,6 +50,10 @@ export function inspectStudy(images: Uint8Array, shape: Shape, levels: ReadonlyM
   for (const channel of present) {
     const got = background(whole[channel] as Stack);
     if (got >= BACKGROUND) reasons.push({ code: "bright-background", values: { series: nameOf(channel), got } });
+  }
+  for (const channel of present) {
+    const empty = emptyWithin(whole[channel] as Stack);
+    if (empty > 0) reasons.push({ code: "empty-slices", values: { series: nameOf(channel), empty, count: shape[0] } });
   }
   const head = findHead(images, shape);
   if (head === undefined) return [...reasons, { code: "no-head", values: {} }];

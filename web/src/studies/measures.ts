@@ -122,6 +122,16 @@ export function background({ values, shape: [n, height, width] }: Stack): number
   return percentile(Uint8Array.from(edge), 25, "double") / Math.max(percentile(values, 99, "double"), 1);
 }
 
+/** Slices that have one value throughout, between slices that do not. */
+export function emptyWithin({ values, shape: [n, height, width] }: Stack): number {
+  const area = height * width;
+  const shown = Array.from({ length: n }, (_, slice) => slice).filter((slice) => {
+    const one = values.subarray(slice * area, (slice + 1) * area);
+    return one.some((value) => value !== one[0]);
+  });
+  return shown.length === 0 ? 0 : (shown.at(-1) as number) - (shown[0] as number) + 1 - shown.length;
+}
+
 /** Distance of each voxel from the edge, in its slice, along rows and columns; at most `most`. */
 export function depths({ values, shape: [n, height, width] }: Stack, most: number): Uint8Array {
   const depth = new Uint8Array(values.length);

@@ -21,6 +21,7 @@ from brainseg_runtime.studies.guard.measures import (
     background,
     coverage,
     depths,
+    empty_within,
     find_head,
     overlap,
     pieces,
@@ -107,7 +108,8 @@ def inspect_study(
         and (channel == _FLAIR or not np.array_equal(images[..., channel], images[..., _FLAIR]))
     ]
     shifted = [_shifted(role, images[..., channel]) for channel, role in enumerate(CHANNELS) if channel in present]
-    reasons = [reason for reason in shifted if reason]
+    empty = [_empty(role, images[..., channel]) for channel, role in enumerate(CHANNELS) if channel in present]
+    reasons = [reason for reason in (*shifted, *empty) if reason]
     head = find_head(images)
     if head is None:
         return (*reasons, "no head: no slice shows enough tissue to be checked")
@@ -170,6 +172,17 @@ def _shifted(role: Role, stack: NDArray[np.uint8]) -> str | None:
     return (
         f"bright background: the air of {NAMES[role]} is {level:.0%} as bright as its tissue, so its grey levels are "
         "inverted or shifted"
+    )
+
+
+def _empty(role: Role, stack: NDArray[np.uint8]) -> str | None:
+    """Slices of one value between slices that show something: a file that was decoded or sent in part."""
+    empty = empty_within(stack)
+    if empty == 0:
+        return None
+    return (
+        f"empty slices: {empty} of {len(stack)} slices of {NAMES[role]} show nothing although slices on both sides do; "
+        "check that its files are whole, and do not use the mask unchecked"
     )
 
 

@@ -97,6 +97,20 @@ def background(stack: NDArray[np.uint8]) -> float:
     return float(np.percentile(edge, 25) / max(float(np.percentile(stack, 99)), 1.0))
 
 
+def empty_within(stack: NDArray[np.uint8]) -> int:
+    """Slices that have one value throughout, between slices that do not.
+
+    Args:
+        stack: (N, H, W) uint8.
+
+    Examples:
+        >>> empty_within(np.array([0, 1, 0, 1, 0], np.uint8)[:, None, None] * np.eye(2, dtype=np.uint8))
+        1
+    """
+    shown = np.flatnonzero(np.ptp(stack, axis=(1, 2)))
+    return int(shown[-1] - shown[0] + 1 - len(shown)) if len(shown) else 0
+
+
 def depths(inside: Mask, most: int) -> NDArray[np.int16]:
     """Distance of each voxel from the edge, in its slice, along rows and columns.
 

@@ -37,6 +37,8 @@ export const warnings: WarningTexts = {
   "no-head": "Keine Schicht zeigt genug Gewebe, um geprüft zu werden.",
   "bright-background":
     "Die Luft um den Kopf ist in {series} hell ({got%} des Gewebes); das Bild kann invertiert oder verschoben sein.",
+  "empty-slices":
+    "{empty} von {count} Schichten von {series} sind leer, obwohl Schichten auf beiden Seiten etwas zeigen; die Dateien sind zu prüfen.",
   "sequence-order": "Die Sequenzen sind vielleicht vertauscht: {got} sieht aus wie {like}.",
   "fat-suppressed":
     "Die Kopfhaut ist auf FLAIR dunkel ({got} des Gehirns), wie nach Fettunterdrückung; solche Bilder kennt das Netz nicht.",

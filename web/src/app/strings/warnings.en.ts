@@ -35,6 +35,7 @@ export const warnings: WarningTexts = {
   "frame-of-reference": "{series} has another frame of reference than FLAIR; the patient may have moved between them.",
   "no-head": "No slice shows enough tissue to be checked.",
   "bright-background": "The air around the head is bright in {series} ({got%} of tissue); it may be inverted or shifted.",
+  "empty-slices": "{empty} of {count} slices of {series} show nothing although slices on both sides do; check that its files are whole.",
   "sequence-order": "The sequences may be exchanged: {got} looks like {like}.",
   "fat-suppressed": "The scalp is dark on FLAIR ({got} of the brain), as after fat suppression; the network does not know such images.",
   "skull-stripped": "The skull seems to have been removed (edge {got} of the brain); the network was trained with whole heads.",
