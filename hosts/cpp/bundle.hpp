@@ -1,8 +1,11 @@
 // A bundle's folder, read once: the digest is checked before the manifest is parsed, and every listed file is hashed.
 #pragma once
 
+#include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <map>
+#include <regex>
 #include <set>
 #include <stdexcept>
 #include <string>
@@ -69,17 +72,18 @@ inline Bytes read_verified(const std::string& path, std::uint64_t size, const st
   return data;
 }
 
-/// JSON of a schema. Refused: an object with a key twice (readers differ in which one they take), and what is so deep
-/// that whoever walks it runs out of stack.
+/// JSON of a schema. Refused: an object with a key twice (readers differ in which one they take), what is so deep that
+/// whoever walks it runs out of stack, and what nlohmann passes over: a byte order mark, and all that follows a NUL.
 inline Json parse_json(const Bytes& data, const std::string& what, const std::string& schema) {
   std::vector<std::set<std::string>> keys;
-  bool refused = false;
+  bool refused = std::count(data.begin(), data.end(), 0) != 0 || (!data.empty() && data.front() == 0xEF);
   const auto watch = [&](int depth, Json::parse_event_t event, Json& parsed) {
-    refused = refused || depth > MAX_DEPTH;
-    if (event == Json::parse_event_t::object_start) keys.emplace_back();
+    const bool object = event == Json::parse_event_t::object_start;
+    if (object) keys.emplace_back();
+    if ((object || event == Json::parse_event_t::array_start) && depth >= MAX_DEPTH) refused = true;  // the outermost is at 0
     if (event == Json::parse_event_t::object_end) keys.pop_back();
     if (event == Json::parse_event_t::key) refused = !keys.back().insert(parsed.get<std::string>()).second || refused;
-    return depth <= MAX_DEPTH;
+    return depth < MAX_DEPTH;
   };
   const Json value = Json::parse(data.begin(), data.end(), watch, false);
   if (refused || !value.is_object()) throw Fault(what + " cannot be read", "JSON in UTF-8, each key once, 32 levels at most", "something else");
@@ -90,16 +94,15 @@ inline Json parse_json(const Bytes& data, const std::string& what, const std::st
 
 /// A whole number within limits.
 inline std::uint64_t whole(const Json& value, const std::string& name, std::uint64_t low, std::uint64_t high) {
-  if (!value.is_number_unsigned() || value < low || value > high)
+  if (!value.is_number() || value < low || value > high || value != std::floor(value.get<double>()))
     throw Fault(name + " is wrong", std::to_string(low) + " to " + std::to_string(high), shown(value));
   return value.get<std::uint64_t>();
 }
 
-/// A name of a file in a folder, which leads nowhere else.
+/// A name that is a file's in the folder itself: no separators, no leading dot, no Windows device.
 inline const std::string& file_name(const std::string& name) {
-  static const std::string letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-  if (name.empty() || name.size() > 64 || name.find_first_not_of(letters + "._-") != std::string::npos ||
-      letters.find(name.front()) == std::string::npos || letters.find(name.back()) == std::string::npos)
+  static const std::regex allowed(R"((?!(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\.|$))[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?)", std::regex::icase);
+  if (name.size() > 64 || !std::regex_match(name, allowed))
     throw Fault("a file's name is wrong", "1 to 64 letters, digits and . _ -", shown(name));
   return name;
 }

@@ -44,10 +44,10 @@ void check(Options& options) {
       throw Usage("--digest takes 64 hexadecimal digits");
   }
   std::set<std::filesystem::path> files;
-  for (const char* name : {"--image", "--mask", "--probability"})
-    if (given(name) && (!files.insert(place(options.at(name))).second ||
-                        (name[2] != 'i' && place(options.at(name)).parent_path() == place(options.at("BUNDLE") + "/.").parent_path())))
-      throw Usage(std::string(name) + " would be written over another file of this run, or into the bundle");
+  for (const std::string name : {"--image", "--library", "--mask", "--probability"})
+    if (given(name.c_str()) && (!files.insert(place(options.at(name))).second ||
+                        ((name == "--mask" || name == "--probability") && place(options.at(name)).parent_path() == place(options.at("BUNDLE") + "/.").parent_path())))
+      throw Usage(name + " would be written over another file of this run, or into the bundle");
 }
 
 Options parse_arguments(int count, char** words) {
@@ -56,10 +56,10 @@ Options parse_arguments(int count, char** words) {
   Options options;
   for (int at = 1; at < count; at++) {
     std::string word = words[at], value;
-    if (word.empty() || (names.count(word) != 0 && (at + 1 == count || *words[at + 1] == '\0'))) throw Usage("a value is missing after " + word);
+    if (word.empty() || (names.count(word) != 0 && (at + 1 == count || *words[at + 1] == '\0' || *words[at + 1] == '-'))) throw Usage("a value is missing after " + word);
     if (names.count(word) != 0) {
       value = words[++at];
-    } else if (word.rfind("--", 0) != 0) {
+    } else if (word[0] != '-') {
       value = std::exchange(word, "BUNDLE");
     } else if (word != "--json") {
       throw Usage("unknown option " + word);
@@ -120,8 +120,8 @@ Json compare_golden(const Session& session, const Bundle& bundle, const std::str
   const Json& digest = index.at("bundle").at("digest");
   if (digest != bundle.digest) throw Fault("the golden cases are another bundle's", bundle.digest, shown(digest), "write them again");
   Json cases = Json::array();
-  for (const Json& each : index.at("cases"))
-    if (each.at("variants").contains(variant)) cases.push_back(compare_case(session, bundle, folder, each, variant));
+  for (const Json& each : index.at("cases").get_ref<const Json::array_t&>())
+    if (each.at("variants").get_ref<const Json::object_t&>().count(variant) != 0) cases.push_back(compare_case(session, bundle, folder, each, variant));
   if (cases.empty()) throw Fault("there are no golden cases of " + shown(variant), "one at least", "none", "check another variant");
   return {{"cases", cases}};
 }

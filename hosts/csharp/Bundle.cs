@@ -23,7 +23,7 @@ static class Files
     public static byte[] Read(string path, long limit)
     {
         var file = new FileInfo(path);
-        if (!file.Exists || (file.Attributes & FileAttributes.ReparsePoint) != 0 || !Native.IsRegular(path))
+        if (!file.Exists || (file.Attributes & FileAttributes.ReparsePoint) != 0 || !Native.IsRegular(file.FullName))
             throw new Fault(path + " cannot be read", "a regular file that is not a link", file.Exists ? "something else" : "none", "give another file");
         using (var stream = file.OpenRead())
         {
@@ -115,7 +115,7 @@ sealed class Bundle
         // Where the manifest states no tolerance: float32 rounded in another order, and not one pixel of the mask.
         var exact = new Object { { "probability", 1e-4 }, { "mask", 0.0 } };
         var tolerances = Json.Get<Object>(chosen, "tolerances");
-        var tolerance = Json.Get(tolerances, "cpu", Json.Get(tolerances, "default", exact));
+        var tolerance = tolerances.ContainsKey("cpu") ? Json.Get<Object>(tolerances, "cpu") : Json.Get(tolerances, "default", exact);
         ProbabilityTolerance = Json.Get<double>(tolerance, "probability");
         MaskTolerance = Json.Get<double>(tolerance, "mask");
         foreach (var each in new[] { ProbabilityTolerance, MaskTolerance })
@@ -135,7 +135,7 @@ sealed class Bundle
     static Object CheckContract(Object contract)
     {
         var tensors = new List<object> { Json.Get<Object>(contract, "input") }.Concat(Json.Get<List<object>>(contract, "outputs")).Select(t => Json.As<Object>(t, "a tensor"));
-        var found = string.Join(", ", tensors.Select(t => Json.Write(new[] { Json.Get<object>(t, "name"), Json.Get<object>(t, "dtype"), Json.Get<object>(t, "shape") })));
+        var found = string.Join(", ", tensors.Select(t => Json.Write(t.Count > 3 ? (object)t : new[] { Json.Get<object>(t, "name"), Json.Get<object>(t, "dtype"), Json.Get<object>(t, "shape") })));
         const string wanted = "[\"image\", \"uint8\", [\"N\", \"H\", \"W\", \"3\"]], [\"mask\", \"uint8\", [\"N\", \"H\", \"W\"]], [\"probability\", \"float32\", [\"N\", \"H\", \"W\"]]";
         if (found != wanted) throw new Fault("the contract is not the one that this host knows", wanted, found.Substring(0, Math.Min(200, found.Length)));
         return Json.Get<Object>(contract, "limits");

@@ -94,7 +94,7 @@ sealed class Json
 
     object Value(int depth)
     {
-        if (depth > 32) throw new Fault(name + " is not strict JSON", "at most 32 levels", "more");
+        if (depth >= 32 && (token == "[" || token == "{")) throw new Fault(name + " is not strict JSON", "at most 32 levels", "more");
         if (Took("[")) return Items(depth);
         if (Took("{")) return Members(depth);
         if (token.StartsWith("\"", StringComparison.Ordinal)) return Text();
@@ -135,8 +135,10 @@ sealed class Json
     {
         if (!token.StartsWith("\"", StringComparison.Ordinal)) throw new Fault(name + " is not strict JSON", "a text", "something else at character " + at);
         var raw = Take();
-        return Regex.Replace(raw.Substring(1, raw.Length - 2), @"\\(?:u(....)|(.))", escape => escape.Groups[1].Success
+        var plain = Regex.Replace(raw.Substring(1, raw.Length - 2), @"\\(?:u(....)|(.))", escape => escape.Groups[1].Success
             ? ((char)Convert.ToInt32(escape.Groups[1].Value, 16)).ToString()
             : "\"\\/\b\f\n\r\t"["\"\\/bfnrt".IndexOf(escape.Groups[2].Value[0])].ToString());
+        new UTF8Encoding(false, true).GetByteCount(plain); // half of a surrogate pair is no text
+        return plain;
     }
 }

@@ -65,11 +65,12 @@ static class Program
         var options = new Dictionary<string, string>();
         for (var k = 0; k < arguments.Length; k++)
         {
-            var name = arguments[k].StartsWith("--", StringComparison.Ordinal) ? arguments[k].Substring(2) : "bundle";
-            if (name != "bundle" && name != "json" && !Names.Contains(name) || arguments[k] == "--bundle") throw new UsageFault("unknown option --" + name);
-            if (Names.Contains(name)) k++;
-            if (options.ContainsKey(name) || k == arguments.Length || arguments[k] == "") throw new UsageFault(name + " is given once, with a value");
-            options[name] = arguments[k];
+            var word = arguments[k];
+            var name = word.StartsWith("-", StringComparison.Ordinal) ? Names.Concat(new[] { "json" }).FirstOrDefault(each => word == "--" + each) : "bundle";
+            if (name == null) throw new UsageFault("unknown option " + word);
+            if (Names.Contains(name)) word = ++k < arguments.Length && !arguments[k].StartsWith("-", StringComparison.Ordinal) ? arguments[k] : "";
+            if (options.ContainsKey(name) || word == "") throw new UsageFault(name + " is given once, with a value");
+            options[name] = word;
         }
         Check(options);
         foreach (var usual in new Dictionary<string, string> { { "variant", "fp32" }, { "slices", "1" }, { "library", "libonnxruntime.so" } })
@@ -89,9 +90,9 @@ static class Program
             if (!Regex.IsMatch(options["digest"], @"^(sha256:)?[0-9a-fA-F]{64}\z")) throw new UsageFault("--digest takes 64 hexadecimal digits");
             options["digest"] = options["digest"].Substring(options["digest"].Length - 64).ToLowerInvariant();
         }
-        var paths = new[] { "image", "mask", "probability" }.Where(options.ContainsKey).Select(name => Native.Place(options[name])).ToArray();
+        var paths = new[] { "image", "library", "mask", "probability" }.Where(options.ContainsKey).Select(name => Native.Place(options[name])).ToArray();
         var bundle = Path.GetDirectoryName(Native.Place(Path.Combine(options["bundle"], "manifest.json")));
-        if (paths.Distinct().Count() < paths.Length || paths.Skip(1).Any(path => Path.GetDirectoryName(path) == bundle))
+        if (paths.Distinct().Count() < paths.Length || new[] { "mask", "probability" }.Where(options.ContainsKey).Any(name => Path.GetDirectoryName(Native.Place(options[name])) == bundle))
             throw new UsageFault("an output would be written over another file of this run, or into the bundle");
     }
 
@@ -114,9 +115,9 @@ static class Program
         if (shape.Count != 4 || Json.Whole(shape[3], "channels", 3, 3) != 3) throw new Fault("a golden image's shape is wrong", "(N, H, W, 3)", Json.Write(shape));
         int count = Json.Whole(shape[0], "N", 1, 64), height = Json.Whole(shape[1], "H", bundle.MinSide, bundle.MaxSide), width = Json.Whole(shape[2], "W", bundle.MinSide, bundle.MaxSide);
         var total = (long)count * height * width;
-        var images = Array(folder, entry, "image", "uint8", total * 3);
-        var expectedMasks = Array(folder, answer, "mask", "uint8", total);
-        var raw = Array(folder, answer, "probability", "float32", total * 4);
+        var images = Array(folder, entry, "image", "uint8", total * 3, count, height, width, 3);
+        var expectedMasks = Array(folder, answer, "mask", "uint8", total, count, height, width);
+        var raw = Array(folder, answer, "probability", "float32", total * 4, count, height, width);
         float[] expected = new float[total], probabilities = new float[total];
         Buffer.BlockCopy(raw, 0, expected, 0, raw.Length);
         var masks = new byte[total];
@@ -132,10 +133,11 @@ static class Program
         return new Object { { "name", Json.Get<string>(entry, "name") }, { "max_probability_difference", worst }, { "mask_pixels_different", different }, { "within", within } };
     }
 
-    static byte[] Array(string folder, Object entry, string key, string dtype, long bytes)
+    static byte[] Array(string folder, Object entry, string key, string dtype, long bytes, params double[] shape)
     {
         var array = Json.Get<Object>(entry, key);
-        if (Json.Get<string>(array, "dtype") != dtype || bytes > Files.MaxTotal) throw new Fault("a golden " + key + " is wrong", dtype + " of at most 1 GiB", Json.Write(array["dtype"]) + ", " + bytes + " bytes");
+        if (Json.Get<string>(array, "dtype") != dtype || bytes > Files.MaxTotal || !Json.Get<List<object>>(array, "shape").SequenceEqual(shape.Cast<object>()))
+            throw new Fault("a golden " + key + " is wrong", dtype + " (" + string.Join(", ", shape) + ") of at most 1 GiB", Json.Write(array["dtype"]) + ", " + Json.Write(array["shape"]));
         return Files.Verified(folder, Json.Get<string>(array, "file"), bytes, Json.Get<string>(array, "sha256"));
     }
 

@@ -71,17 +71,17 @@ final class Bundle {
             throw new Fault("the bundle has no such variant", "one of " + shown(variants), variant, "name another");
         }
         JsonNode chosen = variants.required(variant);
-        model = files.get(chosen.required("file").asText());
+        model = files.get(text(chosen.required("file"), "file"));
         if (model == null) {
             throw new Fault("the variant's file is not listed", files.keySet(), shown(chosen.required("file")));
         }
         // Where the manifest states no tolerance: float32 rounded in another order, and not one pixel of the mask.
         JsonNode exact = JSON.createObjectNode().put("probability", 1e-4).put("mask", 0.0);
-        JsonNode tolerances = chosen.required("tolerances");
+        JsonNode tolerances = object(chosen.required("tolerances"), "tolerances");
         JsonNode tolerance = tolerances.has("cpu") ? tolerances.get("cpu") : tolerances.has("default") ? tolerances.get("default") : exact;
         probabilityTolerance = fraction(tolerance.required("probability"));
         maskTolerance = fraction(tolerance.required("mask"));
-        squeezes = !manifest.required("training").path("aspect_ratio").asText().startsWith("kept");
+        squeezes = !object(manifest.required("training"), "training").path("aspect_ratio").asText().startsWith("kept");
     }
 
     /** Every listed file is checked, not only the model; sizes first, so that nothing is read for a list that is too long. */
@@ -139,8 +139,11 @@ final class Bundle {
                 int depth = 0;
                 for (JsonToken token = parser.nextToken(); token != null; token = parser.nextToken()) {
                     depth += token.isStructStart() ? 1 : token.isStructEnd() ? -1 : 0;
-                    if (depth > 33 || token == JsonToken.VALUE_NUMBER_FLOAT && Double.isInfinite(parser.getDoubleValue())) {
+                    if (depth > 32 || token.isNumeric() && Double.isInfinite(parser.getDoubleValue())) {
                         throw new Fault(what + " cannot be read", "at most 32 levels, and finite numbers", "more");
+                    }
+                    if ((token == JsonToken.FIELD_NAME || token == JsonToken.VALUE_STRING) && !StandardCharsets.UTF_8.newEncoder().canEncode(parser.getText())) {
+                        throw new Fault(what + " cannot be read", "text in Unicode", "half of a surrogate pair");
                     }
                 }
             }
@@ -156,10 +159,18 @@ final class Bundle {
 
     /** A whole number from low to high. */
     static int whole(JsonNode value, String name, int low, int high) {
-        if (!value.isIntegralNumber() || !value.canConvertToInt() || value.intValue() < low || value.intValue() > high) {
+        double number = value.doubleValue(); // 0 of what is no number
+        if (!value.isNumber() || number < low || number > high || number != Math.rint(number)) {
             throw new Fault(name + " is wrong", low + " to " + high, shown(value));
         }
-        return value.intValue();
+        return (int) number;
+    }
+
+    static JsonNode object(JsonNode value, String name) {
+        if (!value.isObject()) {
+            throw new Fault(name + " is wrong", "an object", shown(value));
+        }
+        return value;
     }
 
     private static double fraction(JsonNode value) {

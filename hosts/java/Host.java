@@ -72,12 +72,15 @@ public final class Host {
     private static Map<String, String> options(String[] arguments) {
         Map<String, String> options = new LinkedHashMap<>();
         for (int k = 0; k < arguments.length; k++) {
-            String name = arguments[k].startsWith("--") ? arguments[k].substring(2) : "bundle";
-            if (arguments[k].startsWith("--") && !name.equals("json") && !NAMES.contains(name)) {
-                throw new UsageFault("unknown option --" + name);
+            String word = arguments[k];
+            String name = word.startsWith("-") ? word.replaceFirst("^--", "") : "bundle";
+            if (word.startsWith("-") && !name.equals("json") && !NAMES.contains(name)) {
+                throw new UsageFault("unknown option " + word);
             }
-            k += NAMES.contains(name) ? 1 : 0;
-            if (k == arguments.length || arguments[k].isEmpty() || options.put(name, arguments[k]) != null) {
+            if (NAMES.contains(name)) {
+                word = ++k < arguments.length && !arguments[k].startsWith("-") ? arguments[k] : "";
+            }
+            if (word.isEmpty() || options.put(name, word) != null) {
                 throw new UsageFault(name + " is given once, with a value");
             }
         }
@@ -103,9 +106,9 @@ public final class Host {
             throw new UsageFault("--digest takes 64 hexadecimal digits");
         }
         options.computeIfPresent("digest", (name, digest) -> digest.substring(digest.length() - 64).toLowerCase(java.util.Locale.ROOT));
-        List<Path> paths = Stream.of("image", "mask", "probability").filter(given::contains).map(name -> place(Path.of(options.get(name)))).toList();
+        List<Path> paths = Stream.of("image", "library", "mask", "probability").filter(given::contains).map(name -> place(Path.of(options.get(name)))).toList();
         Path folder = place(Path.of(options.get("bundle"), "manifest.json")).getParent();
-        if (Set.copyOf(paths).size() < paths.size() || paths.stream().skip(1).anyMatch(path -> folder.equals(path.getParent()))) {
+        if (Set.copyOf(paths).size() < paths.size() || Stream.of("mask", "probability").filter(given::contains).anyMatch(name -> folder.equals(place(Path.of(options.get(name))).getParent()))) {
             throw new UsageFault("an output would be written over another file of this run, or into the bundle");
         }
     }
@@ -129,8 +132,11 @@ public final class Host {
         }
         ObjectNode result = Bundle.JSON.createObjectNode();
         ArrayNode cases = result.putArray("cases");
+        if (!index.required("cases").isArray()) {
+            throw new Fault("index.json is wrong", "a list of cases", Bundle.shown(index.required("cases")));
+        }
         for (JsonNode entry : index.required("cases")) {
-            if (entry.required("variants").has(variant)) {
+            if (Bundle.object(entry.required("variants"), "variants").has(variant)) {
                 cases.add(compare(folder, entry, bundle, entry.required("variants").required(variant), model));
             }
         }
@@ -145,11 +151,10 @@ public final class Host {
         int count = Bundle.whole(shape.required(0), "N", 1, 64);
         int height = Bundle.whole(shape.required(1), "H", bundle.least, bundle.most);
         int width = Bundle.whole(shape.required(2), "W", bundle.least, bundle.most);
-        Bundle.whole(shape.required(3), "channels", 3, 3);
         long total = (long) count * height * width;
-        byte[] images = array(folder, entry.required("image"), "uint8", 3 * total);
-        byte[] masks = array(folder, answer.required("mask"), "uint8", total);
-        ByteBuffer expected = ByteBuffer.wrap(array(folder, answer.required("probability"), "float32", 4 * total)).order(ByteOrder.LITTLE_ENDIAN);
+        byte[] images = array(folder, entry.required("image"), "uint8", 3 * total, count, height, width, 3);
+        byte[] masks = array(folder, answer.required("mask"), "uint8", total, count, height, width);
+        ByteBuffer expected = ByteBuffer.wrap(array(folder, answer.required("probability"), "float32", 4 * total, count, height, width)).order(ByteOrder.LITTLE_ENDIAN);
         byte[] mask = new byte[(int) total];
         float[] probability = new float[(int) total];
         model.run(images, count, height, width, mask, probability);
@@ -164,11 +169,15 @@ public final class Host {
             .put("mask_pixels_different", different).put("within", within);
     }
 
-    private static byte[] array(Path folder, JsonNode entry, String dtype, long bytes) throws IOException {
-        if (!dtype.equals(entry.required("dtype").textValue()) || bytes > Bundle.MAX_TOTAL) {
-            throw new Fault("a golden array is wrong", dtype + " of at most 1 GiB", Bundle.shown(entry));
+    private static byte[] array(Path folder, JsonNode entry, String dtype, long bytes, int... lengths) throws IOException {
+        JsonNode shape = entry.required("shape");
+        if (!dtype.equals(entry.required("dtype").textValue()) || bytes > Bundle.MAX_TOTAL || shape.size() != lengths.length) {
+            throw new Fault("a golden array is wrong", dtype + " of at most 1 GiB and " + lengths.length + " axes", Bundle.shown(entry));
         }
-        return Bundle.verified(folder.resolve(Bundle.fileName(entry.required("file").asText())), bytes, entry.required("sha256"));
+        for (int k = 0; k < lengths.length; k++) {
+            Bundle.whole(shape.required(k), "a golden array's shape", lengths[k], lengths[k]);
+        }
+        return Bundle.verified(folder.resolve(Bundle.fileName(Bundle.text(entry.required("file"), "file"))), bytes, entry.required("sha256"));
     }
 
     /** A raw image file in, masks out, and probabilities if they are wanted. */

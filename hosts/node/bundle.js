@@ -49,11 +49,12 @@ export function openBundle(folder, variant, pinned) {
   if (chosen === undefined) throw new Fault('the bundle has no such variant', `one of ${shown(Object.keys(variants ?? {}))}`, shown(variant), 'name another')
   const model = files.get(chosen?.file)
   if (model === undefined) throw new Fault("the variant's file is not listed", shown([...files.keys()]), shown(chosen))
+  if (!isObject(chosen.tolerances) || !isObject(training)) throw new Fault('tolerances or training is wrong', 'objects', shown([chosen.tolerances, training]))
   const { default: usual = EXACT, cpu: tolerance = usual } = chosen.tolerances
   for (const each of [tolerance?.probability, tolerance?.mask]) {
     if (!(typeof each === 'number' && each >= 0 && each <= 1)) throw new Fault('a tolerance in manifest.json is wrong', '0 to 1', shown(tolerance))
   }
-  return { name, version, digest, model, least, most, tolerance, squeezes: !String(training?.aspect_ratio).startsWith('kept') }
+  return { name, version, digest, model, least, most, tolerance, squeezes: !(typeof training.aspect_ratio === 'string' && training.aspect_ratio.startsWith('kept')) }
 }
 
 /** Every listed file is checked, not only the model; sizes first, so that nothing is read for a list that is too long. */
@@ -113,7 +114,7 @@ export function parseJson(data, what, schema) {
   return value
 }
 
-/** What `JSON.parse` lets pass in valid JSON: a key twice (readers differ in which one they take), any depth, numbers beyond all. */
+/** What `JSON.parse` lets pass in valid JSON: a key twice (readers differ in which one they take), any depth, numbers beyond all, half a surrogate pair. */
 function checkKeys(text) {
   const objects = []
   let last
@@ -121,18 +122,19 @@ function checkKeys(text) {
     if (token === '{' || token === '[') objects.push(new Set())
     else if (token === '}' || token === ']') objects.pop()
     else if (token === ':' && objects.at(-1).size === objects.at(-1).add(JSON.parse(last)).size) throw new Error('a key is repeated')
-    if (objects.length > MAX_DEPTH + 1) throw new Error('too many levels')
+    if (objects.length > MAX_DEPTH) throw new Error('too many levels')
+    if (token.startsWith('"') && /\p{Surrogate}/u.test(JSON.parse(token))) throw new Error('half of a surrogate pair')
     if (/^[-0-9]/.test(token) && !Number.isFinite(Number(token))) throw new Error('a number is too large')
     last = token
   }
 }
 
-function isObject(value) {
+export function isObject(value) {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 /** An object's own member: a name such as `constructor` finds nothing. */
-export function member(object, name) {
+function member(object, name) {
   return isObject(object) && Object.hasOwn(object, name) ? object[name] : undefined
 }
 

@@ -2,8 +2,8 @@
 // Runs a brainseg bundle in Node.js: verifies its files, compares the golden cases, segments raw slices.
 import { readSync, readlinkSync, realpathSync, writeSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
-import { parseArgs } from 'node:util'
-import { checkName, Fault, MAX_JSON_BYTES, MAX_TOTAL_BYTES, member, openBundle, parseJson, readCapped, readVerified, shown, whole, writeWhole } from './bundle.js'
+import { isDeepStrictEqual, parseArgs } from 'node:util'
+import { checkName, Fault, isObject, MAX_JSON_BYTES, MAX_TOTAL_BYTES, openBundle, parseJson, readCapped, readVerified, shown, whole, writeWhole } from './bundle.js'
 
 const USAGE = `usage: node host.js BUNDLE [--variant NAME] [--digest HEX] --golden DIR [--json]
        node host.js BUNDLE [--variant NAME] [--digest HEX] --image FILE --height H --width W [--slices N]
@@ -43,7 +43,8 @@ function parseArguments(words) {
   const names = found.tokens.filter(({ kind }) => kind === 'option').map(({ name }) => name)
   const options = { variant: 'fp32', slices: '1', ...found.values, bundle: found.positionals[0] }
   if (found.positionals.length !== 1) throw new Usage('expected one BUNDLE')
-  if (Object.values(options).includes('') || new Set(names).size !== names.length) throw new Usage('each option is given once, with a value')
+  if (Object.values(options).some((each) => each === '' || each === '-') || new Set(names).size !== names.length) throw new Usage('each option is given once, with a value')
+  if (found.tokens.some(({ kind, inlineValue }) => kind === 'option-terminator' || inlineValue)) throw new Usage('an option and its value are two words')
   const ofImages = ['image', 'height', 'width', 'mask']
   if (names.includes('golden') ? [...ofImages, 'slices', 'probability'].some((name) => names.includes(name)) : !ofImages.every((name) => names.includes(name))) {
     throw new Usage('give either --golden, or --image, --height, --width and --mask')
@@ -52,7 +53,7 @@ function parseArguments(words) {
     if (!/^[1-9][0-9]{0,5}$/.test(options[name])) throw new Usage(`--${name} is a number from 1 to 999999`)
     options[name] = Number(options[name])
   }
-  if (options.digest !== undefined && !/^(?:sha256:)?[0-9a-f]{64}$/i.test(options.digest)) throw new Usage('--digest takes 64 hexadecimal digits')
+  if (options.digest !== undefined && !/^(?:sha256:)?[0-9a-fA-F]{64}$/.test(options.digest)) throw new Usage('--digest takes 64 hexadecimal digits')
   options.digest = options.digest?.slice(-64).toLowerCase()
   const files = ['image', 'mask', 'probability'].filter((name) => name in options).map((name) => place(options[name]))
   const bundle = dirname(place(join(options.bundle, 'manifest.json')))
@@ -65,7 +66,7 @@ function parseArguments(words) {
 /** The one path of a file in its folder, whichever links lead there; the file need not exist. */
 function place(path) {
   try {
-    return join(realpathSync(dirname(resolve(path))), basename(resolve(path)))
+    return join(realpathSync.native(dirname(path)), basename(path)) // the system's own: others drop `..` before links are followed
   } catch {
     return resolve(path) // a folder that is not there is told of when it is used
   }
@@ -77,7 +78,10 @@ async function compareGolden(bundle, answer, { golden, variant }) {
   if (index.bundle?.digest !== bundle.digest) {
     throw new Fault("the golden cases are another bundle's", bundle.digest, shown(index.bundle?.digest), 'write them again')
   }
-  const answered = Array.isArray(index.cases) ? index.cases.filter((each) => member(each?.variants, variant)) : []
+  if (!Array.isArray(index.cases) || !index.cases.every((each) => isObject(each?.variants))) {
+    throw new Fault('index.json is wrong', 'a list of cases with their variants', shown(index.cases), 'write it again')
+  }
+  const answered = index.cases.filter(({ variants }) => Object.hasOwn(variants, variant))
   if (answered.length === 0) throw new Fault(`there are no golden cases of ${shown(variant)}`, 'one at least', 'none', 'check another variant')
   const cases = []
   for (const each of answered) cases.push(await compare(bundle, answer, golden, each, variant))
@@ -107,7 +111,7 @@ async function compare({ least, most, tolerance }, answer, folder, { name, image
 /** A golden array's bytes, which are those of a shape, and hashed as the index says. */
 function readArray(folder, entry, dtype, shape, bytes) {
   const size = shape.reduce((product, each) => product * each, bytes)
-  if (entry?.dtype !== dtype || String(entry.shape) !== String(shape) || size > MAX_TOTAL_BYTES) {
+  if (entry?.dtype !== dtype || !isDeepStrictEqual(entry.shape, shape) || size > MAX_TOTAL_BYTES) {
     throw new Fault('index.json is wrong', `a ${dtype} array of the shape ${shown(shape)}`, shown(entry), 'write it again')
   }
   return readVerified(join(folder, checkName(entry.file)), size, entry.sha256)

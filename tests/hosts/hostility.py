@@ -16,18 +16,12 @@ import pytest
 
 from brainseg_runtime.segmenter import Segmenter
 from tests.hosts.contract import Golden, assert_nothing_done, assert_refused
-from tests.hosts.host import Host, Slices
+from tests.hosts.host import Host, Slices, library
+from tests.hosts.strictness import put
 from tests.runtime.tiny import TINY, digest_of, edit_manifest, replace_file, slice_image
 
 DEEP: Final = 100_000
 """Levels beyond which whoever walks JSON by calling itself runs out of stack."""
-
-
-def put(bundle: Path, key: str, text: str) -> None:
-    """Give a key of the manifest a value that is written as it stands."""
-    edit_manifest(bundle, lambda value: value.update({key: "@"}))
-    path = bundle / "manifest.json"
-    path.write_text(path.read_text(encoding="utf-8").replace('"@"', text), encoding="utf-8")
 
 
 def make_folder(path: Path) -> None:
@@ -77,12 +71,28 @@ HOSTILE: Final[dict[str, Callable[[Path], object]]] = {
     "a-folder-for-a-model": lambda bundle: make_folder(bundle / "model.onnx"),
 }
 
+
+def _answer(index: dict[str, Any]) -> dict[str, Any]:
+    """What the full-precision model answered to the first case."""
+    answer: dict[str, Any] = index["cases"][0]["variants"]["fp32"]
+    return answer
+
+
 GOLDEN: Final[dict[str, Callable[[dict[str, Any]], object]]] = {
     "no-image": lambda index: index["cases"][0].pop("image"),
     "no-name": lambda index: index["cases"][0].pop("name"),
     "a-size-that-overflows": lambda index: index["cases"][0]["image"].update(shape=[1 << 31, 1 << 31, 1 << 31, 3]),
     "out-of-the-folder": lambda index: index["cases"][0]["image"].update(file="../image"),
     "cases-of-text": lambda index: index.update(cases="cases"),
+    "cases-by-name": lambda index: index.update(cases={case["name"]: case for case in index["cases"]}),
+    "a-case-without-variants": lambda index: index["cases"][0].pop("variants"),
+    "a-case-with-variants-of-text": lambda index: index["cases"][0].update(variants="fp32"),
+    "a-case-without-an-answer": lambda index: index["cases"][0]["variants"].update(fp32=None),
+    "an-image-of-five-axes": lambda index: index["cases"][0]["image"]["shape"].append(1),
+    "an-image-with-an-axis-of-text": lambda index: index["cases"][0]["image"]["shape"].__setitem__(3, "3"),
+    "a-mask-of-another-shape": lambda index: _answer(index)["mask"]["shape"].reverse(),
+    "a-mask-with-a-list-for-an-axis": lambda index: _answer(index)["mask"]["shape"].__setitem__(0, [1]),
+    "probabilities-without-a-shape": lambda index: _answer(index)["probability"].pop("shape"),
 }
 
 
@@ -125,6 +135,25 @@ class HostHostility:
         assert image.read_bytes() == path.read_bytes()
         assert digest_of(tiny) == digest_of(TINY)
         assert {each.name for each in tmp_path.iterdir()} == {"scan.partial", "scan", "link", "to-bundle", "tiny"}
+
+    def test_the_image_is_not_written_over_by_a_way_back_from_a_link(
+        self, host: Host, raw_slices: Slices, tmp_path: Path
+    ) -> None:
+        path, shape = raw_slices
+        image = Path(shutil.copyfile(path, tmp_path / "scan"))
+        (tmp_path / "sub").mkdir()
+        (tmp_path / "elsewhere").mkdir()
+        (tmp_path / "elsewhere" / "link").symlink_to(tmp_path / "sub")
+        assert host.segment(TINY, (image, shape), tmp_path / "elsewhere" / "link" / ".." / "scan").code == 2
+        assert image.read_bytes() == path.read_bytes()
+
+    def test_the_library_is_not_written_over(self, host: Host, raw_slices: Slices, tmp_path: Path) -> None:
+        if "--library" not in host.command:
+            pytest.skip("this host brings its own library")
+        (tmp_path / "library").symlink_to(library())
+        plain = Host(host.name, host.command[: host.command.index("--library")])
+        ran = plain.segment(TINY, raw_slices, tmp_path / "library", "--library", tmp_path / "library")
+        assert (ran.code, (tmp_path / "library").is_symlink()) == (2, True)
 
     def test_a_path_that_cannot_be_used_is_explained(self, host: Host, raw_slices: Slices, tmp_path: Path) -> None:
         path, shape = raw_slices

@@ -39,6 +39,19 @@ def say(bundle: Path, old: str, new: str) -> None:
     path.write_text(text.replace(old, new, 1), encoding="utf-8")
 
 
+def put(bundle: Path, key: str, text: str) -> None:
+    """Give a key of the manifest a value that is written as it stands."""
+    edit_manifest(bundle, lambda value: value.update({key: "@"}))
+    path = bundle / "manifest.json"
+    path.write_text(path.read_text(encoding="utf-8").replace('"@"', text), encoding="utf-8")
+
+
+def list_card_as(bundle: Path, name: str) -> None:
+    """Have the bundle keep its card under another name."""
+    edit_manifest(bundle, lambda value: value["files"].update({name: value["files"].pop("MODEL_CARD.md")}))
+    (bundle / "MODEL_CARD.md").rename(bundle / name)
+
+
 def rename_an_output(bundle: Path) -> None:
     """Put in a model with another output's name, in a bundle whose hashes hold."""
     model = onnx.load(bundle / "model.onnx")
@@ -62,6 +75,25 @@ STRICT: Final[dict[str, Callable[[Path], object]]] = {
     "something-after-it": lambda bundle: (bundle / "manifest.json").write_bytes(
         (bundle / "manifest.json").read_bytes() + b"{}"
     ),
+    "something-after-a-nul": lambda bundle: (bundle / "manifest.json").write_bytes(
+        (bundle / "manifest.json").read_bytes() + b"\0{}"
+    ),
+    "a-byte-order-mark": lambda bundle: (bundle / "manifest.json").write_bytes(
+        b"\xef\xbb\xbf" + (bundle / "manifest.json").read_bytes()
+    ),
+    "33-levels": lambda bundle: put(bundle, "x", "[" * 32 + "]" * 32),
+    "half-a-surrogate-pair": lambda bundle: put(bundle, "x", r'"\ud800"'),
+    "half-a-surrogate-pair-for-a-key": lambda bundle: put(bundle, "x", r'{"\udc00": 1}'),
+    "an-integer-beyond-all": lambda bundle: put(bundle, "x", "9" * 400),
+    "a-tensor-with-a-key-more": lambda bundle: edit_manifest(
+        bundle, lambda value: value["contract"]["input"].update(layout="NHWC")
+    ),
+    "training-in-a-word": lambda bundle: edit_manifest(bundle, lambda value: value.update(training="kept")),
+    "no-training": lambda bundle: edit_manifest(bundle, lambda value: value.pop("training")),
+    "tolerances-in-a-word": lambda bundle: edit_manifest(
+        bundle, lambda value: value["variants"]["fp32"].update(tolerances="none")
+    ),
+    "a-device-for-a-name": lambda bundle: list_card_as(bundle, "con.md"),
     "latin-1": lambda bundle: say_bytes_in(bundle, "latin-1"),
     "utf-16": lambda bundle: say_bytes_in(bundle, "utf-16"),
     "another-output": rename_an_output,
@@ -84,6 +116,18 @@ class HostStrictness:
     ) -> None:
         STRICT[damage](tiny)
         assert_nothing_done(host, tiny, raw_slices, tmp_path / "mask")
+
+    def test_what_json_lets_one_write_otherwise_is_the_same(
+        self, host: Host, tiny: Path, raw_slices: Slices, tmp_path: Path
+    ) -> None:
+        put(tiny, "x", "[" * 31 + r'"\ud83d\ude00"' + "]" * 31)
+        edit_manifest(tiny, lambda value: value["contract"]["limits"].update(min_side=16.0))
+        edit_manifest(
+            tiny, lambda value: value["variants"]["fp32"]["tolerances"].update(cpu={"probability": 0, "mask": 1})
+        )
+        edit_manifest(tiny, lambda value: value["variants"]["fp32"]["tolerances"].update(default=None))
+        ran = host.segment(tiny, raw_slices, tmp_path / "mask")
+        assert ran.code == 0, ran.err
 
     @pytest.mark.parametrize("wrong", [2.0, math.nan])
     def test_one_wrong_probability_is_no_success(
