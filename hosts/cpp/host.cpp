@@ -143,7 +143,7 @@ void write_whole(const std::vector<std::pair<std::string, std::pair<const void*,
     whole = whole && fsync(file) == 0;
     if (!whole) failed = path, reason = std::strerror(errno);
     if (file >= 0) close(file);
-    if (std::filesystem::is_directory(path)) failed = path, reason = "a folder";
+    if (std::filesystem::exists(path) && !std::filesystem::is_regular_file(path)) failed = path, reason = "a folder, or no file";
     if (!failed.empty()) break;
   }
   for (std::size_t at = 0; at < made.size(); at++) {

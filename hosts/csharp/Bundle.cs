@@ -65,7 +65,7 @@ static class Files
         {
             foreach (var output in outputs)
             {
-                if (Directory.Exists(output.Key)) throw new IOException("it is a folder");
+                if (Directory.Exists(output.Key) || File.Exists(output.Key) && !Native.IsRegular(output.Key, true)) throw new IOException("it is a folder, or no file");
                 using (var stream = new FileStream(made[output.Key], FileMode.CreateNew, FileAccess.Write))
                 {
                     stream.Write(output.Value, 0, output.Value.Length);

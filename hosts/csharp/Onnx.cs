@@ -10,10 +10,8 @@ static class Native
 {
     [DllImport("libdl.so.2")] static extern IntPtr dlopen(string path, int flags);
     [DllImport("libdl.so.2")] static extern IntPtr dlsym(IntPtr library, string name);
-    [DllImport("libc")] static extern int open(string path, int flags);
-    [DllImport("libc")] static extern long lseek(int file, long offset, int whence);
+    [DllImport("libc")] static extern int statx(int folder, string path, int flags, uint mask, byte[] found);
     [DllImport("libc")] static extern IntPtr read(int file, byte[] data, UIntPtr count);
-    [DllImport("libc")] static extern int close(int file);
     [DllImport("libc")] static extern int setenv(string name, string value, int overwrite);
     [DllImport("libc")] static extern IntPtr realpath(string path, IntPtr made);
     [DllImport("libc")] static extern IntPtr readlink(string path, byte[] target, UIntPtr count);
@@ -26,21 +24,19 @@ static class Native
         return opened == IntPtr.Zero ? opened : dlsym(opened, function);
     }
 
-    /// <summary>Whether a path leads to bytes with an end: opening a pipe as a stream would wait for ever.</summary>
-    public static bool IsRegular(string path)
+    /// <summary>Whether a path leads to a regular file: opening a pipe as a stream would wait for ever.</summary>
+    public static bool IsRegular(string path, bool followed = false)
     {
-        var file = open(path, 0x20800); // O_RDONLY | O_NOFOLLOW | O_NONBLOCK
-        var seekable = file >= 0 && lseek(file, 0, 2) >= 0;
-        if (file >= 0) close(file);
-        return seekable && !Directory.Exists(path);
+        var found = new byte[256]; // struct statx: stx_mode is at 28
+        return statx(-100, path, followed ? 0 : 0x100, 1, found) == 0 && (found[29] & 0xF0) == 0x80; // AT_FDCWD, AT_SYMLINK_NOFOLLOW, S_IFREG
     }
 
-    /// <summary>The one path of a file in its folder, whichever links lead there; the file need not exist.</summary>
+    /// <summary>The one path of a file in its folder, whichever links lead there; the file need not exist. mono drops `..` before it follows links.</summary>
     public static string Place(string path)
     {
-        var whole = Path.GetFullPath(path);
-        var folder = Marshal.PtrToStringAnsi(realpath(Path.GetDirectoryName(whole), IntPtr.Zero));
-        return folder == null ? whole : Path.Combine(folder, Path.GetFileName(whole)); // a folder that is not there is told of when it is used
+        var end = path.LastIndexOf('/') + 1;
+        var folder = Marshal.PtrToStringAnsi(realpath(end == 0 ? "." : path.Substring(0, end), IntPtr.Zero));
+        return folder == null ? Path.GetFullPath(path) : Path.Combine(folder, path.Substring(end)); // a folder that is not there is told of when it is used
     }
 
     /// <summary>Whether standard output was closed: mono puts the null device there, and opens it for reading too.</summary>

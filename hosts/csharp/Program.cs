@@ -90,9 +90,10 @@ static class Program
             if (!Regex.IsMatch(options["digest"], @"^(sha256:)?[0-9a-fA-F]{64}\z")) throw new UsageFault("--digest takes 64 hexadecimal digits");
             options["digest"] = options["digest"].Substring(options["digest"].Length - 64).ToLowerInvariant();
         }
+        foreach (var name in new[] { "image", "mask", "probability" }.Where(options.ContainsKey)) options[name] = Native.Place(options[name]);
+        foreach (var name in new[] { "bundle", "golden" }.Where(options.ContainsKey)) options[name] = Path.GetDirectoryName(Native.Place(options[name] + "/x"));
         var paths = new[] { "image", "library", "mask", "probability" }.Where(options.ContainsKey).Select(name => Native.Place(options[name])).ToArray();
-        var bundle = Path.GetDirectoryName(Native.Place(Path.Combine(options["bundle"], "manifest.json")));
-        if (paths.Distinct().Count() < paths.Length || new[] { "mask", "probability" }.Where(options.ContainsKey).Any(name => Path.GetDirectoryName(Native.Place(options[name])) == bundle))
+        if (paths.Distinct().Count() < paths.Length || new[] { "mask", "probability" }.Where(options.ContainsKey).Any(name => Path.GetDirectoryName(options[name]) == options["bundle"]))
             throw new UsageFault("an output would be written over another file of this run, or into the bundle");
     }
 

@@ -206,8 +206,8 @@ final class Bundle {
         Map<Path, Path> made = new LinkedHashMap<>();
         try {
             for (Path path : outputs.keySet()) {
-                if (Files.isDirectory(path)) {
-                    throw new IOException("it is a folder");
+                if (Files.exists(path) && !Files.isRegularFile(path)) {
+                    throw new IOException("it is a folder, or no file");
                 }
                 made.put(path, path.resolveSibling(path.getFileName() + "." + UUID.randomUUID()));
                 try (FileChannel file = FileChannel.open(made.get(path), StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {

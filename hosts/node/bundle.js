@@ -1,7 +1,6 @@
 // A bundle's folder, read once: the digest is checked before the manifest is parsed, and every listed file is hashed.
 import { createHash, randomBytes } from 'node:crypto'
 import { closeSync, constants, fstatSync, fsyncSync, lstatSync, openSync, readSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 
 export const MAX_JSON_BYTES = 1 << 20
@@ -32,7 +31,7 @@ export function shown(value) {
 
 /** A verified bundle, and the one variant that is to run; without a pinned digest any intact one passes. */
 export function openBundle(folder, variant, pinned) {
-  const data = readCapped(join(folder, 'manifest.json'), MAX_JSON_BYTES)
+  const data = readCapped(`${folder}/manifest.json`, MAX_JSON_BYTES)
   const digest = sha256(data)
   if (pinned !== undefined && pinned !== digest) throw new Fault('the bundle is not the pinned one', pinned, digest, 'load the bundle that was approved')
   const { name, version, contract, files: listed, variants, training } = parseJson(data, 'manifest.json', 'brainseg/bundle/1')
@@ -62,7 +61,7 @@ function readFiles(folder, listed) {
   if (!isObject(listed)) throw new Fault('files in manifest.json are wrong', 'an object', shown(listed))
   const total = Object.entries(listed).reduce((sum, [name, entry]) => sum + whole(entry?.bytes, checkName(name), 0, MAX_FILE_BYTES), 0)
   if (Object.keys(listed).length > MAX_FILES || total > MAX_TOTAL_BYTES) throw new Fault('the bundle is too large', '32 files, 1 GiB', `${total} bytes`)
-  return new Map(Object.entries(listed).map(([name, entry]) => [name, readVerified(join(folder, name), entry.bytes, entry.sha256)]))
+  return new Map(Object.entries(listed).map(([name, entry]) => [name, readVerified(`${folder}/${name}`, entry.bytes, entry.sha256)]))
 }
 
 /** A regular file's bytes, read once; links, devices and files beyond the cap are refused. */
@@ -154,7 +153,7 @@ export function writeWhole(outputs) {
   const made = outputs.map(([path]) => `${path}.${randomBytes(6).toString('hex')}`)
   try {
     outputs.forEach(([path, data], at) => {
-      if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) throw Object.assign(new Error(), { code: 'a folder' })
+      if (statSync(path, { throwIfNoEntry: false })?.isFile() === false) throw Object.assign(new Error(), { code: 'a folder, or no file' })
       const file = openSync(made[at], 'wx')
       try {
         writeFileSync(file, data)

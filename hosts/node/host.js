@@ -56,7 +56,7 @@ function parseArguments(words) {
   if (options.digest !== undefined && !/^(?:sha256:)?[0-9a-fA-F]{64}$/.test(options.digest)) throw new Usage('--digest takes 64 hexadecimal digits')
   options.digest = options.digest?.slice(-64).toLowerCase()
   const files = ['image', 'mask', 'probability'].filter((name) => name in options).map((name) => place(options[name]))
-  const bundle = dirname(place(join(options.bundle, 'manifest.json')))
+  const bundle = dirname(place(`${options.bundle}/manifest.json`))
   if (new Set(files).size !== files.length || files.slice(1).some((file) => dirname(file) === bundle)) {
     throw new Usage('an output would be written over another file of this run, or into the bundle')
   }
@@ -74,7 +74,7 @@ function place(path) {
 
 /** Every case that the variant answers, compared within the tolerance that the manifest states. */
 async function compareGolden(bundle, answer, { golden, variant }) {
-  const index = parseJson(readCapped(join(golden, 'index.json'), MAX_JSON_BYTES), 'index.json', 'brainseg/golden/1')
+  const index = parseJson(readCapped(`${golden}/index.json`, MAX_JSON_BYTES), 'index.json', 'brainseg/golden/1')
   if (index.bundle?.digest !== bundle.digest) {
     throw new Fault("the golden cases are another bundle's", bundle.digest, shown(index.bundle?.digest), 'write them again')
   }
@@ -114,7 +114,7 @@ function readArray(folder, entry, dtype, shape, bytes) {
   if (entry?.dtype !== dtype || !isDeepStrictEqual(entry.shape, shape) || size > MAX_TOTAL_BYTES) {
     throw new Fault('index.json is wrong', `a ${dtype} array of the shape ${shown(shape)}`, shown(entry), 'write it again')
   }
-  return readVerified(join(folder, checkName(entry.file)), size, entry.sha256)
+  return readVerified(`${folder}/${checkName(entry.file)}`, size, entry.sha256)
 }
 
 /** A raw image file to a raw mask, and to probabilities if they are wanted. */

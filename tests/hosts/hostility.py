@@ -146,6 +146,11 @@ class HostHostility:
         (tmp_path / "elsewhere" / "link").symlink_to(tmp_path / "sub")
         assert host.segment(TINY, (image, shape), tmp_path / "elsewhere" / "link" / ".." / "scan").code == 2
         assert image.read_bytes() == path.read_bytes()
+        (tmp_path / "link").symlink_to(tmp_path / "elsewhere" / "link")
+        assert host.segment(tmp_path / "link" / ".." / TINY.name, (image, shape), tmp_path / "mask").code == 1
+        shutil.copytree(TINY, tmp_path / TINY.name)
+        ran = host.segment(tmp_path / "link" / ".." / TINY.name, (image, shape), tmp_path / "link" / ".." / "mask")
+        assert (ran.code, (tmp_path / "mask").is_file()) == (0, True), ran.err
 
     def test_the_library_is_not_written_over(self, host: Host, raw_slices: Slices, tmp_path: Path) -> None:
         if "--library" not in host.command:
@@ -164,7 +169,7 @@ class HostHostility:
         before = sorted(tmp_path.iterdir())
         for image in (tmp_path / "none", tmp_path / "pipe", tmp_path / "folder", tmp_path / "link"):
             assert_refused(host.segment(TINY, (image, shape), tmp_path / "mask"))
-        for mask in (tmp_path / "none" / "mask", tmp_path / "folder"):
+        for mask in (tmp_path / "none" / "mask", tmp_path / "folder", tmp_path / "pipe"):
             assert_refused(host.segment(TINY, raw_slices, mask))
         assert sorted(tmp_path.iterdir()) == before
 
