@@ -21,7 +21,8 @@ def serving(store: Store, config: NodeConfig, log: Log) -> Iterator[str]:
     """The address of the service."""
     app = FastAPI()
     app.include_router(stow_router(store, config, log))
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="critical", ws="none", lifespan="off"))
+    # A level or a configuration would stay in the process, for other tests to meet.
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, log_level=None, ws="none", lifespan="off"))
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
